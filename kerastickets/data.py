@@ -1,0 +1,256 @@
+"""Data: the arrays a ticket is found on, with the loss, the metrics and the tasks they are meant for."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from kerastickets.errors import DataError
+from kerastickets.tree import generator
+
+Split = tuple[np.ndarray, np.ndarray]
+Loss = str | Mapping[str, Any]
+
+#: The loss of a classification set whose models end in logits.
+CROSS_ENTROPY = {"class_name": "SparseCategoricalCrossentropy", "config": {"from_logits": True}}
+
+#: The loss of independent yes-or-no outputs given as logits: the mean over the outputs.
+BINARY_CROSS_ENTROPY = {"class_name": "BinaryCrossentropy", "config": {"from_logits": True}}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One of several tasks that a data set joins: which inputs and outputs belong to it.
+
+    Args:
+        inputs: positions in one flattened example, from 0.
+        outputs: positions in the model's last layer, from 0.
+        loss: the loss of these outputs alone, as a Keras identifier.
+
+    Example:
+        >>> Task(inputs=(0, 1), outputs=(0,), loss="mse").outputs
+        (0,)
+    """
+
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    loss: Loss
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Data:
+    """A data set in memory: three splits and what training on them needs to know.
+
+    The arrays become read-only views (not copies) of float32 inputs, and of int64 class labels or
+    float32 targets. Everything a later step would stumble over is refused here, by name.
+
+    Args:
+        name: what tables and provenance call it.
+        train: `(x, y)`, inputs `(n, ...)` and labels `(n,)`, or targets `(n, outputs)`.
+        validation: the same, taken out of train; it selects and stops.
+        test: the same; it selects nothing.
+        loss: a Keras loss identifier that JSON can hold: a name or `{"class_name", "config"}`.
+        metrics: Keras metric identifiers, or functions without arguments that make a metric.
+        classes: the number of classes, labels being 0 to classes - 1; None where `y` are targets.
+        tasks: the tasks this set joins, by name; empty for a single task.
+        batches: where given, makes the training batches (a `tf.data.Dataset`) for a data seed.
+
+    Raises:
+        DataError: for empty splits, unequal lengths or shapes, values that are not finite, labels
+            that are no class, a class without a training example, or tasks out of range.
+
+    Example:
+        >>> x, y = np.eye(4), np.array([0, 1, 1, 0])
+        >>> data = Data("toy", (x, y), (x, y), (x, y), CROSS_ENTROPY, ("accuracy",), classes=2)
+        >>> data
+        Data('toy', train=4, validation=4, test=4, inputs=(4,), outputs=2)
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    loss: Loss
+    metrics: tuple[str | Mapping[str, Any] | Callable[[], Any], ...]
+    classes: int | None
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    batches: Callable[[int], Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.classes is not None and self.classes < 2:
+            raise DataError(f"`classes` must be at least 2, or None. Received: classes={self.classes}")
+        for name in ("train", "validation", "test"):
+            object.__setattr__(self, name, self._checked(name, *getattr(self, name)))
+        for name in ("validation", "test"):
+            self._check_like_train(name)
+        self._check_classes()
+        object.__setattr__(self, "loss", _json_ready(self.name, self.loss))
+        object.__setattr__(self, "metrics", tuple(self.metrics))
+        object.__setattr__(self, "tasks", MappingProxyType(dict(self.tasks)))
+        self._check_tasks()
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example, without the batch axis."""
+        return self.train[0].shape[1:]
+
+    @property
+    def outputs(self) -> int:
+        """How many units a model's last layer needs: one a class, or one a target."""
+        targets = self.train[1]
+        return self.classes or (targets.shape[-1] if targets.ndim > 1 else 1)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}={len(getattr(self, name)[1])}" for name in ("train", "validation", "test"))
+        return f"Data({self.name!r}, {sizes}, inputs={self.input_shape}, outputs={self.outputs})"
+
+    def _checked(self, split: str, x: Any, y: Any) -> Split:
+        where = f"{split} of data set '{self.name}'"
+        x = _numbers(x, np.float32, f"Inputs in {where}")
+        if self.classes is not None and np.asarray(y).dtype.kind not in "biu":
+            raise DataError(f"Labels in {where} must be integers. Received: dtype={np.asarray(y).dtype}")
+        y = _numbers(y, np.float32 if self.classes is None else np.int64, f"Labels in {where}")
+        if self.classes is not None and y.ndim != 1:
+            raise DataError(f"Labels in {where} must have one axis. Received: shape={y.shape}")
+        if len(x) != len(y):
+            raise DataError(
+                f"Every example in {where} must have one label. Received: {len(x)} and {len(y)} labels"
+            )
+        return x, y
+
+    def _check_like_train(self, split: str) -> None:
+        for what, mine, train in zip(("inputs", "labels"), getattr(self, split), self.train, strict=True):
+            if mine.shape[1:] != train.shape[1:]:
+                raise DataError(
+                    f"The {what} in {split} of data set '{self.name}' must have the shape of those in train, "
+                    f"{train.shape[1:]}. Received: {mine.shape[1:]}"
+                )
+
+    def _check_classes(self) -> None:
+        if self.classes is None:
+            return
+        for split in ("train", "validation", "test"):
+            labels = getattr(self, split)[1]
+            if labels.min() < 0 or labels.max() >= self.classes:
+                raise DataError(
+                    f"Labels in {split} of data set '{self.name}' must be 0 to {self.classes - 1}. "
+                    f"Received: labels from {labels.min()} to {labels.max()}"
+                )
+        empty = np.flatnonzero(np.bincount(self.train[1], minlength=self.classes) == 0)
+        if empty.size:
+            raise DataError(
+                f"Every class must have an example in train of data set '{self.name}'. "
+                f"Received: none of class {', '.join(map(str, empty[:5]))}. Renumber the labels from 0."
+            )
+
+    def _check_tasks(self) -> None:
+        size = int(np.prod(self.input_shape))
+        for name, task in self.tasks.items():
+            for what, positions, end in (
+                ("inputs", task.inputs, size),
+                ("outputs", task.outputs, self.outputs),
+            ):
+                if not positions or min(positions) < 0 or max(positions) >= end:
+                    raise DataError(
+                        f"Task '{name}' of data set '{self.name}' must have {what} in 0 to {end - 1}. "
+                        f"Received: {what}={positions}"
+                    )
+
+
+def moments(x: np.ndarray, axis: int | tuple[int, ...] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of `x`, summed in float64: what `standardise` takes.
+
+    Args:
+        x: examples `(n, ...)` of any numeric dtype.
+        axis: what to sum over, the first axis included: None (everything) gives one pair of numbers,
+            0 a pair for each position, `(0, 1, 2)` one for each channel of images.
+
+    Returns:
+        `(mean, std)`, with 1 in place of a standard deviation of 0, so that constants become 0.
+
+    Example:
+        >>> mean, std = moments(np.array([[1.0, 5.0], [3.0, 5.0]]), axis=0)
+        >>> mean.tolist(), std.tolist()
+        ([2.0, 5.0], [1.0, 1.0])
+    """
+    # In blocks: a float64 copy of a whole image set is larger than everything else in the process.
+    blocks = [x[start : start + 4096] for start in range(0, len(x), 4096)]
+    mean = sum(block.sum(axis=axis, dtype=np.float64) for block in blocks)
+    count = x.size / np.size(mean)
+    mean = np.asarray(mean / count)
+    std = np.sqrt(sum(np.square(block - mean).sum(axis=axis) for block in blocks) / count)
+    return mean, np.where(std > 0, std, 1.0)
+
+
+def standardise(x: np.ndarray, mean: Any, std: Any) -> np.ndarray:
+    """`(x - mean) / std` in float32, a new array.
+
+    Args:
+        x: numbers of any dtype and shape.
+        mean: what to subtract, in the units of `x`; broadcast.
+        std: what to divide by, in the units of `x`; broadcast.
+
+    Example:
+        >>> standardise(np.array([0, 255], np.uint8), 127.5, 127.5).tolist()
+        [-1.0, 1.0]
+    """
+    result = np.subtract(x, np.float32(mean), dtype=np.float32)
+    return np.divide(result, np.float32(std), out=result)
+
+
+def shuffled(labels: np.ndarray, *key: int | str) -> np.ndarray:
+    """A permutation of the examples, keyed by `key`, each stretch of which has its share of each class.
+
+    Cut it into consecutive pieces for a stratified split of exactly the sizes wanted. It depends on
+    nothing but the labels and the key.
+
+    Args:
+        labels: class labels `(n,)`.
+        key: what the split is for, such as `("digits",)`.
+
+    Returns:
+        Indices `(n,)`.
+
+    Example:
+        >>> labels = np.array([0, 0, 0, 0, 1, 1])
+        >>> np.bincount(labels[shuffled(labels, "toy")[:3]]).tolist()
+        [2, 1]
+    """
+    order = generator("split", *key).permutation(len(labels))
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return order[np.argsort(place[order], kind="stable")]
+
+
+def _numbers(values: Any, dtype: Any, what: str) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{what} must be numbers. Received: dtype={array.dtype}")
+    if array.size == 0 or array.ndim == 0:
+        raise DataError(f"{what} must not be empty. Received: shape={array.shape}")
+    with np.errstate(over="ignore"):  # too large for float32 becomes inf, and is named as such
+        array = np.ascontiguousarray(array, dtype).view()
+    if not np.isfinite(array).all():
+        raise DataError(
+            f"{what} must be finite. Received: {np.sum(~np.isfinite(array))} NaN or infinite values"
+        )
+    array.flags.writeable = False
+    return array
+
+
+def _json_ready(name: str, loss: Loss) -> Any:
+    try:
+        copy = json.loads(json.dumps(loss))
+    except TypeError:
+        copy = None
+    if not isinstance(copy, str | dict):
+        raise DataError(
+            f"The loss of data set '{name}' must be a Keras identifier that JSON can hold: a name or "
+            f'{{"class_name": ..., "config": ...}}. Received: loss={loss!r}'
+        )
+    return copy
