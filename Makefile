@@ -1,0 +1,107 @@
+# `make` or `make help` lists what there is. Everything installs into .venv; nothing outside this folder is touched.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first interpreter that starts and is supported; `make PYTHON=/path/to/python3.12 setup` overrides.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
+	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CLEAN := build/clean
+PACKAGES := kerastickets plugins cli
+SOURCES := $(PACKAGES) tests benchmarks examples
+BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+
+.PHONY: help setup run test test-slow test-peers doctest check format format-check lint types wheel bench \
+	constraints clean distclean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(READY)  ## make .venv and install the project with its development tools
+
+$(BIN)/python:
+	@if [[ -z "$(PYTHON)" ]] || ! "$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null; then \
+		echo "Error: Python 3.11, 3.12 or 3.13 is needed. Received: PYTHON=$(PYTHON)." >&2; \
+		echo "Install one of them, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; fi
+	"$(PYTHON)" -m venv $(VENV)
+
+# The build leaves metadata in the checkout, which would win over the installed one for whoever stands in this
+# folder, and grow stale: it goes. The links let mypy find the packages under the names they are imported by.
+$(READY): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
+	rm -rf kerastickets.egg-info
+	mkdir -p $(VENV)/types
+	ln -sfn ../../cli $(VENV)/types/kerastickets_cli
+	ln -sfn ../../plugins $(VENV)/types/kerastickets_plugins
+	touch $@
+
+run: $(READY)  ## find a lottery ticket on real data (handwritten digits), in runs/first-ticket
+	$(BIN)/kt prune --model lenet-300-100 --dataset digits --criterion magnitude --levels 5 --out runs/first-ticket
+
+test: $(READY)  ## the fast tests
+	$(BIN)/python -m pytest -q tests
+
+test-slow: $(READY)  ## the tests that take minutes
+	$(BIN)/python -m pytest -q -m slow tests
+
+test-peers: $(READY)  ## compare with torch.nn.utils.prune (installs torch, which is large)
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,peers]"
+	rm -rf kerastickets.egg-info
+	$(BIN)/python -m pytest -q -m peers tests
+
+doctest: $(READY)  ## the fast tests and every example in a docstring
+	$(BIN)/python -m pytest -q --doctest-modules tests $(PACKAGES)
+
+check: format-check lint types doctest wheel  ## all that must hold before a commit (.ci/run calls it)
+
+format: $(READY)  ## rewrite the sources in the project's format
+	$(BIN)/ruff check --fix-only $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+format-check: $(READY)
+	$(BIN)/ruff format --check $(SOURCES)
+
+lint: $(READY)  ## ruff
+	$(BIN)/ruff check $(SOURCES)
+
+types: $(READY)  ## mypy on the core and the command line
+	$(BIN)/mypy
+
+# The clean environment holds the wheel alone; it borrows the dependencies through a .pth file, which is searched
+# last and does not run the .pth files it finds, so the editable install stays out: the first line run in it makes sure.
+PURELIB := import sysconfig; print(sysconfig.get_path("purelib"))
+FROM_WHEEL := import sys, importlib.util as find; \
+	paths = [find.find_spec(name).origin for name in ("kerastickets", "kerastickets_cli", "kerastickets_plugins")]; \
+	strangers = [path for path in paths if not path.startswith(sys.prefix)]; \
+	sys.exit(f"Error: not from the wheel: {strangers}" if strangers else 0)
+wheel: $(READY)  ## build the wheel, install it into a clean environment, run it from another folder
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist . > /dev/null
+	rm -rf kerastickets.egg-info
+	$(BIN)/python -m venv --without-pip $(CLEAN)
+	$(BIN)/python -m pip --python $(CLEAN)/bin/python install -q --no-deps --no-index dist/*.whl
+	$(BIN)/python -c '$(PURELIB)' > "$$($(CLEAN)/bin/python -c '$(PURELIB)')/dependencies.pth"
+	kt="$$PWD/$(CLEAN)/bin"; cd "$$(mktemp -d)"; "$$kt/python" -c '$(FROM_WHEEL)'; \
+		"$$kt/kt" --version; "$$kt/kt" --help > help.txt; "$$kt/kt" plugins; rm help.txt; rmdir "$$PWD"
+
+bench: $(READY)  ## measure every speed claim; results in benchmarks/results
+	for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
+
+constraints: $(READY)  ## pin what is installed now
+	{ grep '^#' constraints.txt; \
+		$(BIN)/python -m pip freeze --all --exclude pip --exclude torch --exclude-editable | grep -E '^[A-Za-z0-9._-]+==[^/@]+$$'; \
+		echo torch==2.13.0; } > build.constraints
+	mv build.constraints constraints.txt
+
+clean:  ## remove what was built and cached (keeps .venv and runs)
+	rm -rf build dist kerastickets.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## remove .venv too
+	rm -rf $(VENV)
