@@ -1,0 +1,235 @@
+"""Names for variables that are equal in every build of a model, and moving weights in and out by them.
+
+`variable.path` and made-up layer names differ between two builds, after loading and in clones. The
+key of a variable is its path of segments from the model down plus its own name, where a segment is the
+layer's own name or, where Keras made it up, its class in snake case.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import keras
+import numpy as np
+
+from kerastickets.errors import AlignError
+from kerastickets.tree import Tree
+
+if TYPE_CHECKING:
+    from kerastickets.ticket import Ticket
+
+
+class Mask(keras.constraints.Constraint):
+    """Which entries of one variable live: a constraint that sets the others to zero.
+
+    It is the only place where a live model holds a mask: `variable.constraint`. The optimizer's guard
+    (`kerastickets.masking.guard`) finds it there and masks gradients too.
+
+    Args:
+        value: float variable of the weight's shape and dtype, 1 where kept and 0 where pruned.
+        inner: the constraint that the variable had before, applied first.
+    """
+
+    def __init__(self, value: keras.Variable, inner: Any = None) -> None:
+        self.value = value
+        self.inner = inner
+
+    def __call__(self, w: Any) -> Any:
+        """`w` after the inner constraint, with zeros where pruned."""
+        return (self.inner(w) if self.inner else w) * self.value.value
+
+    def get_config(self) -> dict[str, Any]:
+        """Refused: a mask belongs to one variable and cannot be part of a layer's config."""
+        raise NotImplementedError("A Mask is attached to a variable by sparsify, not passed to a layer.")
+
+
+class Place(NamedTuple):
+    """Where a variable stands: its key, itself, and the layer that owns it."""
+
+    key: str
+    variable: keras.Variable
+    layer: keras.Layer
+
+
+def snake(name: str) -> str:
+    """A class name as Keras writes it in made-up layer names.
+
+    Example:
+        >>> snake("Conv2DTranspose"), snake("LSTM")
+        ('conv2d_transpose', 'lstm')
+    """
+    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def made_up(name: str, class_name: str) -> str | None:
+    """The stem of `name` if Keras made it up for a layer of this class, else None.
+
+    Example:
+        >>> made_up("dense_7", "Dense"), made_up("head", "Dense")
+        ('dense', None)
+    """
+    match = re.fullmatch(rf"((?:.*_)?{snake(class_name)})(_\d+)?", name)
+    return match[1] if match else None
+
+
+def walk(model: keras.Layer) -> Iterator[Place]:
+    """Every variable of `model` with its key, each once, at the first place it is met.
+
+    Seeds of random layers, optimizer slots, metrics and masks are not weights and are left out.
+
+    Args:
+        model: a built Keras model or layer.
+
+    Yields:
+        A `Place` per variable, in creation order.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> [place.key for place in walk(model)]
+        ['dense/kernel', 'dense/bias']
+    """
+    places = list(_walk(model, (), set()))
+    masks = {id(place.variable.constraint.value) for place in places if mask_of(place.variable)}
+    yield from (place for place in places if id(place.variable) not in masks)
+
+
+def mask_of(variable: keras.Variable) -> Mask | None:
+    """The mask attached to `variable`, or None."""
+    constraint = getattr(variable, "constraint", None)
+    return constraint if isinstance(constraint, Mask) else None
+
+
+def _walk(layer: keras.Layer, prefix: tuple[str, ...], seen: set[int]) -> Iterator[Place]:
+    own = [*layer._trainable_variables, *layer._non_trainable_variables]
+    names = _numbered(re.sub(r"^variable_\d+$", "variable", v.name) for v in own)
+    for name, variable in zip(names, own, strict=True):
+        if id(variable) not in seen:
+            seen.add(id(variable))
+            yield Place("/".join((*prefix, name)), variable, layer)
+    children = _children(layer)
+    for segment, child in zip(_segments(children), children, strict=True):
+        yield from _walk(child, (*prefix, segment), seen)
+
+
+def _children(layer: keras.Layer) -> list[keras.Layer]:
+    # Functional and Sequential list their layers publicly; `_layers` also holds their bookkeeping.
+    listed = layer.layers if isinstance(layer, keras.Model) else layer._layers
+    return [child for child in listed if isinstance(child, keras.Layer)]
+
+
+def _segments(layers: list[keras.Layer]) -> Iterator[str]:
+    return _numbered(made_up(layer.name, type(layer).__name__) or layer.name for layer in layers)
+
+
+def _numbered(names: Any) -> Iterator[str]:
+    used: dict[str, int] = {}
+    for name in names:
+        used[name] = used.get(name, -1) + 1
+        yield f"{name}_{used[name]}" if used[name] else name
+
+
+def variables(model: keras.Layer) -> dict[str, keras.Variable]:
+    """The variables of `model` by key: trainable ones and statistics, no masks, no seeds."""
+    return {place.key: place.variable for place in walk(model)}
+
+
+def snapshot(model: keras.Layer) -> dict[str, np.ndarray]:
+    """The values of all variables of `model` by key, as a weight Tree; bfloat16 becomes float32.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> snapshot(model)["dense/bias"]
+        array([0., 0.], dtype=float32)
+    """
+    return {key: _array(variable) for key, variable in variables(model).items()}
+
+
+def _array(variable: keras.Variable) -> np.ndarray:
+    value = keras.ops.convert_to_numpy(variable.value)
+    return value.astype("float32") if value.dtype.name == "bfloat16" else np.array(value)
+
+
+def assign(model: keras.Layer, weights: Tree, *, by: str = "key") -> None:
+    """Set the variables of `model` to `weights`.
+
+    Args:
+        model: a built model.
+        weights: values for exactly its variables.
+        by: `"key"` matches names; `"order"` matches positions and is never a silent fallback.
+
+    Raises:
+        AlignError: keys or shapes differ; names the first mismatch.
+    """
+    own = variables(model)
+    check_aligned(
+        {key: v.shape for key, v in own.items()}, {key: a.shape for key, a in weights.items()}, by=by
+    )
+    values = weights.values() if by == "order" else (weights[key] for key in own)
+    for variable, value in zip(own.values(), values, strict=True):
+        variable.assign(value)
+
+
+def align(ticket: "Ticket", model: keras.Layer, *, by: str = "key") -> dict[str, keras.Variable]:
+    """The variables of `model` that a ticket's weights belong to, by the ticket's keys.
+
+    Args:
+        ticket: any ticket.
+        model: a built model.
+        by: `"key"` (default), or `"order"` to match by position where names differ.
+
+    Returns:
+        The model's variables under the ticket's keys.
+
+    Raises:
+        AlignError: the first key or shape that does not match, and what was found instead.
+    """
+    init = ticket.snapshots["init"]
+    own = variables(model)
+    check_aligned({key: v.shape for key, v in own.items()}, {key: a.shape for key, a in init.items()}, by=by)
+    return dict(zip(init, own.values(), strict=True)) if by == "order" else {key: own[key] for key in init}
+
+
+def check_aligned(
+    expected: Mapping[str, tuple[int, ...]], received: Mapping[str, tuple[int, ...]], *, by: str = "key"
+) -> None:
+    """Raise `AlignError` naming the first difference between two sets of shapes.
+
+    Args:
+        expected: the model's shapes by key.
+        received: the ticket's shapes by key.
+        by: `"key"` or `"order"`.
+
+    Raises:
+        AlignError: the first mismatch.
+
+    Example:
+        >>> check_aligned({"a": (2,)}, {"a": (3,)})
+        Traceback (most recent call last):
+        ...
+        kerastickets.errors.AlignError: The model has a of shape (2,). Received: a of shape (3,).
+    """
+    if by not in ("key", "order"):
+        raise AlignError(f"`by` must be 'key' or 'order'. Received: by={by!r}")
+    if by == "order":
+        pairs = list(zip(expected.items(), received.items(), strict=False))
+    else:
+        for key in expected:
+            if key not in received:
+                raise AlignError(f"The model has {key}. Received: no such key; keys are {_some(received)}.")
+        for key in received:
+            if key not in expected:
+                raise AlignError(f"The model has no {key}; its keys are {_some(expected)}.")
+        pairs = [((key, expected[key]), (key, received[key])) for key in expected]
+    for (ours, shape), (theirs, other) in pairs:
+        if tuple(shape) != tuple(other):
+            raise AlignError(
+                f"The model has {ours} of shape {tuple(shape)}. Received: {theirs} of shape {tuple(other)}."
+            )
+    if len(expected) != len(received):
+        raise AlignError(f"The model has {len(expected)} variables. Received: {len(received)}.")
+
+
+def _some(names: Mapping[str, Any], most: int = 6) -> str:
+    shown = ", ".join(list(names)[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,94 @@
+"""Mask-aware layers, for models whose layers carry their masks themselves.
+
+They are Keras layers with masks as non-trainable weights: seen in `summary()`, saved with the `.keras`
+file and found by the trainer. `aware` makes one of any layer class.
+"""
+
+import functools
+from typing import Any
+
+import keras
+
+from kerastickets.architecture import mark_aware
+from kerastickets.keys import mask_of, walk
+from kerastickets.masking import attach, fates
+
+
+class Masks(keras.layers.Layer):
+    """Holds the masks of one mask-aware layer, as a sublayer.
+
+    Being a layer of its own, it is saved and loaded by Keras, whatever the outer layer's own
+    `save_own_variables` does with its weights (Dense, for one, leaves extra variables out).
+    """
+
+    def cover(self, layer: keras.Layer) -> None:
+        """Give each kernel and embedding of a built `layer` and its sublayers a mask of ones."""
+        own = {place.key: place.variable for place in walk(layer)}
+        for key in [fate.key for fate in fates(layer) if fate.masked and mask_of(own[fate.key]) is None]:
+            value = self.add_weight(
+                name=key.replace("/", "_") + "_mask",
+                shape=own[key].shape,
+                initializer="ones",
+                dtype=own[key].dtype,
+                trainable=False,
+                autocast=False,
+            )
+            attach(own[key], value)
+        self.built = True
+
+
+_made: dict[type, type] = {}
+
+
+def aware(layer_class: type) -> type:
+    """A mask-aware version of any Keras layer class.
+
+    Args:
+        layer_class: a subclass of `keras.Layer`.
+
+    Returns:
+        A subclass of the same name that holds masks; the same class on every call.
+
+    Example:
+        >>> layer = aware(keras.layers.Dense)(3)
+        >>> layer.build((None, 2))
+        >>> [weight.name for weight in layer.non_trainable_weights]
+        ['kernel_mask']
+    """
+    if layer_class in _made.values():
+        return layer_class
+    if layer_class not in _made:
+        made = type(layer_class.__name__, (layer_class,), _members(layer_class))
+        _made[layer_class] = keras.saving.register_keras_serializable("kerastickets")(made)
+        mark_aware(made, layer_class)
+    return _made[layer_class]
+
+
+def _members(layer_class: Any) -> dict[str, Any]:
+    # Keras reads the names of `build`'s arguments to know which shapes to pass, so they must stay.
+    @functools.wraps(layer_class.build)
+    def build(self: Any, *args: Any, **kwargs: Any) -> None:
+        layer_class.build(self, *args, **kwargs)
+        self.masks = Masks(name="masks")
+        self.masks.cover(self)
+
+    return {"__doc__": layer_class.__doc__, "__module__": __name__, "build": build}
+
+
+Dense = aware(keras.layers.Dense)
+EinsumDense = aware(keras.layers.EinsumDense)
+Embedding = aware(keras.layers.Embedding)
+Conv1D = aware(keras.layers.Conv1D)
+Conv2D = aware(keras.layers.Conv2D)
+Conv3D = aware(keras.layers.Conv3D)
+Conv1DTranspose = aware(keras.layers.Conv1DTranspose)
+Conv2DTranspose = aware(keras.layers.Conv2DTranspose)
+Conv3DTranspose = aware(keras.layers.Conv3DTranspose)
+DepthwiseConv1D = aware(keras.layers.DepthwiseConv1D)
+DepthwiseConv2D = aware(keras.layers.DepthwiseConv2D)
+SeparableConv1D = aware(keras.layers.SeparableConv1D)
+SeparableConv2D = aware(keras.layers.SeparableConv2D)
+MultiHeadAttention = aware(keras.layers.MultiHeadAttention)
+SimpleRNN = aware(keras.layers.SimpleRNN)
+LSTM = aware(keras.layers.LSTM)
+GRU = aware(keras.layers.GRU)
