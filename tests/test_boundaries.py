@@ -17,12 +17,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# The core, lowest first: when imported, a module needs its own row and earlier rows of this list, never a later one.
+# The core, lowest first: importing a module imports its own row and earlier ones, never a later one.
 ROWS = [
     "errors tree steps values options registry gate",
-    "mask schedule ticketfile ticket",
+    "mask schedule recipe ticketfile ticket",
     "data",
-    "keys architecture masking layers initial metrics scoring",
+    "keys architecture masking layers initial metrics optimizing scoring",
     "trainer callbacks runfolder",
     "prune",
     "graph compact",
@@ -202,6 +202,7 @@ def commands() -> Iterator[str]:
 
 def test_every_help_ends_with_an_example():
     from click.testing import CliRunner
+
     from kerastickets_cli.main import kt
 
     without = []
