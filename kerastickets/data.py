@@ -110,6 +110,8 @@ class Data:
     def _checked(self, split: str, x: Any, y: Any) -> Split:
         where = f"{split} of data set '{self.name}'"
         x = _numbers(x, np.float32, f"Inputs in {where}")
+        if x.ndim < 2:
+            raise DataError(f"Inputs in {where} must have a batch axis and others. Received: shape={x.shape}")
         if self.classes is not None and np.asarray(y).dtype.kind not in "biu":
             raise DataError(f"Labels in {where} must be integers. Received: dtype={np.asarray(y).dtype}")
         y = _numbers(y, np.float32 if self.classes is None else np.int64, f"Labels in {where}")
@@ -139,11 +141,14 @@ class Data:
                     f"Labels in {split} of data set '{self.name}' must be 0 to {self.classes - 1}. "
                     f"Received: labels from {labels.min()} to {labels.max()}"
                 )
-        empty = np.flatnonzero(np.bincount(self.train[1], minlength=self.classes) == 0)
-        if empty.size:
+        # Not a bincount: a stray label of a thousand million would allocate that many counts.
+        present = np.unique(self.train[1])
+        if len(present) < self.classes:
+            first = np.flatnonzero(np.append(present, -1) != np.arange(len(present) + 1))[0]
             raise DataError(
                 f"Every class must have an example in train of data set '{self.name}'. "
-                f"Received: none of class {', '.join(map(str, empty[:5]))}. Renumber the labels from 0."
+                f"Received: {len(present)} of {self.classes} classes, none of class {first}. "
+                "Renumber the labels from 0."
             )
 
     def _check_tasks(self) -> None:
@@ -171,17 +176,24 @@ def moments(x: np.ndarray, axis: int | tuple[int, ...] | None = None) -> tuple[n
     Returns:
         `(mean, std)`, with 1 in place of a standard deviation of 0, so that constants become 0.
 
+    Raises:
+        DataError: if `x` is empty, no numbers, or holds values that are not finite.
+
     Example:
         >>> mean, std = moments(np.array([[1.0, 5.0], [3.0, 5.0]]), axis=0)
         >>> mean.tolist(), std.tolist()
         ([2.0, 5.0], [1.0, 1.0])
     """
+    _check_numbers(x, "Inputs to standardise")
     # In blocks: a float64 copy of a whole image set is larger than everything else in the process.
     blocks = [x[start : start + 4096] for start in range(0, len(x), 4096)]
-    mean = sum(block.sum(axis=axis, dtype=np.float64) for block in blocks)
-    count = x.size / np.size(mean)
-    mean = np.asarray(mean / count)
-    std = np.sqrt(sum(np.square(block - mean).sum(axis=axis) for block in blocks) / count)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.asarray(sum(block.sum(axis=axis, dtype=np.float64) for block in blocks))
+        count = x.size / mean.size
+        mean /= count
+        if not np.isfinite(mean).all():
+            raise _not_finite(x, "Inputs to standardise")
+        std = np.sqrt(sum(np.square(block - mean).sum(axis=axis) for block in blocks) / count)
     return mean, np.where(std > 0, std, 1.0)
 
 
@@ -197,8 +209,10 @@ def standardise(x: np.ndarray, mean: Any, std: Any) -> np.ndarray:
         >>> standardise(np.array([0, 255], np.uint8), 127.5, 127.5).tolist()
         [-1.0, 1.0]
     """
-    result = np.subtract(x, np.float32(mean), dtype=np.float32)
-    return np.divide(result, np.float32(std), out=result)
+    # What does not fit into float32 becomes inf or NaN, and `Data` says so.
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = np.subtract(x, np.float32(mean), dtype=np.float32, casting="same_kind")
+        return np.divide(result, np.float32(std), out=result)
 
 
 def shuffled(labels: np.ndarray, *key: int | str) -> np.ndarray:
@@ -229,18 +243,25 @@ def shuffled(labels: np.ndarray, *key: int | str) -> np.ndarray:
 
 def _numbers(values: Any, dtype: Any, what: str) -> np.ndarray:
     array = np.asarray(values)
+    _check_numbers(array, what)
+    with np.errstate(over="ignore"):  # too large for float32 becomes inf, and is named as such
+        array = np.ascontiguousarray(array, dtype).view()
+    if not np.isfinite(array).all():
+        raise _not_finite(array, what)
+    array.flags.writeable = False
+    return array
+
+
+def _check_numbers(array: np.ndarray, what: str) -> None:
     if array.dtype.kind not in "biuf":
         raise DataError(f"{what} must be numbers. Received: dtype={array.dtype}")
     if array.size == 0 or array.ndim == 0:
         raise DataError(f"{what} must not be empty. Received: shape={array.shape}")
-    with np.errstate(over="ignore"):  # too large for float32 becomes inf, and is named as such
-        array = np.ascontiguousarray(array, dtype).view()
-    if not np.isfinite(array).all():
-        raise DataError(
-            f"{what} must be finite. Received: {np.sum(~np.isfinite(array))} NaN or infinite values"
-        )
-    array.flags.writeable = False
-    return array
+
+
+def _not_finite(array: np.ndarray, what: str) -> DataError:
+    count = np.count_nonzero(~np.isfinite(array))
+    return DataError(f"{what} must be finite. Received: {count} NaN or infinite values")
 
 
 def _json_ready(name: str, loss: Loss) -> Any:
