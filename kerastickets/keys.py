@@ -100,16 +100,28 @@ def mask_of(variable: keras.Variable) -> Mask | None:
     return constraint if isinstance(constraint, Mask) else None
 
 
-def _walk(layer: keras.Layer, prefix: tuple[str, ...], seen: set[int]) -> Iterator[Place]:
-    own = [*layer._trainable_variables, *layer._non_trainable_variables]
-    names = _numbered(re.sub(r"^variable_\d+$", "variable", v.name) for v in own)
-    for name, variable in zip(names, own, strict=True):
-        if id(variable) not in seen:
-            seen.add(id(variable))
-            yield Place("/".join((*prefix, name)), variable, layer)
-    children = _children(layer)
+def _walk(model: keras.Layer, prefix: tuple[str, ...], seen: set[int]) -> Iterator[Place]:
+    for path, layer in paths(model, prefix):
+        own = [*layer._trainable_variables, *layer._non_trainable_variables]
+        names = _numbered(re.sub(r"^variable_\d+$", "variable", v.name) for v in own)
+        for name, variable in zip(names, own, strict=True):
+            if id(variable) not in seen:
+                seen.add(id(variable))
+                yield Place("/".join((*path, name)), variable, layer)
+
+
+def paths(model: keras.Layer, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], keras.Layer]]:
+    """Every layer of `model`, itself first, with its path of segments; a shared layer is met more than once.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> [path for path, layer in paths(model)]
+        [(), ('dense',)]
+    """
+    yield prefix, model
+    children = _children(model)
     for segment, child in zip(_segments(children), children, strict=True):
-        yield from _walk(child, (*prefix, segment), seen)
+        yield from paths(child, (*prefix, segment))
 
 
 def _children(layer: keras.Layer) -> list[keras.Layer]:

@@ -72,7 +72,8 @@ def _members(layer_class: Any) -> dict[str, Any]:
         self.masks = Masks(name="masks")
         self.masks.cover(self)
 
-    return {"__doc__": layer_class.__doc__, "__module__": __name__, "build": build}
+    doc = f"`{layer_class.__name__}` with a mask of its own for each kernel and embedding; same arguments."
+    return {"__doc__": doc, "__module__": __name__, "build": build}
 
 
 Dense = aware(keras.layers.Dense)

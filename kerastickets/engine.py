@@ -1,0 +1,191 @@
+"""The compiled part of training: many steps in one call, on data that stays on the device.
+
+`Engine` knows one compiled Keras model and one data set. It runs `model.train_step` in a while-loop
+inside a `tf.function`, so that any `train_step`, loss, metric and optimizer works as Keras defines it.
+"""
+
+import math
+import os
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerastickets.data import Data
+from kerastickets.errors import RecipeError
+from kerastickets.keys import paths
+from kerastickets.recipe import Jit
+from kerastickets.tree import integer
+
+# Large enough to be quick, and a divisor of the usual 5 000 and 10 000 examples, so that no odd batch remains.
+_EVALUATION_BATCH = 1000
+
+
+def use_jit(model: keras.Model, jit: Jit) -> bool:
+    """Whether XLA compiles the training of `model`.
+
+    The rule of `auto`: every layer supports it and, on CPU, there is no convolution and no random layer
+    (XLA's CPU convolutions are a hundred times slower, its random numbers several times; dense nets gain
+    2x, tiny ones 8x).
+
+    Args:
+        model: a built model.
+        jit: `auto`, `on` or `off`.
+
+    Example:
+        >>> use_jit(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), "auto")
+        True
+    """
+    if jit != "auto":
+        return jit == "on"
+    layers = [layer for _, layer in paths(model)]
+    if not all(layer.supports_jit for layer in layers):
+        return False
+    if tf.config.list_logical_devices("GPU"):
+        return True
+    return not any("Conv" in type(layer).__name__ or layer._seed_generators for layer in layers)
+
+
+def environment(jit: bool) -> dict[str, Any]:
+    """What besides the recipe decides bits on one machine: threads, oneDNN and XLA, for provenance."""
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0))
+    devices = sorted({device.device_type for device in tf.config.list_logical_devices()})
+    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
+    return {"threads": threads, "onednn": onednn, "xla": jit, "devices": devices}
+
+
+class Engine:
+    """Runs steps and evaluations of one compiled model on one data set.
+
+    Args:
+        model: a compiled Keras model, with masks attached and its optimizer guarded.
+        data: the data set.
+        batch_size: examples a training step.
+        jit: XLA for training and evaluation.
+
+    Raises:
+        RecipeError: the batch is larger than the training data.
+    """
+
+    def __init__(self, model: keras.Model, data: Data, batch_size: int, jit: bool) -> None:
+        self.model, self.data, self.jit = model, data, jit
+        self.examples = len(data.train[0])
+        self.batch_size = batch_size
+        if batch_size > self.examples:
+            raise RecipeError(
+                f"`batch_size` must be at most the {self.examples} training examples of {data.name}. "
+                f"Received: batch_size={batch_size}"
+            )
+        self.per_epoch = self.examples // batch_size
+        self._build_state()
+        # What a fresh optimizer holds: its learning rate and loss scale too, so never zeros.
+        self._fresh = [np.array(v.numpy()) for v in model.optimizer.variables]
+        self._steps = self._compile_pipeline() if data.batches else self._compile_resident()
+        self._evaluations = {
+            name: self._compile_evaluation(*getattr(data, name)) for name in ("validation", "test")
+        }
+        self._stream: Any = None
+        self._order: tuple[tuple[int, int], Any] | None = None
+
+    def _build_state(self) -> None:
+        """Create metric, loss and optimizer variables without a training step that would have to be undone."""
+        x, y = (array[: self.batch_size] for array in self.data.train)
+        self.model.test_step((tf.constant(x), tf.constant(y)))
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.model.reset_metrics()
+
+    def reset(self, seed: int, first: int) -> None:
+        """Make the optimizer fresh and key every random layer to (seed, layer, `first`)."""
+        for variable, value in zip(self.model.optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+        for path, layer in paths(self.model):
+            for n, source in enumerate(layer._seed_generators):
+                key = integer("noise", seed, "/".join(path), n)
+                source.state.assign(np.array([key, first], source.state.dtype))
+        self._stream = None
+
+    def train(self, seed: int, first: int, count: int) -> dict[str, float]:
+        """Run steps `first` to `first + count` and return the training metrics over them."""
+        self.model.reset_metrics()
+        if self.data.batches:
+            if self._stream is None:
+                self._stream = iter(self.data.batches(seed).repeat().skip(first))
+            self._steps(self._stream, tf.constant(count))
+        while count and not self.data.batches:
+            epoch, at = divmod(first, self.per_epoch)
+            run = min(count, self.per_epoch - at)
+            self._steps(self._permutation(seed, epoch), tf.constant(at), tf.constant(run))
+            first, count = first + run, count - run
+        return self._metrics()
+
+    def evaluate(self, split: str) -> dict[str, float]:
+        """Loss and metrics on all of `split`: `"validation"` or `"test"`."""
+        self.model.reset_metrics()
+        self._evaluations[split]()
+        return self._metrics()
+
+    def _metrics(self) -> dict[str, float]:
+        results = self.model.get_metrics_result()
+        return {name: float(value) for name, value in results.items() if np.ndim(value) == 0}
+
+    def _permutation(self, seed: int, epoch: int) -> Any:
+        if self._order is None or self._order[0] != (seed, epoch):
+            order = np.random.default_rng([seed, epoch]).permutation(self.examples)
+            self._order = (seed, epoch), tf.constant(order, tf.int32)
+        return self._order[1]
+
+    def _compile_resident(self) -> Any:
+        model, size = self.model, self.batch_size
+        x, y = (tf.constant(array) for array in self.data.train)
+        number = tf.TensorSpec((), tf.int32)
+
+        @tf.function(
+            jit_compile=self.jit,
+            autograph=False,
+            input_signature=[tf.TensorSpec((self.examples,), tf.int32), number, number],
+        )
+        def steps(order: Any, first: Any, count: Any) -> None:
+            def body(i: Any) -> Any:
+                # A Python slice of `order` has no static length, which XLA needs.
+                rows = tf.slice(order, [i * size], [size])
+                model.train_step((tf.gather(x, rows), tf.gather(y, rows)))
+                return i + 1
+
+            tf.while_loop(lambda i: i < first + count, body, [first], parallel_iterations=1)
+
+        return steps
+
+    def _compile_pipeline(self) -> Any:
+        model = self.model
+
+        @tf.function(autograph=False, reduce_retracing=True)
+        def steps(stream: Any, count: Any) -> None:
+            def body(i: Any) -> Any:
+                model.train_step(next(stream))
+                return i + 1
+
+            tf.while_loop(lambda i: i < count, body, [tf.constant(0)], parallel_iterations=1)
+
+        return steps
+
+    def _compile_evaluation(self, x: np.ndarray, y: np.ndarray) -> Any:
+        model, size = self.model, min(len(x), _EVALUATION_BATCH)
+        full = math.floor(len(x) / size)
+        xs, ys = tf.constant(x), tf.constant(y)
+
+        @tf.function(jit_compile=self.jit, autograph=False)
+        def evaluation() -> None:
+            def part(array: Any, at: Any) -> Any:
+                rest = list(array.shape[1:])
+                return tf.slice(array, [at * size] + [0] * len(rest), [size, *rest])
+
+            def body(i: Any) -> Any:
+                model.test_step((part(xs, i), part(ys, i)))
+                return i + 1
+
+            tf.while_loop(lambda i: i < full, body, [tf.constant(0)], parallel_iterations=1)
+            if len(x) % size:
+                model.test_step((xs[full * size :], ys[full * size :]))
+
+        return evaluation

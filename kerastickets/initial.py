@@ -1,0 +1,77 @@
+"""Initial weights keyed by (seed, key): equal in every process, and for a layer whatever stands around it."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+
+from kerastickets.keys import Place, assign, snapshot, walk
+from kerastickets.tree import integer
+
+
+def fresh(build: Callable[[], keras.Model], seed: int) -> keras.Model:
+    """A model whose initial weights depend on `seed` and each weight's key alone.
+
+    Args:
+        build: makes the model; called once.
+        seed: the init seed.
+
+    Returns:
+        The model, its weights drawn by each layer's own initializer under `(seed, key)`.
+
+    Example:
+        >>> build = lambda: keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        >>> a, b = fresh(build, 0), fresh(build, 0)
+        >>> bool((snapshot(a)["dense/kernel"] == snapshot(b)["dense/kernel"]).all())
+        True
+    """
+    with _python_random(integer("build", seed)):
+        model = build()
+    assign(model, snapshot(model) | draw(model, seed))
+    return model
+
+
+def draw(model: keras.Layer, seed: int) -> dict[str, np.ndarray]:
+    """New values for the randomly initialised weights of `model`, keyed by `(seed, key)`.
+
+    Args:
+        model: a built model; it is not changed.
+        seed: the init seed.
+
+    Returns:
+        Values by key for every weight whose layer has a random initializer of its name
+        (`kernel_initializer` for `kernel`); constants such as zero biases are left out.
+    """
+    values = {}
+    for place in walk(model):
+        initializer = _initializer(place)
+        config = initializer.get_config() if isinstance(initializer, keras.initializers.Initializer) else {}
+        if "seed" in config:
+            config["seed"] = integer("init", seed, place.key)
+            # VarianceScaling's subclasses (GlorotNormal, ...) take only a seed, and say so in their config.
+            value = type(initializer).from_config(config)(place.variable.shape, place.variable.dtype)
+            array = keras.ops.convert_to_numpy(value)
+            values[place.key] = array.astype("float32") if array.dtype.name == "bfloat16" else array
+    return values
+
+
+def _initializer(place: Place) -> object:
+    stem = place.variable.name
+    # `kernel` -> kernel_initializer, `recurrent_kernel` -> recurrent_initializer, and so on.
+    for name in (f"{stem}_initializer", f"{stem.removesuffix('_kernel')}_initializer"):
+        if hasattr(place.layer, name):
+            return getattr(place.layer, name)
+    return None
+
+
+@contextmanager
+def _python_random(seed: int) -> Iterator[None]:
+    """Keras draws the seeds of unseeded initializers and layers from Python's generator."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)

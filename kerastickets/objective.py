@@ -1,0 +1,71 @@
+"""What training minimises and reports: the data's loss and metrics, or those a model was compiled with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from kerastickets.data import Data
+from kerastickets.errors import DataError
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss and its metrics.
+
+    Args:
+        loss: what `compile(loss=)` takes.
+        metrics: makes fresh metrics.
+    """
+
+    loss: Any
+    metrics: Callable[[], list[Any]]
+
+    @classmethod
+    def of(cls, data: Data, model: keras.Model) -> "Objective":
+        """The objective of a data set, fitted to how the model's outputs end.
+
+        Args:
+            data: its `loss` and `metrics`.
+            model: checked for enough outputs; one that ends in softmax or sigmoid gives probabilities, so
+                the loss is then told that its inputs are not logits.
+
+        Raises:
+            DataError: the model's output does not fit the labels.
+        """
+        units = model.outputs[0].shape[-1] if getattr(model, "outputs", None) else None
+        if units is not None and units != data.outputs:
+            raise DataError(
+                f"A model for {data.name} needs {data.outputs} outputs. Received: a model with {units}"
+            )
+        loss = data.loss
+        if (
+            isinstance(loss, dict)
+            and loss.get("config", {}).get("from_logits")
+            and _gives_probabilities(model)
+        ):
+            loss = loss | {"config": loss["config"] | {"from_logits": False}}
+        return cls(keras.losses.get(loss), lambda: [_metric(metric) for metric in data.metrics])
+
+    @classmethod
+    def compiled(cls, model: keras.Model) -> "Objective | None":
+        """The objective a user compiled `model` with, or None if it was not compiled."""
+        if not getattr(model, "compiled", False) or getattr(model, "loss", None) is None:
+            return None
+        metrics = (model.get_compile_config() or {}).get("metrics") or []
+        return cls(model.loss, lambda: [_metric(metric) for metric in metrics])
+
+
+def _metric(metric: Any) -> Any:
+    if callable(metric):
+        return metric()
+    return metric if isinstance(metric, str) else keras.metrics.get(metric)
+
+
+def _gives_probabilities(model: keras.Model) -> bool:
+    last = getattr(model, "layers", [None])[-1]
+    activation = getattr(last, "activation", None)
+    return activation in (keras.activations.softmax, keras.activations.sigmoid) or isinstance(
+        last, keras.layers.Softmax
+    )

@@ -1,0 +1,296 @@
+"""The trainer: the one place that mutates a model. Compiled once, it serves every level and seed.
+
+It builds its own model, so the user's is never touched; weights, masks and optimizer state are assigned
+before each training (a freshly compiled model leaks about 4 MB for good).
+"""
+
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerastickets.data import Data
+from kerastickets.engine import Engine, environment, use_jit
+from kerastickets.errors import RecipeError
+from kerastickets.intervals import Intervals
+from kerastickets.keys import assign, snapshot, variables, walk
+from kerastickets.masking import assign_masks, attach, guard, matches
+from kerastickets.objective import Objective
+from kerastickets.optimizing import make_optimizer
+from kerastickets.recipe import Recipe
+from kerastickets.tree import Tree, masked
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one training led to.
+
+    Args:
+        final: the weights a ticket keeps: best or last as the recipe says, averaged ones where the
+            optimizer averages, zeros where pruned.
+        metrics: `early_stop_iteration`, `stopped_iteration`, the monitored best, and `test_*` measured
+            with the best weights; with `keep="last"` also `last_val_*` and `last_test_*`.
+        rows: one per evaluation.
+        snapshots: weights by the step they were taken at.
+        seconds: wall time.
+    """
+
+    final: Tree
+    metrics: Mapping[str, Any]
+    rows: tuple[Row, ...]
+    snapshots: Mapping[int, Tree] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass
+class _Best:
+    """The best evaluation so far, and how long ago it was."""
+
+    minimise: bool
+    value: float = math.nan
+    row: Row = field(default_factory=dict)
+    weights: Tree | None = None
+    waited: int = 0
+
+    def beats(self, value: float) -> bool:
+        # Strictly better, and anything is better than nothing.
+        return math.isnan(self.value) or (value < self.value if self.minimise else value > self.value)
+
+
+class Trainer:
+    """Trains nets of one architecture on one data set.
+
+    Args:
+        build: makes a model of the architecture; called once.
+        data: the data set.
+        recipe: how to train.
+        keys: the weights that carry masks.
+        frozen: glob patterns of weights that do not train; a BatchNormalization they cover runs in
+            inference mode.
+        objective: loss and metrics; the data's own by default.
+        callbacks: given the level, fresh Keras callbacks for it; `on_epoch_*` fires per evaluation.
+
+    Raises:
+        RecipeError: a dial the model, the data or the optimizer cannot follow.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], keras.Model],
+        data: Data,
+        recipe: Recipe,
+        keys: Collection[str],
+        *,
+        frozen: Collection[str] = (),
+        objective: Objective | None = None,
+        callbacks: Callable[[int], Iterable[Any]] | None = None,
+    ) -> None:
+        self.data, self.recipe, self.callbacks = data, recipe, callbacks
+        self.model = build()
+        self.per_epoch = max(1, len(data.train[0]) // recipe.batch_size)
+        self.total = recipe.train.iterations(self.per_epoch)
+        self._prepare(keys, frozen)
+        optimizer, self._position = make_optimizer(recipe, self.total, self.per_epoch)
+        objective = objective or Objective.of(data, self.model)
+        self.model.compile(optimizer, objective.loss, metrics=objective.metrics(), jit_compile=False)
+        guard(self.model.optimizer)
+        self.jit = use_jit(self.model, recipe.jit) and data.batches is None
+        self.engine = Engine(self.model, data, recipe.batch_size, self.jit)
+
+    def _prepare(self, keys: Collection[str], frozen: Collection[str]) -> None:
+        own = variables(self.model)
+        for key in keys:
+            attach(own[key])
+        for place in walk(self.model):
+            if any(matches(place.key, pattern) for pattern in frozen):
+                place.variable.trainable = False
+                if isinstance(place.layer, keras.layers.BatchNormalization):
+                    place.layer.trainable = False
+            decays = place.variable.trainable and place.variable.name.endswith(
+                ("kernel", "embeddings", "bias")
+            )
+            if decays and (self.recipe.l1 or self.recipe.l2):
+                place.variable.regularizer = keras.regularizers.L1L2(self.recipe.l1, self.recipe.l2)
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Threads, oneDNN and XLA, for provenance."""
+        return environment(self.jit)
+
+    def load(self, weights: Tree, masks: Tree, *, seed: int, first: int = 0) -> keras.Model:
+        """Put the model into the state at the start of a training, and return it.
+
+        Args:
+            weights: values for all variables.
+            masks: True where kept; weights elsewhere become zero.
+            seed: the data seed; random layers are keyed to it.
+            first: the step that training would start at.
+        """
+        assign(self.model, weights)
+        assign_masks(self.model, masks)
+        self.engine.reset(seed, first)
+        return self.model
+
+    def train(
+        self,
+        weights: Tree,
+        masks: Tree,
+        *,
+        seed: int,
+        first: int = 0,
+        rate_at: int | None = None,
+        level: int = 0,
+        snapshot_at: Collection[int] = (),
+        on_row: Callable[[Row], None] | None = None,
+    ) -> Outcome:
+        """Train from `weights` under `masks`, from step `first` to the recipe's end.
+
+        Args:
+            weights: values for all variables.
+            masks: True where kept.
+            seed: keys data order, augmentation and random layers, with the step.
+            first: the step to start at: its data, and its learning rate unless `rate_at` says another.
+            rate_at: the schedule's position to start at.
+            level: given to callbacks and rows; changes no number.
+            snapshot_at: steps after which to keep a copy of the weights.
+            on_row: called with each evaluation's row.
+
+        Returns:
+            An `Outcome`. Equal arguments give equal bits on one machine.
+
+        Raises:
+            RecipeError: the loss is not finite, or nothing is left to train.
+        """
+        if first >= self.total:
+            raise RecipeError(
+                f"Training must be longer than its start. Received: train={self.recipe.train} "
+                f"({self.total} iterations) from iteration {first}"
+            )
+        started = time.perf_counter()
+        self.load(weights, masks, seed=seed, first=first)
+        if self._position is not None:
+            self._position.start.assign(first if rate_at is None else rate_at)
+        run = _Run(self, masks, seed, level, first, started, on_row)
+        run.go(frozenset(snapshot_at))
+        return Outcome(
+            run.final, run.summary(), tuple(run.rows), run.snapshots, time.perf_counter() - started
+        )
+
+    def averaged(self, masks: Tree) -> Tree:
+        """The weights as a ticket keeps them: averaged where the optimizer averages, +0 where pruned."""
+        optimizer = self.model.optimizer
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        if not getattr(inner, "use_ema", False):
+            return masked(snapshot(self.model), masks)
+        raw = snapshot(self.model)
+        inner.finalize_variable_values(self.model.trainable_variables)
+        result = masked(snapshot(self.model), masks)
+        assign(self.model, raw)
+        return result
+
+
+class _Run:
+    """One training: the loop over evaluation intervals, and what it remembers."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        masks: Tree,
+        seed: int,
+        level: int,
+        first: int,
+        started: float,
+        on_row: Callable[[Row], None] | None,
+    ) -> None:
+        self.trainer, self.masks, self.seed, self.level = trainer, masks, seed, level
+        self.first, self.started, self.on_row = first, started, on_row
+        self.best = _Best(trainer.recipe.minimise)
+        self.rows: list[Row] = []
+        self.snapshots: dict[int, Tree] = {}
+        self.final: Tree = {}
+
+    def go(self, snapshot_at: frozenset[int]) -> None:
+        trainer = self.trainer
+        made = trainer.callbacks(self.level) if trainer.callbacks else ()
+        intervals = Intervals(made, trainer.model)
+        every = trainer.recipe.eval_every.iterations(trainer.per_epoch)
+        evaluations = {*range(every, trainer.total, every), trainer.total}
+        stops = sorted(step for step in evaluations | snapshot_at if self.first < step <= trainer.total)
+        self._record(self.first, {}, trainer.engine.evaluate("validation"))
+        with intervals:
+            at = pending = self.first
+            for stop in stops:
+                logs = trainer.engine.train(self.seed, at, stop - at)
+                at = stop
+                if stop in snapshot_at:
+                    self.snapshots[stop] = snapshot(trainer.model)
+                if stop not in evaluations:
+                    continue
+                self._check(logs, pending, stop)
+                pending = stop
+                row = self._record(stop, logs, trainer.engine.evaluate("validation"))
+                self._judge(row)
+                if intervals.end(row) or self._patience_is_over():
+                    break
+        self._close(at)
+
+    def _record(self, iteration: int, logs: Mapping[str, float], validation: Mapping[str, float]) -> Row:
+        row: Row = {"level": self.level, "iteration": iteration, "epoch": iteration / self.trainer.per_epoch}
+        row |= dict(logs) | {f"val_{name}": value for name, value in validation.items()}
+        row["seconds"] = time.perf_counter() - self.started
+        if self.trainer.recipe.monitor not in row:
+            known = ", ".join(name for name in row if name.startswith("val_"))
+            raise RecipeError(
+                f"`monitor` must be one of {known}. Received: monitor={self.trainer.recipe.monitor}"
+            )
+        self.rows.append(row)
+        if self.on_row:
+            self.on_row(row)
+        return row
+
+    def _check(self, logs: Mapping[str, float], since: int, until: int) -> None:
+        bad = [name for name, value in logs.items() if not math.isfinite(value)]
+        if bad:
+            raise RecipeError(
+                f"Training diverged at level {self.level}: {bad[0]} is {logs[bad[0]]} between iterations "
+                f"{since} and {until}. Lower the learning rate (lr={self.trainer.recipe.lr}) or check the data."
+            )
+
+    def _judge(self, row: Row) -> None:
+        value = row[self.trainer.recipe.monitor]
+        if self.best.beats(value):
+            self.best.value, self.best.row, self.best.waited = value, row, 0
+            self.best.weights = self.trainer.averaged(self.masks)
+        else:
+            self.best.waited += 1
+
+    def _patience_is_over(self) -> bool:
+        patience = self.trainer.recipe.patience
+        return patience is not None and self.best.waited >= patience
+
+    def _close(self, at: int) -> None:
+        """Measure the test set with the best weights (and the last, where those are kept)."""
+        trainer = self.trainer
+        last = trainer.averaged(self.masks)
+        assert self.best.weights is not None
+        self.metrics: Row = {"early_stop_iteration": self.best.row["iteration"], "stopped_iteration": at}
+        self.metrics |= {name: v for name, v in self.best.row.items() if name.startswith("val_")}
+        self.metrics |= self._test(self.best.weights, "test_")
+        self.final = self.best.weights
+        if trainer.recipe.keep == "last":
+            self.final = last
+            ends = {f"last_{name}": v for name, v in self.rows[-1].items() if name.startswith("val_")}
+            self.metrics |= ends | self._test(last, "last_test_")
+
+    def _test(self, weights: Tree, prefix: str) -> Row:
+        assign(self.trainer.model, weights)
+        return {prefix + name: value for name, value in self.trainer.engine.evaluate("test").items()}
+
+    def summary(self) -> Row:
+        return self.metrics
