@@ -31,8 +31,8 @@ class LogitAccuracy(keras.metrics.Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch: `y_true` of 0 and 1 and logits `y_pred`, both `(n, outputs)`."""
-        y_pred = ops.convert_to_tensor(y_pred)
-        y_true = ops.reshape(ops.convert_to_tensor(y_true), ops.shape(y_pred))
+        y_pred = ops.cast(y_pred, self.dtype)
+        y_true = ops.reshape(ops.cast(y_true, self.dtype), ops.shape(y_pred))
         right = ops.cast(ops.equal(y_pred > 0, y_true > 0.5), self.dtype)
         right = ops.mean(right, axis=-1) if self.output is None else right[..., self.output]
         super().update_state(right, sample_weight)

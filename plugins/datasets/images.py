@@ -13,6 +13,7 @@ from kerastickets.errors import DataError
 from kerastickets.tree import generator
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
+_NOISE = re.compile(r"\{\{.*?\}\}|\[Op:.*", re.DOTALL)  # where in TensorFlow's own graph
 # Not `tfds build`: it needs apache-beam, which nothing here installs.
 _PREPARE = (
     "Prepare it, online, with: "
@@ -128,7 +129,7 @@ def _read(folder: Path, shape: tuple[int, ...]) -> tuple[Split, Split]:
             for part in ("train", "test")
         )
     except Exception as error:  # whatever TFDS and TensorFlow raise for a damaged file
-        cause = " ".join(str(error).split())[:200]
+        cause = " ".join(_NOISE.sub("", str(error)).split())[:300].rstrip(".")
         raise _damaged(folder, f"{type(error).__name__}: {cause}") from error
     for (x, _), size in ((train, shape[0]), (test, 10000)):
         if x.shape != (size, *shape[1:]) or x.dtype != np.uint8:

@@ -1,0 +1,137 @@
+"""The built-in models: weights counted as the papers print them, initialised as the papers say."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerastickets import registry
+from kerastickets.data import CROSS_ENTROPY, Data
+from kerastickets.errors import DataError, PluginError
+
+
+def images(*shape, classes=10):
+    split = np.zeros((classes, *shape), np.float32), np.arange(classes)
+    return Data("toy", split, split, split, CROSS_ENTROPY, (), classes)
+
+
+def build(spec, data):
+    return registry.create("models", spec)(data)
+
+
+def kernels(model):
+    return [weight for weight in model.trainable_weights if weight.name == "kernel"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape", "counts"),
+    [
+        ("lenet-300-100", (28, 28, 1), [235200, 30000, 1000]),  # 266200 in all
+        ("mlp:widths=20", (4,), [80, 200]),
+        ("mlp:widths=784-392", (1568,), [1229312, 307328, 3920]),
+        ("conv-2", (32, 32, 3), [1728, 36864, 4194304, 65536, 2560]),  # 4300992
+        ("conv-2:padding=valid", (32, 32, 3), [1728, 36864, 3211264, 65536, 2560]),  # 3317952
+    ],
+)
+def test_weights_are_counted_as_published(spec, shape, counts):
+    assert [int(np.prod(kernel.shape)) for kernel in kernels(build(spec, images(*shape)))] == counts
+
+
+def test_published_totals():
+    def total(spec, *shape):
+        return sum(int(np.prod(kernel.shape)) for kernel in kernels(build(spec, images(*shape))))
+
+    assert total("lenet-300-100", 28, 28, 1) == 266200
+    assert total("conv-2", 32, 32, 3) == 4300992
+    assert total("conv-2:padding=valid", 32, 32, 3) == 3317952
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape", "variances"),
+    [
+        ("lenet-300-100", (28, 28, 1), [2 / (784 + 300), 2 / (300 + 100)]),
+        ("mlp:widths=300-100,initializer=kaiming", (28, 28, 1), [2 / 784, 2 / 300]),
+        ("conv-2:padding=valid", (10, 10, 3), [None, 2 / (9 * 64 + 9 * 64), 2 / (576 + 256)]),
+    ],
+)
+def test_kernels_start_untruncated_and_biases_at_zero(spec, shape, variances):
+    keras.utils.set_random_seed(0)
+    model = build(spec, images(*shape))
+    for kernel, variance in zip(kernels(model), variances, strict=False):
+        if variance:
+            values = kernel.numpy() / np.sqrt(variance)
+            assert values.std() == pytest.approx(1, rel=0.02)
+            assert np.abs(values).max() > 3.5  # a truncated normal of this deviation ends at 2.28
+    assert all(not w.numpy().any() for w in model.trainable_weights if w.name == "bias")
+
+
+def test_layers_of_equal_shape_start_differently():
+    first, second, _ = kernels(build("mlp:widths=8-8", images(8)))
+    assert not np.array_equal(first.numpy(), second.numpy())
+
+
+@pytest.mark.parametrize("spec", ["lenet-300-100", "mlp:widths=5,activation=tanh", "conv-2"])
+def test_models_end_in_logits_and_are_rebuilt_from_their_config(spec):
+    data = images(8, 8, 1, classes=3)
+    model = build(spec, data)
+    again = keras.Sequential.from_config(model.get_config())
+    assert model.output_shape == again.output_shape == (None, 3)
+    assert model.layers[-1].activation is keras.activations.linear
+    shapes = [tuple(weight.shape) for weight in model.weights]
+    assert [tuple(weight.shape) for weight in again.weights] == shapes
+
+
+def test_targets_get_one_unit_each():
+    split = np.zeros((4, 4)), np.zeros((4, 2))
+    data = Data("toy", split, split, split, "mse", (), None)
+    assert build("mlp:widths=7", data).output_shape == (None, 2)
+
+
+def test_recipes():
+    assert {name: dict(registry.load("models", name).recipe) for name in registry.names("models")} == {
+        "lenet-300-100": {
+            "optimizer": "adam",
+            "lr": 1.2e-3,
+            "epsilon": 1e-8,
+            "batch_size": 60,
+            "rate": {"dense": 0.2, "output": 0.1},
+        },
+        "mlp": {"optimizer": "adam", "lr": 1e-3, "epsilon": 1e-8, "batch_size": 64, "rate": {"*": 0.2}},
+        "conv-2": {
+            "optimizer": "adam",
+            "lr": 2e-4,
+            "epsilon": 1e-8,
+            "batch_size": 60,
+            "rate": {"conv": 0.1, "dense": 0.2, "output": 0.1},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape", "message"),
+    [
+        (
+            "conv-2:padding=valid",
+            (5, 8, 1),
+            r"at least 6x6. Received: data set 'toy' with inputs \(5, 8, 1\)",
+        ),
+        ("conv-2", (1, 8, 1), "at least 2x2"),
+        ("conv-2", (64,), r"must have images .* with inputs \(64,\)"),
+    ],
+)
+def test_conv_2_refuses_what_it_cannot_convolve(spec, shape, message):
+    with pytest.raises(DataError, match=message):
+        build(spec, images(*shape))
+
+
+@pytest.mark.parametrize(("spec", "side"), [("conv-2:padding=valid", 6), ("conv-2", 2)])
+def test_conv_2_takes_the_smallest_image_that_fits(spec, side):
+    assert build(spec, images(side, side, 1)).layers[2].output.shape == (None, 1, 1, 64)
+
+
+def test_mlp_refuses_bad_options():
+    with pytest.raises(
+        PluginError, match=r"`widths` must be one or more numbers above 0. Received: widths=\(0,\)"
+    ):
+        registry.create("models", "mlp:widths=0")
+    with pytest.raises(PluginError, match=r"must be a Keras activation. Received: activation='rellu'"):
+        build("mlp:activation=rellu", images(4))
