@@ -6,6 +6,7 @@ inside a `tf.function`, so that any `train_step`, loss, metric and optimizer wor
 
 import math
 import os
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -81,10 +82,7 @@ class Engine:
         self._build_state()
         # What a fresh optimizer holds: its learning rate and loss scale too, so never zeros.
         self._fresh = [np.array(v.numpy()) for v in model.optimizer.variables]
-        self._steps = self._compile_pipeline() if data.batches else self._compile_resident()
-        self._evaluations = {
-            name: self._compile_evaluation(*getattr(data, name)) for name in ("validation", "test")
-        }
+        self._evaluations: dict[str, Any] = {}
         self._stream: Any = None
         self._order: tuple[tuple[int, int], Any] | None = None
 
@@ -122,8 +120,14 @@ class Engine:
     def evaluate(self, split: str) -> dict[str, float]:
         """Loss and metrics on all of `split`: `"validation"` or `"test"`."""
         self.model.reset_metrics()
+        if split not in self._evaluations:
+            self._evaluations[split] = self._compile_evaluation(*getattr(self.data, split))
         self._evaluations[split]()
         return self._metrics()
+
+    @cached_property
+    def _steps(self) -> Any:
+        return self._compile_pipeline() if self.data.batches else self._compile_resident()
 
     def _metrics(self) -> dict[str, float]:
         results = self.model.get_metrics_result()
@@ -154,7 +158,8 @@ class Engine:
 
             tf.while_loop(lambda i: i < first + count, body, [first], parallel_iterations=1)
 
-        return steps
+        # The concrete function, since this one never needs another trace.
+        return steps.get_concrete_function()
 
     def _compile_pipeline(self) -> Any:
         model = self.model
@@ -188,4 +193,4 @@ class Engine:
             if len(x) % size:
                 model.test_step((xs[full * size :], ys[full * size :]))
 
-        return evaluation
+        return evaluation.get_concrete_function()

@@ -7,6 +7,7 @@ and compute. It is stricter than Keras's `safe_mode` and does not depend on it: 
 
 import copy
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,9 @@ _REFUSED = {
     *("IndexLookup", "StringLookup", "IntegerLookup", "TextVectorization", "Hashing", "HashedCrossing"),
 }
 # Keras's marks for plain values. `__lambda__` and `__typespec__` are missing on purpose.
-_VALUES = {"__keras_tensor__", "__tensor__", "__numpy__", "__ellipsis__", "__slice__"}
+_ARRAYS = {"__tensor__", "__numpy__"}
+_VALUES = _ARRAYS | {"__keras_tensor__", "__ellipsis__", "__slice__"}
+_NUMBERS = re.compile(r"bool|(float|bfloat|int|uint)[0-9]{1,2}")  # a text dtype may claim any size
 # A nested model takes about five levels, and Keras itself gives up soon after a hundred.
 _DEEPEST = 256
 
@@ -54,10 +57,14 @@ def refuse(architecture: Mapping[str, Any], custom_objects: Collection[str] = ()
         ...
         kerastickets.errors.TicketError: A ticket may not hold keras.layers.Lambda. Received: architecture.
     """
-    for where, node in _objects(architecture):
+    for where, node in [*_objects(architecture)]:
         if not _allowed(node, custom_objects):
             advice = "" if _REFUSED & {*_names(node)} else " If it is your own, pass it in `custom_objects`."
             raise TicketError(f"A ticket may not hold {_title(node)}. Received: {where}.{advice}")
+        # Called on constants alone, it would compute now, on any size it likes, instead of joining the model.
+        calls = node.get("inbound_nodes") or []
+        if not all(map(_symbolic, calls if isinstance(calls, list) else [calls])):
+            raise TicketError(f"{_title(node)} must be called on inputs of its model. Received: {where}.")
 
 
 def _objects(architecture: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -85,7 +92,7 @@ def _allowed(node: Mapping[str, Any], custom_objects: Collection[str]) -> bool:
     if not all(isinstance(text, str) for text in (kind, name, registered or "", module or "")):
         return False
     if kind in _VALUES:
-        return True
+        return kind not in _ARRAYS or bool(_NUMBERS.fullmatch(_dtype(node.get("config"))))
     if _REFUSED & {*_names(node)}:
         return False
     # Keras looks for a registered class before it looks at the module: that name decides what is built.
@@ -106,6 +113,18 @@ def _buildable(module: str, function: bool) -> bool:
         return function == (module == "builtins")
     part = module.removeprefix("keras.").removeprefix("src.").partition(".")[0]
     return module.startswith("keras.") and part in (_FUNCTIONS if function else _CLASSES)
+
+
+def _dtype(config: Any) -> str:
+    return str(config.get("dtype")) if isinstance(config, Mapping) else ""
+
+
+def _symbolic(node: Any) -> bool:
+    """Whether there is a tensor of the model among the arguments of a call."""
+    if isinstance(node, Mapping) and "class_name" in node:
+        return node["class_name"] == "__keras_tensor__"
+    children = node.values() if isinstance(node, Mapping) else node if isinstance(node, (list, tuple)) else ()
+    return any(map(_symbolic, children))
 
 
 def _name(node: Mapping[str, Any]) -> Any:
@@ -151,7 +170,7 @@ def rebuild(
     with ThreadPoolExecutor(1) as thread:
         size = thread.submit(_size, architecture, custom).result()
     if size > limit:
-        raise TicketError(f"The architecture must have at most the {limit} weights stored. Received: {size}.")
+        raise TicketError(f"The architecture must need at most the {limit} values stored. Received: {size}.")
     return _deserialize(architecture, custom)
 
 
@@ -171,8 +190,10 @@ def _deserialize(architecture: Mapping[str, Any], custom_objects: Mapping[str, A
     try:
         model = keras.saving.deserialize_keras_object(config, custom_objects=custom_objects, safe_mode=True)
     except Exception as error:  # whatever Keras, or a custom class, raises for what it cannot follow
+        # Keras repeats the whole configuration at every level; the cause comes last.
+        cause = str(error).rpartition("Exception encountered: ")[2].partition(" Full object config")[0]
         raise TicketError(
-            f"Keras cannot rebuild the architecture: {type(error).__name__}: {error}"
+            f"Keras cannot rebuild the architecture. {type(error).__name__}: {cause}"
         ) from error
     if not isinstance(model, keras.Model):
         raise TicketError(f"An architecture must be that of a model. Received: a {type(model).__name__}.")

@@ -90,13 +90,12 @@ def plan(
         J. Frankle, M. Carbin, The Lottery Ticket Hypothesis, section 2 (iterative pruning) and figure 2
         (rates by layer).
     """
-    rates = {} if rate is None else dict(rate) if isinstance(rate, Mapping) else {"*": rate}
-    _check(levels, rates, target, sparsity, scope)
+    rates = check_amounts(levels, rate, target, sparsity, scope)
     if not kept(masks):
         raise RecipeError("There must be a weight left to prune. Received: masks that keep none.")
     end, plain = _target(masks, target, sparsity), rates.get("*")
     if rates.keys() - {"*"} or (plain is not None and end is None and scope == "layer"):
-        return _by_layer(masks, int(levels or 1), _fit(rates, masks, kinds, outputs))
+        return _by_layer(masks, int(levels or 1), rates_by_key(rates, masks, kinds, outputs))
     if plain is not None and end is not None:
         counts = _until(kept(masks), float(plain), end)
     else:
@@ -131,10 +130,25 @@ def _by_layer(masks: Tree, levels: int, rates: Mapping[str, float]) -> Schedule:
     return Schedule(levels, tuple(counts), "layer")
 
 
-def _fit(
+def rates_by_key(
     rates: Mapping[str, float], masks: Tree, kinds: Mapping[str, str], outputs: Collection[str]
 ) -> dict[str, float]:
-    """The rate of each key: its own, its role's, its kind's, the plain one, or 0."""
+    """The rate of each key: its own, its role's, its kind's, the plain one, or 0.
+
+    Args:
+        rates: shares by pattern, as `plan` takes them.
+        masks: booleans by key.
+        kinds: `conv`, `dense` or anything else by key.
+        outputs: keys of the output layers.
+
+    Raises:
+        RecipeError: if a pattern fits no key.
+
+    Example:
+        >>> masks = {"a/kernel": np.ones(4, bool), "b/kernel": np.ones(4, bool)}
+        >>> rates_by_key({"output": 0.1, "*": 0.2}, masks, {}, {"b/kernel"})
+        {'a/kernel': 0.2, 'b/kernel': 0.1}
+    """
     fitting = {key: _patterns(key, kinds.get(key, ""), key in outputs) for key in masks}
     known = {"*"}.union(*fitting.values())
     for pattern in sorted(rates.keys() - known):
@@ -167,13 +181,33 @@ def _target(masks: Tree, target: int | None, sparsity: float | None) -> int | No
     return end
 
 
-def _check(
+def check_amounts(
     levels: int | None,
-    rates: Mapping[str, float],
+    rate: float | Mapping[str, float] | None,
     target: int | None,
     sparsity: float | None,
     scope: str | None,
-) -> None:
+) -> dict[str, float]:
+    """Refuse what `plan` would refuse of its numbers alone, before there is any mask.
+
+    Args:
+        levels: as in `plan`, and so are the others.
+        rate: one share, or shares by pattern.
+        target: weights to keep in the end.
+        sparsity: share of all prunable weights that is pruned in the end.
+        scope: `global`, `layer` or None.
+
+    Returns:
+        The rates by pattern, a plain one under `*`.
+
+    Raises:
+        RecipeError: if a value is out of range, or too few or too many are given.
+
+    Example:
+        >>> check_amounts(None, 0.2, None, None, None)
+        {'*': 0.2}
+    """
+    rates = {} if rate is None else dict(rate) if isinstance(rate, Mapping) else {"*": rate}
     if levels is not None and not (_integer(levels) and 1 <= levels <= _MOST_LEVELS):
         raise RecipeError(f"levels must be an integer in [1, {_MOST_LEVELS}]. Received: levels={levels!r}")
     for pattern, rate in rates.items():
@@ -187,6 +221,7 @@ def _check(
     if scope not in (None, "global", "layer"):
         raise RecipeError(f"scope must be 'global' or 'layer'. Received: scope={scope!r}")
     _check_together(levels, rates, target, sparsity, scope)
+    return rates
 
 
 def _check_together(
@@ -204,7 +239,8 @@ def _check_together(
         raise RecipeError(f"Give a rate, a target or a sparsity. {received}")
     if rates.keys() - {"*"} and (ends or scope == "global"):
         raise RecipeError(
-            f"Rates by layer must go with scope 'layer', without target or sparsity. {received}, scope={scope!r}"
+            "Rates by layer must go with scope 'layer' and without target or sparsity. "
+            f"{received}, scope={scope!r}"
         )
     if levels is not None and rates and ends:
         raise RecipeError(f"Give two of levels, rate, and target or sparsity: two fix the third. {received}")

@@ -114,7 +114,7 @@ class Ticket:
             TicketError: the ticket has no such snapshot; lists those it has.
         """
         name = "init" if name == "rewind@0" else name
-        if name not in self.snapshots:
+        if not isinstance(name, str) or name not in self.snapshots:
             raise TicketError(
                 f"The ticket has the snapshots {', '.join(self.snapshots)}. Received: {name!r}."
             )
@@ -204,7 +204,8 @@ class Ticket:
         from kerastickets.keys import assign
 
         weights = self.weights(self.start)
-        model = rebuild(self.architecture, tree.total(weights), custom_objects)
+        # Layers that carry their masks allocate those as well.
+        model = rebuild(self.architecture, tree.total(weights) + self.total, custom_objects)
         assign(model, tree.masked(weights, self.masks))
         return model
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kerastickets.data import Data
 from kerastickets.engine import Engine, environment, use_jit
@@ -98,6 +97,7 @@ class Trainer:
         self._prepare(keys, frozen)
         optimizer, self._position = make_optimizer(recipe, self.total, self.per_epoch)
         objective = objective or Objective.of(data, self.model)
+        self.loss = keras.losses.get(objective.loss)
         self.model.compile(optimizer, objective.loss, metrics=objective.metrics(), jit_compile=False)
         guard(self.model.optimizer)
         self.jit = use_jit(self.model, recipe.jit) and data.batches is None
@@ -179,7 +179,7 @@ class Trainer:
         run = _Run(self, masks, seed, level, first, started, on_row)
         run.go(frozenset(snapshot_at))
         return Outcome(
-            run.final, run.summary(), tuple(run.rows), run.snapshots, time.perf_counter() - started
+            run.final, run.metrics, tuple(run.rows), run.snapshots, time.perf_counter() - started
         )
 
     def averaged(self, masks: Tree) -> Tree:
@@ -214,6 +214,7 @@ class _Run:
         self.rows: list[Row] = []
         self.snapshots: dict[int, Tree] = {}
         self.final: Tree = {}
+        self.metrics: Row = {}
 
     def go(self, snapshot_at: frozenset[int]) -> None:
         trainer = self.trainer
@@ -279,7 +280,7 @@ class _Run:
         trainer = self.trainer
         last = trainer.averaged(self.masks)
         assert self.best.weights is not None
-        self.metrics: Row = {"early_stop_iteration": self.best.row["iteration"], "stopped_iteration": at}
+        self.metrics = {"early_stop_iteration": self.best.row["iteration"], "stopped_iteration": at}
         self.metrics |= {name: v for name, v in self.best.row.items() if name.startswith("val_")}
         self.metrics |= self._test(self.best.weights, "test_")
         self.final = self.best.weights
@@ -291,6 +292,3 @@ class _Run:
     def _test(self, weights: Tree, prefix: str) -> Row:
         assign(self.trainer.model, weights)
         return {prefix + name: value for name, value in self.trainer.engine.evaluate("test").items()}
-
-    def summary(self) -> Row:
-        return self.metrics

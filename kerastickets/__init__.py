@@ -1,0 +1,112 @@
+"""kerastickets: find, combine, transfer, analyse and ship lottery tickets with Keras 3 and TensorFlow.
+
+Importing it imports nothing heavy; names load on first use, and those that work on tickets alone never
+import TensorFlow.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerastickets import callbacks, layers, registry, testing
+    from kerastickets.data import CROSS_ENTROPY, Data, Task
+    from kerastickets.errors import (
+        AlignError,
+        DataError,
+        KerasTicketsError,
+        LayerCollapseError,
+        PluginError,
+        RecipeError,
+        TicketError,
+    )
+    from kerastickets.keys import align
+    from kerastickets.mask import compare, cut
+    from kerastickets.masking import masks_of, sparsify, strip
+    from kerastickets.prune import prune
+    from kerastickets.run import Level, Run
+    from kerastickets.schedule import Schedule, plan
+    from kerastickets.scoring import Scoring
+    from kerastickets.steps import Duration
+    from kerastickets.ticket import Ticket
+    from kerastickets.train import evaluate, train
+    from kerastickets.tree import Tree
+
+_HOMES = {
+    "AlignError": "errors",
+    "CROSS_ENTROPY": "data",
+    "Data": "data",
+    "DataError": "errors",
+    "Duration": "steps",
+    "KerasTicketsError": "errors",
+    "LayerCollapseError": "errors",
+    "Level": "run",
+    "PluginError": "errors",
+    "RecipeError": "errors",
+    "Run": "run",
+    "Schedule": "schedule",
+    "Scoring": "scoring",
+    "Task": "data",
+    "Ticket": "ticket",
+    "TicketError": "errors",
+    "Tree": "tree",
+    "align": "keys",
+    "compare": "mask",
+    "cut": "mask",
+    "evaluate": "train",
+    "masks_of": "masking",
+    "plan": "schedule",
+    "prune": "prune",
+    "sparsify": "masking",
+    "strip": "masking",
+    "train": "train",
+}
+_MODULES = ("callbacks", "layers", "registry", "testing")
+
+__all__ = [
+    "CROSS_ENTROPY",
+    "AlignError",
+    "Data",
+    "DataError",
+    "Duration",
+    "KerasTicketsError",
+    "LayerCollapseError",
+    "Level",
+    "PluginError",
+    "RecipeError",
+    "Run",
+    "Schedule",
+    "Scoring",
+    "Task",
+    "Ticket",
+    "TicketError",
+    "Tree",
+    "align",
+    "callbacks",
+    "compare",
+    "cut",
+    "evaluate",
+    "layers",
+    "masks_of",
+    "plan",
+    "prune",
+    "registry",
+    "sparsify",
+    "strip",
+    "testing",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"kerastickets.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kerastickets' has no attribute {name!r}")
+    value = getattr(import_module(f"kerastickets.{_HOMES[name]}"), name)
+    # Importing the module `prune` binds it here under the function's name: the function wins.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

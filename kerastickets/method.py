@@ -1,0 +1,228 @@
+"""Which weights go, how many, and what happens between: the dials of the one pruning loop.
+
+Every method is a setting of them: iterative magnitude pruning trains between its levels, SNIP has one
+level and trains only after it, iterative SNIP has several. Imports no TensorFlow, so that a mistyped dial
+is refused at once.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict, get_args
+
+from kerastickets import options, registry
+from kerastickets.errors import RecipeError
+from kerastickets.schedule import Schedule, check_amounts, plan, rates_by_key
+from kerastickets.steps import Duration
+from kerastickets.tree import Tree
+
+Between = Literal["train", "none"]
+AfterCut = Literal["rewind", "lr-rewind", "fine-tune"]
+Rate = float | Mapping[str, float]
+
+
+class MethodDials(TypedDict, total=False):
+    """The keyword arguments of `kt.prune` that say what to prune; see `Method`."""
+
+    options: Mapping[str, Any]
+    levels: int | None
+    rate: Rate | None
+    target: int | None
+    sparsity: float | None
+    scope: str | None
+    include: Collection[str]
+    exclude: Collection[str]
+    between: Between | None
+    after_cut: AfterCut
+    rewind_to: Duration | str | int
+    snapshot_at: Collection[Duration | str | int]
+    no_train: bool
+    allow_collapse: bool
+
+
+@dataclass(frozen=True)
+class Method:
+    """How to prune.
+
+    Args:
+        name: the criterion's name.
+        criterion: the criterion itself.
+        options: its options, JSON-ready.
+        levels: number of prunings; any two of levels, rate and target (or sparsity) fix the third.
+        rate: share of the kept weights that a level prunes, or shares by pattern (`{"conv": 0.1}`).
+        target: weights to keep in the end.
+        sparsity: share of all prunable weights that is pruned in the end.
+        scope: `global` ranks all weights together, `layer` each layer's by themselves.
+        include: glob patterns of weights to prune besides kernels and embeddings.
+        exclude: glob patterns of weights not to prune.
+        between: `train` each level, or `none` of them but the last.
+        after_cut: `rewind` weights and learning rate, rewind only the learning rate (`lr-rewind`), or
+            `fine-tune` at the last learning rate.
+        rewind_to: the step whose weights later levels start from; 0 is the initial weights.
+        snapshot_at: further steps of level 0 whose weights every ticket carries.
+        no_train: leave the last level untrained.
+        allow_collapse: let a cut empty a layer.
+    """
+
+    name: str
+    criterion: Any
+    options: Mapping[str, Any]
+    levels: int | None
+    rate: Rate | None
+    target: int | None
+    sparsity: float | None
+    scope: str | None
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    between: Between
+    after_cut: AfterCut
+    rewind_to: Duration
+    snapshot_at: tuple[Duration, ...]
+    no_train: bool
+    allow_collapse: bool
+
+    @classmethod
+    def of(cls, criterion: Any, dials: MethodDials, model_rate: Rate | None = None) -> "Method":
+        """The method that a criterion and some dials give.
+
+        Args:
+            criterion: a name, `NAME:k=v`, or an instance.
+            dials: what the caller asked for; None and absent mean the same.
+            model_rate: rates of the model's own recipe, used when the caller names no rate, target or
+                sparsity and the criterion has no default for them.
+
+        Raises:
+            PluginError: no such criterion, or not with these options.
+            RecipeError: a dial that is out of range or contradicts another.
+
+        Example:
+            >>> method = Method.of("snip", {"sparsity": 0.5})
+            >>> method.levels, method.sparsity, method.between
+            (1, 0.5, 'none')
+        """
+        given = {name: value for name, value in dials.items() if value is not None}
+        name, made = _criterion(criterion, given.pop("options", {}))
+        for dial in given:
+            if dial not in MethodDials.__annotations__:
+                raise RecipeError(
+                    f"No pruning dial named {dial!r}. Dials: {', '.join(MethodDials.__annotations__)}"
+                )
+        merged = _amounts(given, dict(getattr(made, "defaults", {})), model_rate) | {
+            name: value for name, value in given.items() if name not in _AMOUNTS
+        }
+        defaults = dict(getattr(made, "defaults", {}))
+        method = cls(
+            name=name,
+            criterion=made,
+            options=options.describe(made),
+            levels=merged.get("levels"),
+            rate=merged.get("rate"),
+            target=merged.get("target"),
+            sparsity=merged.get("sparsity"),
+            scope=merged.get("scope", defaults.get("scope") if "rate" not in given else None),
+            include=tuple(merged.get("include", ())),
+            exclude=tuple(merged.get("exclude", ())),
+            between=merged.get("between", defaults.get("between", "train")),
+            after_cut=merged.get("after_cut", "rewind"),
+            rewind_to=Duration.parse(merged.get("rewind_to", 0)),
+            snapshot_at=tuple(Duration.parse(when) for when in merged.get("snapshot_at", ())),
+            no_train=bool(merged.get("no_train", False)),
+            allow_collapse=bool(merged.get("allow_collapse", False)),
+        )
+        method.check()
+        return method
+
+    def check(self) -> None:
+        """Refuse dials that contradict each other, before any model is built."""
+        for name, value, allowed in (
+            ("between", self.between, get_args(Between)),
+            ("after_cut", self.after_cut, get_args(AfterCut)),
+        ):
+            if value not in allowed:
+                raise RecipeError(f"`{name}` must be one of {', '.join(allowed)}. Received: {name}={value}")
+        if self.between == "none" and (self.rewind_to.count or self.snapshot_at):
+            raise RecipeError(
+                "`rewind_to` and `snapshot_at` need a trained level 0. Received: between=none. "
+                "Use between=train, or leave them out."
+            )
+        if self.between == "none" and self.after_cut != "rewind":
+            raise RecipeError(f"`after_cut={self.after_cut}` needs trained levels. Received: between=none")
+        check_amounts(self.levels, self._rates(), self.target, self.sparsity, self.scope)
+
+    def _rates(self) -> Rate | None:
+        """The rates without those of 0, which make a layer non-prunable instead."""
+        if not isinstance(self.rate, Mapping):
+            return self.rate
+        return {pattern: value for pattern, value in self.rate.items() if value != 0} or None
+
+    def schedule(self, masks: Tree, kinds: Mapping[str, str], outputs: Collection[str]) -> Schedule:
+        """What each level keeps of `masks`, weights with a rate of 0 excepted (they are not in `masks`)."""
+        return plan(
+            masks,
+            levels=self.levels,
+            rate=self._rates(),
+            target=self.target,
+            sparsity=self.sparsity,
+            scope=self.scope,
+            kinds=kinds,
+            outputs=outputs,
+        )
+
+    def unprunable(self, masks: Tree, kinds: Mapping[str, str], outputs: Collection[str]) -> set[str]:
+        """The keys whose rate is exactly 0: they carry no mask at all."""
+        if not isinstance(self.rate, Mapping) or 0 not in self.rate.values():
+            return set()
+        rates = rates_by_key({"*": 1.0} | dict(self.rate), masks, kinds, outputs)
+        return {key for key, rate in rates.items() if rate == 0}
+
+    def trains(self, level: int, last: int) -> bool:
+        """Whether `level` of `last` is trained."""
+        return not self.no_train if level == last else self.between == "train"
+
+    @property
+    def extendable(self) -> bool:
+        """Whether a longer run begins with the same levels: the last is treated as the others are."""
+        amounts = self.levels is None or self.rate is not None
+        return amounts and (self.between == "train") == (not self.no_train)
+
+    def describe(self) -> dict[str, Any]:
+        """The method as JSON: what `run.json` and provenance record."""
+        return {
+            "levels": self.levels,
+            "rate": dict(self.rate) if isinstance(self.rate, Mapping) else self.rate,
+            "target": self.target,
+            "sparsity": self.sparsity,
+            "scope": self.scope,
+            "include": list(self.include),
+            "exclude": list(self.exclude),
+            "between": self.between,
+            "after_cut": self.after_cut,
+            "rewind_to": str(self.rewind_to),
+            "snapshot_at": [str(when) for when in self.snapshot_at],
+            "no_train": self.no_train,
+            "allow_collapse": self.allow_collapse,
+        }
+
+
+_AMOUNTS = ("levels", "rate", "target", "sparsity")
+
+
+def _criterion(criterion: Any, given: Mapping[str, Any]) -> tuple[str, Any]:
+    if isinstance(criterion, str):
+        return criterion.partition(":")[0], registry.create("criteria", criterion, given)
+    if given:
+        raise RecipeError("`options` go with a criterion's name; an instance has its own.")
+    return options.kebab(type(criterion).__name__), criterion
+
+
+def _amounts(
+    given: Mapping[str, Any], defaults: Mapping[str, Any], model_rate: Rate | None
+) -> dict[str, Any]:
+    """Levels, rate, target and sparsity: the caller's, else the criterion's, else the model's, else 20 %."""
+    asked = {name: given[name] for name in _AMOUNTS if name in given}
+    if asked.keys() - {"levels"}:
+        return asked
+    own = {name: defaults[name] for name in _AMOUNTS if name in defaults}
+    if own.keys() - {"levels"}:
+        return own | asked
+    levels = {"levels": defaults.get("levels", 5)} | asked
+    return levels | ({"rate": model_rate} if model_rate is not None else {"rate": 0.2, "scope": "layer"})

@@ -1,0 +1,393 @@
+"""The one pruning loop: train, score, cut, and start again.
+
+Iterative magnitude pruning, one-shot pruning, SNIP and iterative SNIP are settings of it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Unpack
+
+from kerastickets.data import Data
+from kerastickets.errors import RecipeError
+from kerastickets.mask import cut, ones
+from kerastickets.method import Method, MethodDials
+from kerastickets.recipe import Dials, Recipe
+from kerastickets.run import Level, Run, trained_level
+from kerastickets.runfolder import RunFolder, read_rows
+from kerastickets.schedule import Schedule
+from kerastickets.sources import Source, data_digest, data_of, find_model, model_rate, source_of
+from kerastickets.ticket import Ticket
+from kerastickets.tree import Tree
+
+Row = dict[str, Any]
+_METHOD = frozenset(MethodDials.__annotations__)
+
+
+class PruneDials(MethodDials, Dials, total=False):
+    """Every dial of `prune`: those of `Method` and those of `Recipe`."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pruning job whose dials are checked, before TensorFlow is imported or any data read.
+
+    Args:
+        model: what `find_model` found.
+        data: a data set's spec, or a `Data`.
+        method: how to prune.
+        dials: how to train, as far as the caller said.
+        model_name: for provenance.
+        seed: keys initial weights, data order and scoring batches.
+        start: a ticket to continue from, or None.
+    """
+
+    model: Any
+    data: str | Data
+    method: Method
+    dials: Mapping[str, Any]
+    model_name: str
+    seed: int
+    start: Ticket | None = None
+
+    @classmethod
+    def of(
+        cls,
+        model: Any,
+        data: str | Data,
+        criterion: Any = "magnitude",
+        *,
+        start: Ticket | str | Path | None = None,
+        seed: int = 0,
+        dials: PruneDials | None = None,
+    ) -> "Job":
+        """Check everything that can be checked without TensorFlow; see `prune`."""
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise RecipeError(f"`seed` must be an integer of at least 0. Received: seed={seed!r}")
+        given: dict[str, Any] = dict(dials or {})
+        ticket = start if isinstance(start, Ticket) or start is None else Ticket.load(start)
+        found = _found(model, ticket)
+        method_dials = {name: value for name, value in given.items() if name in _METHOD}
+        train_dials = {k: v for k, v in given.items() if k not in _METHOD and v is not None}
+        own = dict(getattr(found, "recipe", {}))
+        method = Method.of(criterion, method_dials, own.get("rate") or _ticket_rate(ticket))  # type: ignore[arg-type]
+        Recipe.of(train_dials, {k: v for k, v in own.items() if k != "rate"})
+        name = model if isinstance(model, str) else getattr(model, "name", type(model).__name__)
+        return cls(found, data, method, train_dials, str(name), seed, ticket)
+
+
+def _found(model: Any, ticket: Ticket | None) -> Any:
+    if model is not None:
+        return find_model(model)
+    if ticket is None:
+        raise RecipeError("Give a model, or a ticket to continue from.")
+    return ticket
+
+
+def _ticket_rate(ticket: Ticket | None) -> Any:
+    name = "" if ticket is None else str(ticket.provenance.get("model", ""))
+    try:
+        return model_rate(find_model(name)) if name else None
+    except Exception:  # a model that is not installed here has no rates to offer
+        return None
+
+
+def prune(
+    model: Any,
+    data: str | Data,
+    criterion: Any = "magnitude",
+    *,
+    start: Ticket | str | Path | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    callbacks: Callable[[int], Iterable[Any]] | None = None,
+    on_row: Callable[[Row], None] | None = None,
+    on_level_end: Callable[[Level], None] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    accept_versions: bool = False,
+    **dials: Unpack[PruneDials],
+) -> Run:
+    """Find a lottery ticket.
+
+    Args:
+        model: a registered name (`"lenet-300-100"`, `"mlp:widths=38-38"`), a `.keras` file,
+            `"package.module:function"`, a function `(data) -> keras.Model`, or a `keras.Model`, which is
+            not touched and whose weights are the initial ones. None takes the model of `start`.
+        data: a registered name (`"mnist"`, `"npz:points.npz"`) or a `Data`.
+        criterion: a registered name (`"magnitude"`, `"snip:batches=4"`) or an instance.
+        start: a ticket, or its file, whose mask and initial weights to continue from.
+        seed: keys initial weights, data order and scoring batches.
+        out: folder to write; the same call continues what is there. None writes nothing.
+        callbacks: given a level, fresh Keras callbacks; `on_epoch_*` fires per evaluation.
+        on_row: called with each evaluation's row.
+        on_level_end: called with each finished `Level`, also those found in `out`.
+        custom_objects: your classes by name, for files and tickets.
+        accept_versions: continue a folder that other library versions began.
+        **dials: how to prune (`levels`, `rate`, `target`, `sparsity`, `scope`, ..., see `Method`) and how to
+            train (`train`, `batch_size`, `lr`, ..., see `Recipe`).
+
+    Returns:
+        A `Run`: its tickets, one per level from 0 (before any cut) on, and its history.
+
+    Raises:
+        KerasTicketsError: a subclass that says what was expected, what was received and what to do.
+
+    Example:
+        >>> run = prune("mlp:8", "digits", levels=2, rate=0.5, train="1ep")
+        >>> [ticket.kept for ticket in run.tickets]
+        [592, 296, 148]
+
+    Reference:
+        J. Frankle, M. Carbin, The Lottery Ticket Hypothesis, section 2; N. Lee et al., SNIP, section 4.
+    """
+    job = Job.of(model, data, criterion, start=start, seed=seed, dials=dials)
+    return Loop(job, custom_objects, callbacks).run(out, on_row, on_level_end, accept_versions)
+
+
+class Loop:
+    """One job made ready: data read, model built once, counts of every level known.
+
+    Args:
+        job: the checked job.
+        custom_objects: classes by name, for files and tickets.
+        callbacks: given a level, fresh Keras callbacks.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        custom_objects: Mapping[str, Any] | None = None,
+        callbacks: Callable[[int], Iterable[Any]] | None = None,
+    ) -> None:
+        self.job, self.method = job, job.method
+        self.data = data_of(job.data)
+        self.source: Source = source_of(job.model, self.data, job.model_name, custom_objects)
+        own = {name: value for name, value in self.source.recipe.items() if name != "rate"}
+        self.recipe = Recipe.of(job.dials, own)
+        self.init = job.start.weights("init") if job.start else self.source.init(job.seed)
+        self._callbacks = callbacks
+        self._trainer: Any = None
+        self.masks, self.schedule = self._plan()
+
+    def _plan(self) -> tuple[Tree, Schedule]:
+        from kerastickets.keys import assign
+        from kerastickets.masking import fates
+        from kerastickets.roles import kinds, output_keys
+
+        model = self.source.build()
+        assign(model, self.init)
+        method = self.method
+        shapes = {f.key: f.shape for f in fates(model, method.include, method.exclude) if f.masked}
+        masks: dict[str, Any] = dict(ones(shapes))
+        if self.job.start is not None:
+            masks |= self.job.start.masks
+        own_kinds = kinds(model, shapes)
+        rates = method.rate if isinstance(method.rate, Mapping) else {}
+        outputs = output_keys(model, shapes) if "output" in rates else set()
+        for key in method.unprunable(masks, own_kinds, outputs):
+            del masks[key]
+        if not masks:
+            raise RecipeError(
+                "There must be a prunable weight. Received: a model without any, or all excluded."
+            )
+        return masks, method.schedule(masks, own_kinds, outputs)
+
+    @property
+    def levels(self) -> int:
+        """The number of prunings."""
+        return self.schedule.levels
+
+    @property
+    def trainer(self) -> Any:
+        """The trainer of every level, compiled on first use."""
+        if self._trainer is None:
+            from kerastickets.trainer import Trainer
+
+            self._trainer = Trainer(
+                self.source.build,
+                self.data,
+                self.recipe,
+                self.masks,
+                objective=self.source.objective,
+                callbacks=self._callbacks,
+            )
+        return self._trainer
+
+    def recipe_json(self) -> dict[str, Any]:
+        """Everything that can change bits, as `run.json` keeps it."""
+        return {
+            "model": self.source.name,
+            "dataset": {"name": self.data_name, "sha256": data_digest(self.data)},
+            "criterion": {"name": self.method.name, "options": dict(self.method.options)},
+            "method": {k: v for k, v in self.method.describe().items() if k != "levels"}
+            | ({} if self.method.extendable else {"levels": self.method.levels}),
+            "levels": self.levels,
+            "train": self.recipe.describe(),
+            "seeds": self.seeds,
+            "start": Ticket(self.source.architecture, self.masks, {"init": self.init}).digest,
+        }
+
+    @property
+    def data_name(self) -> str:
+        """The data set as provenance names it: the spec, with files as base name."""
+        spec = self.job.data if isinstance(self.job.data, str) else self.data.name
+        name, colon, rest = spec.partition(":")
+        return f"{name}{colon}{Path(rest).name}" if "/" in rest else spec
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """The three seeds, all set by `seed`."""
+        return {"init": self.job.seed, "data": self.job.seed, "scoring": self.job.seed}
+
+    def run(
+        self,
+        out: str | Path | None = None,
+        on_row: Callable[[Row], None] | None = None,
+        on_level_end: Callable[[Level], None] | None = None,
+        accept_versions: bool = False,
+    ) -> Run:
+        """Go through all levels; continue where `out` already holds some. See `prune`."""
+        report = on_level_end or (lambda level: None)
+        if out is None:
+            return self._go(None, [], [], on_row, report)
+        held = RunFolder(out).locked(
+            self.recipe_json(), versions(), extendable=self.method.extendable, accept_versions=accept_versions
+        )
+        with held as folder:
+            done = folder.tickets(self.levels)
+            # Rows of levels beyond those asked for belong to finished tickets too.
+            rows = folder.keep_rows(len(folder.tickets(10**6)))
+            return self._go(folder, done, rows, on_row, report)
+
+    def _go(
+        self,
+        folder: RunFolder | None,
+        tickets: list[Ticket],
+        rows: list[Row],
+        on_row: Callable[[Row], None] | None,
+        report: Callable[[Level], None],
+    ) -> Run:
+        def keep(row: Row) -> None:
+            rows.append(row)
+            if folder:
+                folder.add_row(row)
+            if on_row:
+                on_row(row)
+
+        levels = [Level.of(ticket, n, rows, folder) for n, ticket in enumerate(tickets)]
+        for level in levels:
+            report(level)
+        for n in range(len(tickets), self.levels + 1):
+            tickets.append(self._level(n, tickets, keep))
+            if folder:
+                tickets[-1].save(folder.ticket_file(n))
+            levels.append(Level.of(tickets[-1], n, rows, folder))
+            report(levels[-1])
+        return Run(folder.path if folder else None, tuple(tickets), tuple(levels), tuple(rows), self._head())
+
+    def _head(self) -> dict[str, Any]:
+        return {
+            "criterion": self.method.name,
+            "model": self.source.name,
+            "dataset": self.data_name,
+            "seed": self.job.seed,
+            "versions": versions(),
+        }
+
+    def _level(self, level: int, before: list[Ticket], keep: Callable[[Row], None]) -> Ticket:
+        """Make one level's ticket: cut the one before (if any), then train it (if the method says so)."""
+        parent = before[-1] if before else None
+        masks = self._cut(level, parent) if parent else self.masks
+        snapshots = (
+            {k: v for k, v in parent.snapshots.items() if k != "final"} if parent else {"init": self.init}
+        )
+        start = self._start_name() if parent else "init"
+        ticket = Ticket(self.source.architecture, masks, snapshots, self._provenance(level, parent, start))
+        if not self.method.trains(level, self.levels):
+            return ticket
+        outcome = self._train(ticket, level, parent, keep)
+        return trained_level(ticket, outcome, self.trainer.environment)
+
+    def _start_name(self) -> str:
+        step = self._step()
+        return f"rewind@{step}" if step else "init"
+
+    def _step(self) -> int:
+        per_epoch = len(self.data.train[0]) // self.recipe.batch_size
+        return self.method.rewind_to.iterations(per_epoch)
+
+    def _cut(self, level: int, parent: Ticket) -> Tree:
+        trained = "final" in parent.snapshots and self.method.between == "train"
+        weights = parent.weights("final") if trained else parent.weights(self._start_name())
+        scores = self.method.criterion(self._scoring(level, parent, weights))
+        count = self.schedule.counts[level]
+        return cut(
+            scores, count, parent.masks, self.schedule.scope, allow_collapse=self.method.allow_collapse
+        )
+
+    def _scoring(self, level: int, parent: Ticket, weights: Tree) -> Any:
+        from kerastickets.scoring import Batches, Scoring
+
+        model = self.trainer.load(weights, parent.masks, seed=self.job.seed)
+        step = self._step()
+        return Scoring(
+            model=model,
+            masks=parent.masks,
+            init=self.init,
+            rewind=parent.weights(self._start_name()) if step else None,
+            batches=Batches(self.data, self.recipe.batch_size, self.job.seed, level - 1),
+            loss=self.trainer.loss,
+            seed=self.job.seed,
+        )
+
+    def _train(self, ticket: Ticket, level: int, parent: Ticket | None, keep: Callable[[Row], None]) -> Any:
+        per_epoch = len(self.data.train[0]) // self.recipe.batch_size
+        wanted = [when.iterations(per_epoch) for when in (*self.method.snapshot_at, self.method.rewind_to)]
+        weights, first, rate_at = ticket.weights(ticket.start), 0, None
+        if parent:
+            first = self._step()
+            if self.method.after_cut != "rewind":
+                weights = parent.weights("final")
+            if self.method.after_cut == "fine-tune":
+                rate_at = self.trainer.total
+        return self.trainer.train(
+            weights,
+            ticket.masks,
+            seed=self.job.seed,
+            first=first,
+            rate_at=rate_at,
+            level=level,
+            snapshot_at=[step for step in wanted if step] if level == 0 else (),
+            on_row=keep,
+        )
+
+    def _provenance(self, level: int, parent: Ticket | None, start: str) -> dict[str, Any]:
+        first = self.job.start.digest if self.job.start else None
+        return {
+            "operation": "prune",
+            "criterion": self.method.name,
+            "options": dict(self.method.options),
+            "level": level,
+            "model": self.source.name,
+            "dataset": self.data_name,
+            "method": {k: v for k, v in self.method.describe().items() if k != "levels"},
+            "recipe": self.recipe.describe(),
+            "seeds": self.seeds,
+            "parents": [parent.digest] if parent else [first] if first else [],
+            "metrics": {},
+            "start": start,
+            "versions": versions(),
+            "environment": {},
+        }
+
+
+def versions() -> dict[str, str]:
+    """The versions of this library and of those that decide bits."""
+    names = ("kerastickets", "keras", "tensorflow", "numpy")
+    return {name: version(name) for name in names}
+
+
+def history(folder: str | Path) -> list[Row]:
+    """The rows of a run folder, one per evaluation, without running anything."""
+    return read_rows(RunFolder(folder).metrics_file)

@@ -1,0 +1,111 @@
+"""What a pruning run leaves: its tickets, its levels and its history."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerastickets.runfolder import RunFolder
+from kerastickets.ticket import Ticket
+
+if TYPE_CHECKING:
+    from kerastickets.trainer import Outcome
+
+
+@dataclass(frozen=True)
+class Level:
+    """One row of a run's table; metrics are None where the level was not trained.
+
+    Args:
+        level: 0 before any cut, then 1, 2, ...
+        kept: weights kept.
+        total: prunable weights.
+        density: kept / total.
+        early_stop_iteration: the first iteration with the best monitored value.
+        stopped_iteration: where training ended.
+        val_accuracy: on validation data, at the early-stop iteration.
+        test_accuracy: on test data, with the weights of the early-stop iteration.
+        seconds: training and validation time.
+        ticket: the ticket's file, relative to the run; its digest where nothing is written.
+        digest: the ticket's digest.
+    """
+
+    level: int
+    kept: int
+    total: int
+    density: float
+    early_stop_iteration: int | None
+    stopped_iteration: int | None
+    val_accuracy: float | None
+    test_accuracy: float | None
+    seconds: float | None
+    ticket: str
+    digest: str
+
+    @classmethod
+    def of(
+        cls, ticket: Ticket, level: int, rows: Sequence[Mapping[str, Any]], folder: RunFolder | None
+    ) -> "Level":
+        """The row of a finished level."""
+        metrics = dict(ticket.provenance.get("metrics", {}))
+        seconds = [row["seconds"] for row in rows if row.get("level") == level]
+        names = ("early_stop_iteration", "stopped_iteration", "val_accuracy", "test_accuracy")
+        return cls(
+            level,
+            ticket.kept,
+            ticket.total,
+            ticket.density,
+            **{name: metrics.get(name) for name in names},
+            seconds=seconds[-1] if seconds else None,
+            ticket=folder.ticket_file(level).name if folder else ticket.digest,
+            digest=ticket.digest,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """The level as JSON."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Args:
+        folder: where it was written, or None.
+        tickets: one per level, from 0 on.
+        levels: one row per level.
+        rows: one per evaluation.
+        head: criterion, model, dataset, seed and versions.
+    """
+
+    folder: Path | None
+    tickets: tuple[Ticket, ...]
+    levels: tuple[Level, ...]
+    rows: tuple[dict[str, Any], ...]
+    head: Mapping[str, Any]
+
+    def history(self) -> list[dict[str, Any]]:
+        """One dict per evaluation (`pandas.DataFrame(run.history())` is a table): level, iteration, epoch,
+        training and validation metrics, seconds since the level began."""
+        return [dict(row) for row in self.rows]
+
+    def facts(self) -> dict[str, Any]:
+        """What `kt prune --json` prints."""
+        run = str(self.folder) if self.folder else None
+        return {"run": run, "levels": [level.facts() for level in self.levels], **self.head}
+
+
+def trained_level(ticket: Ticket, outcome: "Outcome", environment: Mapping[str, Any]) -> Ticket:
+    """`ticket` with what its training led to: `final`, snapshots on the way, and metrics.
+
+    Args:
+        ticket: as it was before training.
+        outcome: what the trainer returned.
+        environment: threads, oneDNN and XLA of that training.
+    """
+    snapshots = dict(ticket.snapshots) | {f"rewind@{step}": w for step, w in outcome.snapshots.items()}
+    provenance = dict(ticket.provenance) | {
+        "metrics": dict(outcome.metrics),
+        "environment": dict(environment),
+    }
+    return ticket.replace(snapshots=snapshots | {"final": outcome.final}, provenance=provenance)

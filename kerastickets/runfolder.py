@@ -1,0 +1,233 @@
+"""A run's folder: the recipe, a row per evaluation, a ticket per level, and one process at a time.
+
+The level is the unit of work: a killed run loses at most the level it was training, because the last
+ticket is the checkpoint.
+"""
+
+import fcntl
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from kerastickets.errors import RecipeError
+from kerastickets.ticket import Ticket
+
+_TICKET = re.compile(r"level-(\d{2,})\.safetensors")
+
+
+class RunFolder:
+    """The files of one run. Use it as `with RunFolder(path).locked(recipe) as folder`.
+
+    Args:
+        path: the folder; made if missing.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def recipe_file(self) -> Path:
+        """`run.json`: the full recipe, seeds and versions."""
+        return self.path / "run.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        """`metrics.jsonl`: one row per evaluation."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def lock_file(self) -> Path:
+        """`run.lock`: held by the operating system, so that a killed process leaves none."""
+        return self.path / "run.lock"
+
+    def ticket_file(self, level: int) -> Path:
+        """`level-NN.safetensors`."""
+        return self.path / f"level-{level:02d}.safetensors"
+
+    @contextmanager
+    def locked(
+        self,
+        recipe: Mapping[str, Any],
+        versions: Mapping[str, str],
+        *,
+        extendable: bool,
+        accept_versions: bool = False,
+    ) -> Iterator["RunFolder"]:
+        """The folder, held by this process, whose recipe is `recipe`.
+
+        Args:
+            recipe: everything that can change bits, as JSON.
+            versions: library versions.
+            extendable: whether more levels continue the same run.
+            accept_versions: continue although other library versions began the run.
+
+        Raises:
+            RecipeError: another process holds the folder, it belongs to another recipe or to other library
+                versions, or it cannot be written.
+        """
+        with naming(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = self.lock_file.open("a+")
+        with lock:
+            self._hold(lock)
+            self._clean()
+            self._claim(dict(recipe), dict(versions), extendable, accept_versions)
+            yield self
+
+    def _hold(self, lock: IO[str]) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            raise RecipeError(
+                f"{self.path} is in use by another command: {lock.read().strip() or 'unknown'}. "
+                "Wait for it, stop it, or give another --out."
+            ) from error
+        lock.truncate(0)
+        lock.write(f"{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])} (process {os.getpid()})\n")
+        lock.flush()
+
+    def _clean(self) -> None:
+        for part in self.path.glob("*.part"):
+            part.unlink(missing_ok=True)
+
+    def _claim(
+        self, recipe: dict[str, Any], versions: dict[str, str], extendable: bool, accept_versions: bool
+    ) -> None:
+        if self.recipe_file.exists():
+            before = self._read_recipe()
+            _compare(self.path, before.get("recipe", {}), recipe, extendable)
+            if not accept_versions:
+                _compare_versions(self.path, before.get("versions", {}), versions)
+            longest = max(before["recipe"]["levels"], recipe["levels"])
+            recipe = recipe | {"levels": longest}
+            if before == {"recipe": recipe, "versions": versions}:
+                return
+        elif any(self._levels()):
+            raise RecipeError(f"{self.path} holds tickets but no run.json. Give another --out.")
+        write_text(
+            self.recipe_file, json.dumps({"recipe": recipe, "versions": versions}, indent=1, sort_keys=True)
+        )
+
+    def _read_recipe(self) -> dict[str, Any]:
+        try:
+            before = json.loads(self.recipe_file.read_text())
+            before["recipe"]["levels"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecipeError(
+                f"{self.recipe_file} must be what `kt prune` wrote. Received: {error!r}. Give another --out."
+            ) from error
+        return before
+
+    def _levels(self) -> list[int]:
+        matches = (_TICKET.fullmatch(path.name) for path in self.path.iterdir())
+        return sorted(int(match[1]) for match in matches if match)
+
+    def tickets(self, most: int) -> list[Ticket]:
+        """The finished levels from 0 on, at most `most + 1` of them."""
+        found: list[Ticket] = []
+        for level in self._levels():
+            if level == len(found) and level <= most:
+                found.append(Ticket.load(self.ticket_file(level)))
+        return found
+
+    def keep_rows(self, levels: int) -> list[dict[str, Any]]:
+        """Drop the rows of unfinished levels from the metrics file; returns those of the first `levels`."""
+        rows = []
+        if self.metrics_file.exists():
+            for line in self.metrics_file.read_text().splitlines():
+                try:
+                    row = json.loads(line)
+                except ValueError:
+                    continue  # the half line of a process that was killed
+                if isinstance(row, dict) and row.get("level", levels) < levels:
+                    rows.append(row)
+        write_text(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows))
+        return rows
+
+    def add_row(self, row: Mapping[str, Any]) -> None:
+        """Append one evaluation's row."""
+        with naming(self.metrics_file), self.metrics_file.open("a") as file:
+            file.write(json.dumps(dict(row)) + "\n")
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a `metrics.jsonl`, without a half-written last one."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name, then replace: readers see the old or the new, never a part.
+
+    Raises:
+        RecipeError: it cannot be written; the old file is as it was.
+    """
+    with naming(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal into an error that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise RecipeError(
+            f"{path} must be writable. Received: {error.strerror or error}. "
+            "What was finished is kept; free space or give another --out, and run the same command again."
+        ) from error
+
+
+def _compare(path: Path, before: dict[str, Any], now: dict[str, Any], extendable: bool) -> None:
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name), now.get(name)
+        if old == new or (name == "levels" and extendable):
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            _compare(path, old, new, extendable)
+            continue
+        why = (
+            " (this run treats its last level differently, so it cannot be extended)"
+            if name == "levels"
+            else ""
+        )
+        raise RecipeError(
+            f"{path} belongs to a run with {name}={_short(old)}. Received: {name}={_short(new)}{why}. "
+            "Repeat that command, or give another --out."
+        )
+
+
+def _compare_versions(path: Path, before: dict[str, str], now: dict[str, str]) -> None:
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            raise RecipeError(
+                f"{path} was begun with {name} {before.get(name)}. Received: {now.get(name)}. "
+                "Use that version, or --accept-versions to mix them."
+            )
+
+
+def _short(value: Any, most: int = 120) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= most else text[:most] + "..."

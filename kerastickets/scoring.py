@@ -1,0 +1,130 @@
+"""What a criterion is given: the model as it stands, its weights, data to score on, and gradients."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerastickets.data import Data
+from kerastickets.errors import RecipeError
+from kerastickets.keys import snapshot, variables
+from kerastickets.tree import Tree, generator
+
+Batch = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches of one scoring, keyed by (seed, scoring step): no two of them share an example.
+
+    Args:
+        data: drawn from its training split.
+        size: examples a batch.
+        seed: the scoring seed.
+        step: which scoring this is, from 0; each draws its own batches.
+
+    Example:
+        >>> x = np.arange(4.0)[:, None]
+        >>> data = Data("toy", (x, x), (x, x), (x, x), "mse", (), classes=None)
+        >>> batches = Batches(data, 2, seed=0, step=0)
+        >>> sorted([*batches[0][0].ravel(), *batches[1][0].ravel()]) == [0, 1, 2, 3]
+        True
+    """
+
+    data: Data
+    size: int
+    seed: int
+    step: int
+
+    def __getitem__(self, n: int) -> Batch:
+        x, y = self.data.train
+        if not 0 <= n < len(x) // self.size:
+            raise RecipeError(
+                f"{self.data.name} has {len(x) // self.size} batches of {self.size} to score on. "
+                f"Received: a request for {n + 1}. Lower `batches` or the batch size."
+            )
+        order = generator("scoring", self.seed, self.step).permutation(len(x))
+        rows = order[n * self.size : (n + 1) * self.size]
+        return x[rows], y[rows]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """All that a criterion may look at; it must leave the model unchanged.
+
+    Args:
+        model: as trained this round, zeros where pruned; with its training-time behaviour under the
+            gradient methods below.
+        masks: booleans by key; their keys are the prunable weights.
+        init: the initial weights of all variables, unmasked.
+        rewind: the weights later levels start from, unmasked; None where that is `init`.
+        batches: data to score on, `batches[0]`, `batches[1]`, ...
+        loss: the training loss, `(y, predictions) -> scalar`, without regularisation.
+        seed: for criteria that draw.
+    """
+
+    model: keras.Model
+    masks: Tree
+    init: Tree
+    rewind: Tree | None
+    batches: Batches
+    loss: Callable[[Any, Any], Any]
+    seed: int
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """The prunable weights as they are now, by key."""
+        now = snapshot(self.model)
+        return {key: now[key] for key in self.masks}
+
+    def gradient(self, weights: Tree | None = None, *, batches: int = 1) -> dict[str, np.ndarray]:
+        """The loss's gradient with respect to the prunable weights.
+
+        Args:
+            weights: values to differentiate at, for any of the prunable weights; the model's own elsewhere.
+            batches: how many batches to average over.
+
+        Returns:
+            Arrays by prunable key, in the shape of the weights; pruned weights have a gradient too.
+        """
+        values = {key: tf.constant(array) for key, array in (self.weights | dict(weights or {})).items()}
+        return self._differentiate(values, lambda _, value: value, batches)
+
+    def mask_gradient(self, *, batches: int = 1) -> dict[str, np.ndarray]:
+        """The loss's gradient with respect to a mask c beside every prunable weight, at c = 1.
+
+        Args:
+            batches: how many batches to average over.
+
+        Returns:
+            dL(c * w)/dc by prunable key; it equals w * dL/dw.
+
+        Reference:
+            N. Lee, T. Ajanthan, P. Torr, SNIP: Single-shot Network Pruning based on Connection
+            Sensitivity, section 4.1.
+        """
+        ones = {key: tf.ones(mask.shape) for key, mask in self.masks.items()}
+        return self._differentiate(
+            ones, lambda variable, c: variable.value * tf.cast(c, variable.dtype), batches
+        )
+
+    def _differentiate(
+        self, watched: dict[str, Any], substitute: Callable[[Any, Any], Any], batches: int
+    ) -> dict[str, np.ndarray]:
+        own = variables(self.model)
+        sums = {key: np.zeros(tuple(value.shape)) for key, value in watched.items()}
+        for n in range(batches):
+            x, y = (tf.constant(array) for array in self.batches[n])
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(list(watched.values()))
+                mapping = [(own[key], substitute(own[key], value)) for key, value in watched.items()]
+                # Inside this scope nothing is assigned: statistics and seeds stay as they are.
+                with keras.StatelessScope(state_mapping=mapping):
+                    loss = self.loss(y, self.model(x, training=True))
+            for key, gradient in tape.gradient(loss, watched).items():
+                if gradient is not None:
+                    sums[key] += keras.ops.convert_to_numpy(tf.convert_to_tensor(gradient))
+        return {key: (value / batches).astype("float32") for key, value in sums.items()}

@@ -1,0 +1,242 @@
+"""Where models and data come from: names, files, functions, and objects a caller already has."""
+
+import hashlib
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerastickets import registry
+from kerastickets.data import Data
+from kerastickets.errors import DataError, PluginError, RecipeError
+from kerastickets.ticket import Ticket
+from kerastickets.tree import Tree
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerastickets.objective import Objective
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that can be built any number of times.
+
+    Args:
+        name: what provenance records: a plugin's spec, or a file's base name and sha256.
+        build: makes the model.
+        architecture: its config; empty where it has none.
+        init: initial weights for an init seed; a source that brings its own weights ignores the seed.
+        recipe: its own dials: training ones, and `rate`.
+        objective: loss and metrics it was compiled with, if any.
+    """
+
+    name: str
+    build: Callable[[], "keras.Model"]
+    architecture: Mapping[str, Any]
+    init: Callable[[int], Tree]
+    recipe: Mapping[str, Any]
+    objective: "Objective | None" = None
+
+
+def find_model(spec: Any) -> Any:
+    """Check a model's spec without importing TensorFlow, as far as that goes.
+
+    Args:
+        spec: a registered `NAME` or `NAME:k=v`, a `.keras` file, `package.module:function`, or an object.
+
+    Returns:
+        For a registered name an instance of its plugin; for a function the function; for a file its
+        path; anything else as it is.
+
+    Raises:
+        PluginError: nothing of that name; suggests the nearest.
+        RecipeError: a file or function that is not there.
+    """
+    if not isinstance(spec, (str, Path)):
+        return spec
+    if isinstance(spec, Path) or spec.endswith((".keras", ".h5")):
+        if not Path(spec).is_file():
+            raise RecipeError(f"A model file must exist. Received: {spec}")
+        return Path(spec)
+    name, _, rest = spec.partition(":")
+    if name in registry.names("models") or not rest.isidentifier():
+        return registry.create("models", spec)
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            raise PluginError(
+                f"No model named {name!r} and no module of that name. Received: {spec!r}. "
+                f"Installed models: {', '.join(registry.names('models'))}"
+            ) from error
+        raise
+    if not callable(getattr(module, rest, None)):
+        raise PluginError(f"The module {name} must have a function {rest!r}. Received: {spec!r}")
+    return getattr(module, rest)
+
+
+def model_rate(found: Any) -> Any:
+    """The pruning rates of a model plugin's own recipe, or None."""
+    return dict(getattr(found, "recipe", {})).get("rate")
+
+
+def source_of(found: Any, data: Data, name: str, custom_objects: Mapping[str, Any] | None = None) -> Source:
+    """The source that `find_model` found.
+
+    Args:
+        found: a model plugin, a function `(data) -> keras.Model` or `() -> keras.Model`, a `.keras` path, a
+            `keras.Model` (its weights are the initial ones), or a `Ticket`.
+        data: what the model is for.
+        name: the spec, for provenance.
+        custom_objects: classes by name, for files and tickets.
+
+    Raises:
+        RecipeError: an object that is none of these, or a model that cannot be built again.
+        AlignError: the model's config gives another model.
+    """
+    import keras
+
+    if isinstance(found, Ticket):
+        return _from_ticket(found, custom_objects)
+    if isinstance(found, Path):
+        model = _load(found, custom_objects)
+        return _from_model(model, f"{found.name} sha256:{file_digest(found)}")
+    if isinstance(found, keras.Model):
+        return _from_model(found, name)
+    if callable(found):
+        return _from_function(found, data, name)
+    raise RecipeError(
+        f"A model must be a name, a .keras file, package.module:function, a keras.Model or a function. "
+        f"Received: {found!r}"
+    )
+
+
+def _from_function(function: Callable[..., Any], data: Data, name: str) -> Source:
+    import inspect
+
+    import keras
+
+    from kerastickets.architecture import faithful_architecture
+    from kerastickets.initial import fresh
+    from kerastickets.keys import snapshot
+
+    takes_data = bool(inspect.signature(function).parameters)
+
+    def build() -> keras.Model:
+        model = function(data) if takes_data else function()
+        if not isinstance(model, keras.Model):
+            raise RecipeError(f"{name} must return a keras.Model. Received: {type(model).__name__}")
+        if not model.built:
+            model(data.train[0][:1])
+        return model
+
+    model = fresh(build, 0)
+    from kerastickets.objective import Objective
+
+    recipe = dict(getattr(function, "recipe", {})) or _compiled_recipe(model)
+    return Source(
+        name,
+        build,
+        faithful_architecture(model),
+        lambda seed: snapshot(fresh(build, seed)),
+        recipe,
+        Objective.compiled(model),
+    )
+
+
+def _from_model(model: "keras.Model", name: str) -> Source:
+    from kerastickets.architecture import custom_classes, faithful_architecture, rebuild
+    from kerastickets.keys import snapshot
+    from kerastickets.objective import Objective
+
+    architecture = faithful_architecture(model)
+    if not architecture:
+        raise RecipeError(
+            f"A {type(model).__name__} without a config cannot be built again. Pass a function that builds it, "
+            "or give the class get_config."
+        )
+    custom = custom_classes(model)
+    weights = snapshot(model)
+    return Source(
+        name,
+        lambda: rebuild(architecture, custom),
+        architecture,
+        lambda seed: weights,
+        _compiled_recipe(model),
+        Objective.compiled(model),
+    )
+
+
+def _from_ticket(ticket: Ticket, custom_objects: Mapping[str, Any] | None) -> Source:
+    provenance = ticket.provenance
+    known = str(provenance.get("model", "")).partition(":")[0] in registry.names("models")
+    rate = model_rate(registry.create("models", provenance["model"])) if known else None
+    recipe = dict(provenance.get("recipe", {})) | ({} if rate is None else {"rate": rate})
+    return Source(
+        str(provenance.get("model", "ticket")),
+        lambda: ticket.build(custom_objects),
+        ticket.architecture,
+        lambda seed: ticket.weights("init"),
+        recipe,
+    )
+
+
+def _compiled_recipe(model: "keras.Model") -> dict[str, Any]:
+    import keras
+
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return {}
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return {"optimizer": keras.optimizers.serialize(inner)}
+
+
+def _load(path: Path, custom_objects: Mapping[str, Any] | None) -> "keras.Model":
+    import keras
+
+    import kerastickets.layers  # noqa: F401 - mask-aware layers must be registered before a file names them
+
+    try:
+        return keras.models.load_model(path, custom_objects=dict(custom_objects or {}), safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise RecipeError(f"{path} must be a model saved by Keras. Received: {error}") from error
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def data_of(data: Any) -> Data:
+    """The data a spec or an object means.
+
+    Args:
+        data: a registered `NAME` or `NAME:k=v` (`npz:FILE`), or a `Data`.
+
+    Raises:
+        PluginError: no such data set.
+        DataError: it is not prepared, or holds what cannot be trained on.
+    """
+    if isinstance(data, Data):
+        return data
+    if not isinstance(data, str):
+        raise DataError(f"A data set must be a name or a kerastickets.Data. Received: {type(data).__name__}")
+    made = registry.create("datasets", data)()
+    if not isinstance(made, Data):
+        raise PluginError(
+            f"The data set {data!r} must give a kerastickets.Data. Received: {type(made).__name__}"
+        )
+    return made
+
+
+def data_digest(data: Data) -> str:
+    """sha256 over every array of a data set: what a run's recipe records, so that changed data is noticed."""
+    digest = hashlib.sha256()
+    for split in (data.train, data.validation, data.test):
+        for array in split:
+            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(memoryview(array).cast("B") if array.size else b"")
+    return digest.hexdigest()

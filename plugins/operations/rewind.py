@@ -1,0 +1,45 @@
+"""Choose where a ticket's training starts."""
+
+from dataclasses import dataclass
+
+from kerastickets.ticket import Ticket
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """The ticket whose training starts from one of its snapshots; later snapshots are dropped.
+
+    Args:
+        to: `init`, `rewind` (the latest stored step), `rewind@<step>` or `final`.
+
+    Raises:
+        TicketError: the ticket has no such snapshot; lists those it has.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> Rewind(to="init")(toy_ticket()).start
+        'init'
+
+    Reference:
+        J. Frankle et al., Linear Mode Connectivity and the Lottery Ticket Hypothesis, section 4.
+        A. Renda, J. Frankle, M. Carbin, Comparing Rewinding and Fine-tuning, section 3.
+    """
+
+    to: str = "rewind"
+
+    def __call__(self, *tickets: Ticket) -> Ticket:
+        (ticket,) = tickets
+        name = self.to
+        if name == "rewind":
+            name = f"rewind@{max(ticket.rewinds)}" if ticket.rewinds else "init"
+        name = "init" if name == "rewind@0" else name
+        ticket.weights(name)
+        order = list(ticket.snapshots)
+        kept = {key: ticket.snapshots[key] for key in order[: order.index(name) + 1]}
+        provenance = dict(ticket.provenance) | {
+            "operation": "rewind",
+            "options": {"to": name},
+            "parents": [ticket.digest],
+            "start": name,
+        }
+        return ticket.replace(snapshots=kept, provenance=provenance)
