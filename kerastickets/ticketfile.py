@@ -82,7 +82,7 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         TicketError: naming the path and why; a file that was there is as it was.
     """
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "xb") as file:
@@ -90,10 +90,10 @@ def write(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except OSError as error:
-        raise TicketError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a path that no system has
+        raise TicketError(f"{path}: cannot be written: {getattr(error, 'strerror', error)}") from error
     finally:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             part.unlink()
     # The file is whole already; some network file systems cannot sync a folder.
     with suppress(OSError):
@@ -111,8 +111,8 @@ def naming(path: str | Path) -> Iterator[None]:
         yield
     except TicketError as error:
         raise TicketError(f"{path}: {error}") from error.__cause__
-    except OSError as error:
-        raise TicketError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise TicketError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
 
 
 def decode(path: str | Path) -> Parts:
