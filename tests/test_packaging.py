@@ -131,6 +131,8 @@ def test_no_file_of_the_repository_contains(what):
     pattern = re.compile(FORBIDDEN[what], re.MULTILINE)
     found = []
     for path in repository_files():
+        if what == "pickle" and path.is_relative_to(ROOT / "tests"):  # Hostile files have to be made somehow.
+            continue
         content = path.read_bytes()
         if b"\0" in content:  # Tickets, images and arrays are not text.
             continue
