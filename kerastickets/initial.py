@@ -33,12 +33,13 @@ def fresh(build: Callable[[], keras.Model], seed: int) -> keras.Model:
     return model
 
 
-def draw(model: keras.Layer, seed: int) -> dict[str, np.ndarray]:
+def draw(model: keras.Layer, seed: int, purpose: str = "init") -> dict[str, np.ndarray]:
     """New values for the randomly initialised weights of `model`, keyed by `(seed, key)`.
 
     Args:
         model: a built model; it is not changed.
         seed: the init seed.
+        purpose: part of the key, so that a second draw under one seed is another.
 
     Returns:
         Values by key for every weight whose layer has a random initializer of its name
@@ -49,7 +50,7 @@ def draw(model: keras.Layer, seed: int) -> dict[str, np.ndarray]:
         initializer = _initializer(place)
         config = initializer.get_config() if isinstance(initializer, keras.initializers.Initializer) else {}
         if "seed" in config:
-            config["seed"] = integer("init", seed, place.key)
+            config["seed"] = integer(purpose, seed, place.key)
             # VarianceScaling's subclasses (GlorotNormal, ...) take only a seed, and say so in their config.
             value = type(initializer).from_config(config)(place.variable.shape, place.variable.dtype)
             array = keras.ops.convert_to_numpy(value)

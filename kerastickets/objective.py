@@ -43,7 +43,7 @@ class Objective:
         if (
             isinstance(loss, dict)
             and loss.get("config", {}).get("from_logits")
-            and _gives_probabilities(model)
+            and gives_probabilities(model)
         ):
             loss = loss | {"config": loss["config"] | {"from_logits": False}}
         return cls(keras.losses.get(loss), lambda: [_metric(metric) for metric in data.metrics])
@@ -63,7 +63,8 @@ def _metric(metric: Any) -> Any:
     return metric if isinstance(metric, str) else keras.metrics.get(metric)
 
 
-def _gives_probabilities(model: keras.Model) -> bool:
+def gives_probabilities(model: keras.Model) -> bool:
+    """Whether the model ends in softmax or sigmoid, so that its outputs are no logits."""
     last = getattr(model, "layers", [None])[-1]
     activation = getattr(last, "activation", None)
     return activation in (keras.activations.softmax, keras.activations.sigmoid) or isinstance(

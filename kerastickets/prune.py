@@ -336,7 +336,7 @@ class Loop:
             masks=parent.masks,
             init=self.init,
             rewind=parent.weights(self._start_name()) if step else None,
-            batches=Batches(self.data, self.recipe.batch_size, self.job.seed, level - 1),
+            batches=Batches(self.data.train, self.recipe.batch_size, self.job.seed, level - 1),
             loss=self.trainer.loss,
             seed=self.job.seed,
         )

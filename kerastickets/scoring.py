@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerastickets.data import Data
 from kerastickets.errors import RecipeError
 from kerastickets.keys import snapshot, variables
 from kerastickets.tree import Tree, generator
@@ -21,29 +20,28 @@ class Batches:
     """The batches of one scoring, keyed by (seed, scoring step): no two of them share an example.
 
     Args:
-        data: drawn from its training split.
+        split: `(x, y)` to draw from: training data.
         size: examples a batch.
         seed: the scoring seed.
         step: which scoring this is, from 0; each draws its own batches.
 
     Example:
         >>> x = np.arange(4.0)[:, None]
-        >>> data = Data("toy", (x, x), (x, x), (x, x), "mse", (), classes=None)
-        >>> batches = Batches(data, 2, seed=0, step=0)
+        >>> batches = Batches((x, x), 2, seed=0, step=0)
         >>> sorted([*batches[0][0].ravel(), *batches[1][0].ravel()]) == [0, 1, 2, 3]
         True
     """
 
-    data: Data
+    split: Batch
     size: int
     seed: int
     step: int
 
     def __getitem__(self, n: int) -> Batch:
-        x, y = self.data.train
+        x, y = self.split
         if not 0 <= n < len(x) // self.size:
             raise RecipeError(
-                f"{self.data.name} has {len(x) // self.size} batches of {self.size} to score on. "
+                f"There are {len(x) // self.size} batches of {self.size} to score on. "
                 f"Received: a request for {n + 1}. Lower `batches` or the batch size."
             )
         order = generator("scoring", self.seed, self.step).permutation(len(x))
@@ -66,7 +64,7 @@ class Scoring:
         seed: for criteria that draw.
     """
 
-    model: keras.Model
+    model: "keras.Model"
     masks: Tree
     init: Tree
     rewind: Tree | None
@@ -77,6 +75,8 @@ class Scoring:
     @property
     def weights(self) -> dict[str, np.ndarray]:
         """The prunable weights as they are now, by key."""
+        from kerastickets.keys import snapshot
+
         now = snapshot(self.model)
         return {key: now[key] for key in self.masks}
 
@@ -90,6 +90,8 @@ class Scoring:
         Returns:
             Arrays by prunable key, in the shape of the weights; pruned weights have a gradient too.
         """
+        import tensorflow as tf
+
         values = {key: tf.constant(array) for key, array in (self.weights | dict(weights or {})).items()}
         return self._differentiate(values, lambda _, value: value, batches)
 
@@ -106,6 +108,8 @@ class Scoring:
             N. Lee, T. Ajanthan, P. Torr, SNIP: Single-shot Network Pruning based on Connection
             Sensitivity, section 4.1.
         """
+        import tensorflow as tf
+
         ones = {key: tf.ones(mask.shape) for key, mask in self.masks.items()}
         return self._differentiate(
             ones, lambda variable, c: variable.value * tf.cast(c, variable.dtype), batches
@@ -114,6 +118,11 @@ class Scoring:
     def _differentiate(
         self, watched: dict[str, Any], substitute: Callable[[Any, Any], Any], batches: int
     ) -> dict[str, np.ndarray]:
+        import keras
+        import tensorflow as tf
+
+        from kerastickets.keys import variables
+
         own = variables(self.model)
         sums = {key: np.zeros(tuple(value.shape)) for key, value in watched.items()}
         for n in range(batches):

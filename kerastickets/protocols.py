@@ -1,0 +1,68 @@
+"""What plugins are: the Protocols behind the entry-point groups. Imports nothing heavy."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kerastickets.steps import Duration
+from kerastickets.ticket import Ticket
+from kerastickets.tree import Tree
+
+if TYPE_CHECKING:
+    from kerastickets.data import Data
+    from kerastickets.scoring import Scoring
+
+
+class Criterion(Protocol):
+    """Scores weights: higher means keep. It must leave the model unchanged.
+
+    A frozen dataclass whose fields are its options. It may have a class attribute `defaults`, dials of the
+    pruning loop that it implies (`between`, `levels`, `scope`, `sparsity`).
+    """
+
+    def __call__(self, scoring: "Scoring") -> Tree:
+        """Scores by prunable key, in the shape of the masks; finite wherever a weight is kept."""
+        ...
+
+
+class Operation(Protocol):
+    """Tickets in, ticket out; pure."""
+
+    def __call__(self, *tickets: Ticket) -> Ticket:
+        """A new ticket, whose provenance names the operation and the parents' digests."""
+        ...
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of a transfer: a ticket to train on the target.
+
+    Args:
+        ticket: what to train.
+        frozen: keys that do not train.
+        duration: how long.
+        start: the snapshot to start from.
+        loss: instead of the target's own, or None.
+    """
+
+    ticket: Ticket
+    frozen: tuple[str, ...]
+    duration: Duration
+    start: str
+    loss: Any = None
+
+
+class Transfer(Protocol):
+    """A ticket and a target task in, phases of training out."""
+
+    def __call__(self, ticket: Ticket, target: "Data", seed: int) -> Iterator[Phase]:
+        """Phases, in order; a generator is sent each phase's trained ticket."""
+        ...
+
+
+class Analyzer(Protocol):
+    """Tickets in, JSON-ready facts out; it may have `figure(facts)`."""
+
+    def __call__(self, *tickets: Ticket, data: "Data | None" = None) -> Mapping[str, Any]:
+        """Facts that `json.dumps` takes."""
+        ...

@@ -1,0 +1,298 @@
+"""Train one ticket, and measure one: what happens to tickets outside the pruning loop."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+
+from kerastickets.data import Data
+from kerastickets.errors import DataError, RecipeError
+from kerastickets.recipe import Dials, Recipe
+from kerastickets.sources import Source, data_of, find_model, source_of
+from kerastickets.ticket import Ticket
+
+Row = dict[str, Any]
+
+#: Where training can start besides a ticket's own snapshots: controls that take one thing away from it.
+CONTROLS = ("random-reinit", "dense", "small-dense")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained ticket and how it went.
+
+    Args:
+        ticket: the ticket with its `final` weights and metrics.
+        rows: one per evaluation.
+        metrics: as in the ticket's provenance.
+    """
+
+    ticket: Ticket
+    rows: tuple[Row, ...]
+    metrics: Mapping[str, Any]
+
+
+def train(
+    ticket: Ticket | str | Path,
+    data: str | Data | None = None,
+    *,
+    start: str | None = None,
+    freeze: Collection[str] = (),
+    seed: int | None = None,
+    model: Any = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    callbacks: Callable[[int], Iterable[Any]] | None = None,
+    on_row: Callable[[Row], None] | None = None,
+    **dials: Unpack[Dials],
+) -> Trained:
+    """Train a ticket, or one of its controls.
+
+    Args:
+        ticket: a ticket or its file.
+        data: a data set's name or a `Data`; None takes the one it was found on.
+        start: a snapshot (`init`, `rewind@K`, `final`; `rewind` is the latest step) or a control:
+            `random-reinit` (its mask, new weights), `dense` (its weights, no mask), `small-dense` (a
+            narrower dense net with about as many weights as it keeps). None takes the ticket's own.
+        freeze: glob patterns of weights that do not train.
+        seed: keys data order, and new weights; None takes the ticket's own data seed.
+        model: what builds the model, for tickets without an architecture.
+        custom_objects: your classes by name.
+        callbacks: given a level, fresh Keras callbacks.
+        on_row: called with each evaluation's row.
+        **dials: how to train, see `Recipe`; what is left out is as in the ticket's own recipe.
+
+    Returns:
+        A `Trained`.
+
+    Raises:
+        KerasTicketsError: a subclass that says what was expected, what was received and what to do.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> trained = train(toy_ticket(), "digits", train="1ep", jit="off")
+        >>> trained.ticket.snapshots.keys() >= {"init", "final"}
+        True
+    """
+    from kerastickets.prune import versions
+    from kerastickets.run import trained_level
+    from kerastickets.trainer import Trainer
+
+    ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
+    given = {name: value for name, value in dials.items() if value is not None}
+    own = {
+        name: value
+        for name, value in ticket.provenance.get("recipe", {}).items()
+        if name in Dials.__annotations__
+    }
+    recipe = Recipe.of(given, own)
+    seeds = dict(ticket.provenance.get("seeds", {}))
+    seed = int(seeds.get("data", 0)) if seed is None else seed
+    data = _data(ticket, data)
+    source = _source(ticket, data, model, custom_objects)
+    subject = _subject(ticket, source, start, seed)
+    step = int(subject.start.partition("@")[2] or 0) if subject.start.startswith("rewind@") else 0
+    trainer = Trainer(
+        _builder(subject, source),
+        data,
+        recipe,
+        subject.masks,
+        frozen=freeze,
+        objective=source.objective,
+        callbacks=callbacks,
+    )
+    outcome = trainer.train(
+        subject.weights(subject.start),
+        subject.masks,
+        seed=seed,
+        first=step,
+        level=int(ticket.provenance.get("level") or 0),
+        on_row=on_row,
+    )
+    provenance = dict(subject.provenance) | {
+        "operation": "train",
+        "options": {"start": start or ticket.start, "freeze": sorted(freeze)},
+        "dataset": data.name,
+        "recipe": recipe.describe(),
+        "seeds": seeds | {"data": seed},
+        "parents": [ticket.digest],
+        "versions": versions(),
+    }
+    done = trained_level(subject.replace(provenance=provenance), outcome, trainer.environment)
+    return Trained(done, outcome.rows, outcome.metrics)
+
+
+def _data(ticket: Ticket, data: str | Data | None) -> Data:
+    if data is not None:
+        return data_of(data)
+    name = ticket.provenance.get("dataset")
+    if not name:
+        raise DataError("The ticket does not say which data it was found on. Give a data set.")
+    return data_of(str(name))
+
+
+def _source(ticket: Ticket, data: Data, model: Any, custom_objects: Mapping[str, Any] | None) -> Source:
+    found = ticket if model is None else find_model(model)
+    return source_of(found, data, str(ticket.provenance.get("model", "ticket")), custom_objects)
+
+
+def _builder(subject: Ticket, source: Source) -> Callable[[], Any]:
+    # A control can have another architecture than the source.
+    return source.build if subject.architecture == source.architecture else subject.build
+
+
+def _subject(ticket: Ticket, source: Source, start: str | None, seed: int) -> Ticket:
+    """The ticket that is really trained: `ticket`, started elsewhere, or a control made of it."""
+    if start in CONTROLS:
+        return {"random-reinit": _reinit, "dense": _dense, "small-dense": _small_dense}[start](
+            ticket, source, seed
+        )
+    if start == "rewind":
+        start = f"rewind@{max(ticket.rewinds)}" if ticket.rewinds else "init"
+    start = start or ticket.start
+    ticket.weights(start)
+    trees = {name: tree for name, tree in ticket.snapshots.items() if name != "final" or start == "final"}
+    return ticket.replace(snapshots=trees, provenance=dict(ticket.provenance) | {"start": start})
+
+
+def _reinit(ticket: Ticket, source: Source, seed: int) -> Ticket:
+    from kerastickets.initial import draw
+
+    model = source.build()
+    # Another key than the one the ticket's own weights came from.
+    fresh = dict(ticket.weights("init")) | draw(model, seed, "reinit")
+    return ticket.replace(snapshots={"init": fresh}, provenance=dict(ticket.provenance) | {"start": "init"})
+
+
+def _dense(ticket: Ticket, source: Source, seed: int) -> Ticket:
+    trees = {name: tree for name, tree in ticket.snapshots.items() if name != "final"}
+    provenance = dict(ticket.provenance) | {"start": "init"}
+    masks = {key: np.ones_like(mask) for key, mask in ticket.masks.items()}
+    return ticket.replace(masks=masks, snapshots=trees, provenance=provenance)
+
+
+def _small_dense(ticket: Ticket, source: Source, seed: int) -> Ticket:
+    from kerastickets.architecture import faithful_architecture
+    from kerastickets.initial import fresh
+    from kerastickets.keys import snapshot
+    from kerastickets.masking import fates
+    from kerastickets.shrink import narrowed
+
+    model = fresh(lambda: narrowed(ticket.architecture, ticket.kept), seed)
+    masks = {fate.key: np.ones(fate.shape, bool) for fate in fates(model) if fate.masked}
+    provenance = dict(ticket.provenance) | {"start": "init"}
+    return Ticket(faithful_architecture(model), masks, {"init": snapshot(model)}, provenance)
+
+
+def evaluate(
+    ticket: Ticket | str | Path,
+    data: str | Data | None = None,
+    *,
+    split: str = "test",
+    model: Any = None,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Measure a ticket: loss, accuracy by class and task, calibration.
+
+    Args:
+        ticket: a ticket or its file; its `final` weights are used where it has them, else its start.
+        data: a data set's name or a `Data`; None takes the one it was found on.
+        split: `train`, `validation` or `test`.
+        model: what builds the model, for tickets without an architecture.
+        custom_objects: your classes by name.
+
+    Returns:
+        JSON-ready facts: `split`, `dataset`, `weights`, `examples`, the loss and metrics, and for
+        classification `classes` (accuracy of each) and `calibration` (expected error over 15 bins).
+
+    Raises:
+        RecipeError: no such split.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> sorted(evaluate(toy_ticket(), "digits"))[:3]
+        ['accuracy', 'calibration', 'classes']
+    """
+    from kerastickets.keys import assign
+    from kerastickets.objective import Objective
+    from kerastickets.tree import masked
+
+    ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
+    if split not in ("train", "validation", "test"):
+        raise RecipeError(f"`split` must be train, validation or test. Received: split={split!r}")
+    data = _data(ticket, data)
+    source = _source(ticket, data, model, custom_objects)
+    net = source.build()
+    name = "final" if "final" in ticket.snapshots else ticket.start
+    assign(net, masked(ticket.weights(name), ticket.masks))
+    objective = source.objective or Objective.of(data, net)
+    net.compile(loss=objective.loss, metrics=objective.metrics())
+    x, y = getattr(data, split)
+    facts: dict[str, Any] = {"split": split, "dataset": data.name, "weights": name, "examples": len(x)}
+    facts |= {
+        key: float(value) for key, value in net.evaluate(x, y, 1000, verbose=0, return_dict=True).items()
+    }
+    if data.classes is not None:
+        facts |= _by_class(_probabilities(net, x), y, data.classes)
+    if data.tasks:
+        facts["tasks"] = {task: {"accuracy": facts.get(f"{task}_accuracy")} for task in data.tasks}
+    return facts
+
+
+def _probabilities(net: Any, x: np.ndarray) -> np.ndarray:
+    from scipy.special import softmax
+
+    outputs = np.asarray(net.predict(x, batch_size=1000, verbose=0), "float64")
+    from kerastickets.objective import gives_probabilities
+
+    return outputs if gives_probabilities(net) else softmax(outputs, axis=1)
+
+
+def _by_class(probabilities: np.ndarray, y: np.ndarray, classes: int) -> dict[str, Any]:
+    right = probabilities.argmax(1) == y
+    rows = [
+        {
+            "class": c,
+            "count": int((y == c).sum()),
+            "accuracy": float(right[y == c].mean()) if (y == c).any() else None,
+        }
+        for c in range(classes)
+    ]
+    return {"classes": rows, "calibration": calibration(probabilities.max(1), right)}
+
+
+def calibration(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> dict[str, Any]:
+    """How far confidence is from accuracy.
+
+    Args:
+        confidence: probability of the predicted class of each example, in [0, 1].
+        right: whether it was right.
+        bins: number of equal bins of confidence.
+
+    Returns:
+        `ece`, the mean over examples of the gap between a bin's accuracy and confidence, and the bins.
+
+    Example:
+        >>> calibration(np.array([0.9, 0.9]), np.array([True, False]))["ece"]
+        0.4
+
+    Reference:
+        C. Guo, G. Pleiss, Y. Sun, K. Weinberger, On Calibration of Modern Neural Networks, section 2.
+    """
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    rows = []
+    for n in range(bins):
+        inside = place == n
+        mean, share = (float(a[inside].mean()) if inside.any() else None for a in (confidence, right))
+        rows.append(
+            {
+                "low": n / bins,
+                "high": (n + 1) / bins,
+                "count": int(inside.sum()),
+                "confidence": mean,
+                "accuracy": share,
+            }
+        )
+    gaps = [row["count"] * abs(row["accuracy"] - row["confidence"]) for row in rows if row["count"]]  # type: ignore[operator]
+    return {"ece": float(round(sum(gaps) / max(len(right), 1), 12)), "bins": rows}
