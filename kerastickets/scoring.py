@@ -1,16 +1,20 @@
-"""What a criterion is given: the model as it stands, its weights, data to score on, and gradients."""
+"""What a criterion is given: the model as it stands, its weights, data to score on, and gradients.
+
+Every criterion imports this module, and a mistyped dial beside it must be refused at once: TensorFlow and
+Keras are imported on use.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from kerastickets.errors import RecipeError
-from kerastickets.keys import snapshot, variables
 from kerastickets.tree import Tree, generator
+
+if TYPE_CHECKING:
+    import keras
 
 Batch = tuple[np.ndarray, np.ndarray]
 
