@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 import numpy as np
@@ -58,7 +59,7 @@ def draw(model: keras.Layer, seed: int, purpose: str = "init") -> dict[str, np.n
     return values
 
 
-def _initializer(place: Place) -> object:
+def _initializer(place: Place) -> Any:
     stem = place.variable.name
     # `kernel` -> kernel_initializer, `recurrent_kernel` -> recurrent_initializer, and so on.
     for name in (f"{stem}_initializer", f"{stem.removesuffix('_kernel')}_initializer"):

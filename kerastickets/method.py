@@ -99,7 +99,7 @@ class Method:
             >>> method.levels, method.sparsity, method.between
             (1, 0.5, 'none')
         """
-        given = {name: value for name, value in dials.items() if value is not None}
+        given: dict[str, Any] = {name: value for name, value in dials.items() if value is not None}
         name, made = _criterion(criterion, given.pop("options", {}))
         for dial in given:
             if dial not in MethodDials.__annotations__:
@@ -121,7 +121,7 @@ class Method:
             scope=merged.get("scope", defaults.get("scope") if "rate" not in given else None),
             include=tuple(merged.get("include", ())),
             exclude=tuple(merged.get("exclude", ())),
-            between=merged.get("between", defaults.get("between", "train")),
+            between=merged.get("between") or defaults.get("between", "train"),
             after_cut=merged.get("after_cut", "rewind"),
             rewind_to=Duration.parse(merged.get("rewind_to", 0)),
             snapshot_at=tuple(Duration.parse(when) for when in merged.get("snapshot_at", ())),
@@ -219,10 +219,11 @@ def _amounts(
 ) -> dict[str, Any]:
     """Levels, rate, target and sparsity: the caller's, else the criterion's, else the model's, else 20 %."""
     asked = {name: given[name] for name in _AMOUNTS if name in given}
+    own_levels = {"levels": defaults["levels"]} if "levels" in defaults else {}
     if asked.keys() - {"levels"}:
-        return asked
+        return asked if len(asked) > 1 else own_levels | asked
     own = {name: defaults[name] for name in _AMOUNTS if name in defaults}
     if own.keys() - {"levels"}:
         return own | asked
-    levels = {"levels": defaults.get("levels", 5)} | asked
+    levels = {"levels": 5} | own_levels | asked
     return levels | ({"rate": model_rate} if model_rate is not None else {"rate": 0.2, "scope": "layer"})

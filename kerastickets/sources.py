@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kerastickets import registry
 from kerastickets.data import Data
 from kerastickets.errors import DataError, PluginError, RecipeError
@@ -238,5 +240,5 @@ def data_digest(data: Data) -> str:
     for split in (data.train, data.validation, data.test):
         for array in split:
             digest.update(f"{array.dtype}{array.shape}".encode())
-            digest.update(memoryview(array).cast("B") if array.size else b"")
+            digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
