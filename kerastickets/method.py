@@ -51,7 +51,8 @@ class Method:
         rate: share of the kept weights that a level prunes, or shares by pattern (`{"conv": 0.1}`).
         target: weights to keep in the end.
         sparsity: share of all prunable weights that is pruned in the end.
-        scope: `global` ranks all weights together, `layer` each layer's by themselves.
+        scope: `global` ranks all weights together, `layer` each layer's by themselves (the default, unless the
+            criterion has its own).
         include: glob patterns of weights to prune besides kernels and embeddings.
         exclude: glob patterns of weights not to prune.
         between: `train` each level, or `none` of them but the last.
@@ -118,7 +119,7 @@ class Method:
             rate=merged.get("rate"),
             target=merged.get("target"),
             sparsity=merged.get("sparsity"),
-            scope=merged.get("scope", defaults.get("scope") if "rate" not in given else None),
+            scope=merged.get("scope") or _scope(merged.get("rate"), defaults),
             include=tuple(merged.get("include", ())),
             exclude=tuple(merged.get("exclude", ())),
             between=merged.get("between") or defaults.get("between", "train"),
@@ -226,4 +227,10 @@ def _amounts(
     if own.keys() - {"levels"}:
         return own | asked
     levels = {"levels": 5} | own_levels | asked
-    return levels | ({"rate": model_rate} if model_rate is not None else {"rate": 0.2, "scope": "layer"})
+    return levels | {"rate": 0.2 if model_rate is None else model_rate}
+
+
+def _scope(rate: Rate | None, defaults: Mapping[str, Any]) -> str:
+    """Rates by pattern imply `layer`; else as the criterion says, else `layer`, as in the papers on magnitude."""
+    by_pattern = isinstance(rate, Mapping) and bool(rate.keys() - {"*"})
+    return "layer" if by_pattern else str(defaults.get("scope", "layer"))
