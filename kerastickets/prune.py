@@ -4,93 +4,23 @@ Iterative magnitude pruning, one-shot pruning, SNIP and iterative SNIP are setti
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Unpack
 
 from kerastickets.data import Data
 from kerastickets.errors import RecipeError
+from kerastickets.job import Job, PruneDials
 from kerastickets.mask import cut, ones
-from kerastickets.method import Method, MethodDials
-from kerastickets.recipe import Dials, Recipe
+from kerastickets.recipe import Recipe
 from kerastickets.run import Level, Run, trained_level
 from kerastickets.runfolder import RunFolder, read_rows
 from kerastickets.schedule import Schedule
-from kerastickets.sources import Source, data_digest, data_of, find_model, model_rate, source_of
+from kerastickets.sources import Source, data_digest, data_of, source_of
 from kerastickets.ticket import Ticket
 from kerastickets.tree import Tree
 
 Row = dict[str, Any]
-_METHOD = frozenset(MethodDials.__annotations__)
-
-
-class PruneDials(MethodDials, Dials, total=False):
-    """Every dial of `prune`: those of `Method` and those of `Recipe`."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A pruning job whose dials are checked, before TensorFlow is imported or any data read.
-
-    Args:
-        model: what `find_model` found.
-        data: a data set's spec, or a `Data`.
-        method: how to prune.
-        dials: how to train, as far as the caller said.
-        model_name: for provenance.
-        seed: keys initial weights, data order and scoring batches.
-        start: a ticket to continue from, or None.
-    """
-
-    model: Any
-    data: str | Data
-    method: Method
-    dials: Mapping[str, Any]
-    model_name: str
-    seed: int
-    start: Ticket | None = None
-
-    @classmethod
-    def of(
-        cls,
-        model: Any,
-        data: str | Data,
-        criterion: Any = "magnitude",
-        *,
-        start: Ticket | str | Path | None = None,
-        seed: int = 0,
-        dials: PruneDials | None = None,
-    ) -> "Job":
-        """Check everything that can be checked without TensorFlow; see `prune`."""
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise RecipeError(f"`seed` must be an integer of at least 0. Received: seed={seed!r}")
-        given: dict[str, Any] = dict(dials or {})
-        ticket = start if isinstance(start, Ticket) or start is None else Ticket.load(start)
-        found = _found(model, ticket)
-        method_dials = {name: value for name, value in given.items() if name in _METHOD}
-        train_dials = {k: v for k, v in given.items() if k not in _METHOD and v is not None}
-        own = dict(getattr(found, "recipe", {}))
-        method = Method.of(criterion, method_dials, own.get("rate") or _ticket_rate(ticket))  # type: ignore[arg-type]
-        Recipe.of(train_dials, {k: v for k, v in own.items() if k != "rate"})
-        name = model if isinstance(model, str) else getattr(model, "name", type(model).__name__)
-        return cls(found, data, method, train_dials, str(name), seed, ticket)
-
-
-def _found(model: Any, ticket: Ticket | None) -> Any:
-    if model is not None:
-        return find_model(model)
-    if ticket is None:
-        raise RecipeError("Give a model, or a ticket to continue from.")
-    return ticket
-
-
-def _ticket_rate(ticket: Ticket | None) -> Any:
-    name = "" if ticket is None else str(ticket.provenance.get("model", ""))
-    try:
-        return model_rate(find_model(name)) if name else None
-    except Exception:  # a model that is not installed here has no rates to offer
-        return None
 
 
 def prune(
