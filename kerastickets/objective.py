@@ -49,11 +49,11 @@ class Objective:
         return cls(keras.losses.get(loss), lambda: [_metric(metric) for metric in data.metrics])
 
     @classmethod
-    def compiled(cls, model: keras.Model) -> "Objective | None":
-        """The objective a user compiled `model` with, or None if it was not compiled."""
+    def compiled(cls, model: keras.Model, data: Data) -> "Objective | None":
+        """The objective a user compiled `model` with (metrics of `data` where it has none), or None."""
         if not getattr(model, "compiled", False) or getattr(model, "loss", None) is None:
             return None
-        metrics = (model.get_compile_config() or {}).get("metrics") or []
+        metrics = (model.get_compile_config() or {}).get("metrics") or data.metrics
         return cls(model.loss, lambda: [_metric(metric) for metric in metrics])
 
 

@@ -16,7 +16,7 @@ from kerastickets.recipe import Recipe
 from kerastickets.run import Level, Run, trained_level
 from kerastickets.runfolder import RunFolder, read_rows
 from kerastickets.schedule import Schedule
-from kerastickets.sources import Source, data_digest, data_of, source_of
+from kerastickets.sources import Source, data_digest, data_files, data_of, source_of
 from kerastickets.ticket import Ticket
 from kerastickets.tree import Tree
 
@@ -301,6 +301,7 @@ class Loop:
             "level": level,
             "model": self.source.name,
             "dataset": self.data_name,
+            "files": dict(self.source.files) | data_files(self.job.data),
             "method": {k: v for k, v in self.method.describe().items() if k != "levels"},
             "recipe": self.recipe.describe(),
             "seeds": self.seeds,

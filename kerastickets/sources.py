@@ -2,9 +2,11 @@
 
 import hashlib
 import importlib
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,12 +28,13 @@ class Source:
     """A model that can be built any number of times.
 
     Args:
-        name: what provenance records: a plugin's spec, or a file's base name and sha256.
+        name: what provenance records: a plugin's spec, or a file's base name.
         build: makes the model.
         architecture: its config; empty where it has none.
         init: initial weights for an init seed; a source that brings its own weights ignores the seed.
         recipe: its own dials: training ones, and `rate`.
         objective: loss and metrics it was compiled with, if any.
+        files: sha256 by base name of the files it came from.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Source:
     init: Callable[[int], Tree]
     recipe: Mapping[str, Any]
     objective: "Objective | None" = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_model(spec: Any) -> Any:
@@ -104,9 +108,9 @@ def source_of(found: Any, data: Data, name: str, custom_objects: Mapping[str, An
         return _from_ticket(found, custom_objects)
     if isinstance(found, Path):
         model = _load(found, custom_objects)
-        return _from_model(model, f"{found.name} sha256:{file_digest(found)}")
+        return _from_model(model, data, found.name, {found.name: file_digest(found)})
     if isinstance(found, keras.Model):
-        return _from_model(found, name)
+        return _from_model(found, data, name)
     if callable(found):
         return _from_function(found, data, name)
     raise RecipeError(
@@ -144,11 +148,13 @@ def _from_function(function: Callable[..., Any], data: Data, name: str) -> Sourc
         faithful_architecture(model),
         lambda seed: snapshot(fresh(build, seed)),
         recipe,
-        Objective.compiled(model),
+        Objective.compiled(model, data),
     )
 
 
-def _from_model(model: "keras.Model", name: str) -> Source:
+def _from_model(
+    model: "keras.Model", data: Data, name: str, files: Mapping[str, str] = MappingProxyType({})
+) -> Source:
     from kerastickets.architecture import custom_classes, faithful_architecture, rebuild
     from kerastickets.keys import snapshot
     from kerastickets.objective import Objective
@@ -167,7 +173,8 @@ def _from_model(model: "keras.Model", name: str) -> Source:
         architecture,
         lambda seed: weights,
         _compiled_recipe(model),
-        Objective.compiled(model),
+        Objective.compiled(model, data),
+        files,
     )
 
 
@@ -201,7 +208,10 @@ def _load(path: Path, custom_objects: Mapping[str, Any] | None) -> "keras.Model"
     import kerastickets.layers  # noqa: F401 - mask-aware layers must be registered before a file names them
 
     try:
-        return keras.models.load_model(path, custom_objects=dict(custom_objects or {}), safe_mode=True)
+        with warnings.catch_warnings():
+            # The slots of a saved optimizer are not wanted: every level starts with fresh ones.
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer", UserWarning)
+            return keras.models.load_model(path, custom_objects=dict(custom_objects or {}), safe_mode=True)
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise RecipeError(f"{path} must be a model saved by Keras. Received: {error}") from error
 
@@ -232,6 +242,17 @@ def data_of(data: Any) -> Data:
             f"The data set {data!r} must give a kerastickets.Data. Received: {type(made).__name__}"
         )
     return made
+
+
+def data_files(data: Any) -> dict[str, str]:
+    """sha256 by base name of the file that a data set's spec names (`npz:FILE`), if it names one.
+
+    Example:
+        >>> data_files("digits")
+        {}
+    """
+    rest = data.partition(":")[2] if isinstance(data, str) else ""
+    return {Path(rest).name: file_digest(Path(rest))} if rest and Path(rest).is_file() else {}
 
 
 def data_digest(data: Data) -> str:
