@@ -2,13 +2,13 @@
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
 
 from kerastickets.errors import AlignError
-from kerastickets.keys import check_aligned, made_up, variables
+from kerastickets.keys import check_aligned, made_up, numbered, variables
 
 # The places of a Keras config that hold layer names.
 _PLACES = {"name", "keras_history", "input_layers", "output_layers"}
@@ -52,9 +52,7 @@ def architecture(model: keras.Model) -> dict[str, Any]:
     if not isinstance(model, keras.Sequential) and not hasattr(model, "_nodes_by_depth"):
         # A subclassed model is built by its input shape, which only its build_config knows.
         node["build_config"] = build
-    names: dict[str, str] = {}
-    _collect(node, names, {})
-    return _rename(node, names)
+    return _rename(node, _new_names(node))
 
 
 def _clean(node: Any) -> None:
@@ -65,25 +63,34 @@ def _clean(node: Any) -> None:
         for aware, base in _plain.items():
             if node.get("registered_name") == keras.saving.get_registered_name(aware):
                 node.update(module="keras.layers", class_name=base.__name__, registered_name=None)
-    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+    for child in _children(node):
         _clean(child)
 
 
-def _collect(node: Any, names: dict[str, str], used: dict[str, int]) -> None:
-    if isinstance(node, list):
-        for child in node:
-            _collect(child, names, used)
-    if not isinstance(node, dict):
-        return
-    config = node.get("config")
-    name = node.get("name") or (config.get("name") if isinstance(config, dict) else None)
-    if "class_name" in node and isinstance(name, str) and name not in names:
-        stem = made_up(name, node["class_name"])
-        if stem:
-            used[stem] = used.get(stem, -1) + 1
-            names[name] = f"{stem}_{used[stem]}" if used[stem] else stem
-    for child in node.values():
-        _collect(child, names, used)
+def _new_names(node: Any) -> dict[str, str]:
+    """What every made-up layer name becomes; names that somebody chose are never given to another layer."""
+    stems: dict[str, str | None] = {}
+    for name, class_name in _named(node):
+        stems.setdefault(name, made_up(name, class_name))
+    own = [name for name, stem in stems.items() if stem is None]
+    invented = {name: stem for name, stem in stems.items() if stem is not None}
+    labels = [*numbered([*own, *invented.values()])]
+    return dict(zip(invented, labels[len(own) :], strict=True))
+
+
+def _named(node: Any) -> Iterator[tuple[str, str]]:
+    """The name and class of every layer, in reading order."""
+    if isinstance(node, dict):
+        config = node.get("config")
+        name = node.get("name") or (config.get("name") if isinstance(config, dict) else None)
+        if isinstance(name, str) and isinstance(node.get("class_name"), str):
+            yield name, node["class_name"]
+    for child in _children(node):
+        yield from _named(child)
+
+
+def _children(node: Any) -> Iterable[Any]:
+    return node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
 
 
 def _rename(node: Any, names: Mapping[str, str], here: bool = False) -> Any:

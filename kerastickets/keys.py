@@ -6,7 +6,7 @@ layer's own name or, where Keras made it up, its class in snake case.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
@@ -103,7 +103,7 @@ def mask_of(variable: keras.Variable) -> Mask | None:
 def _walk(model: keras.Layer, prefix: tuple[str, ...], seen: set[int]) -> Iterator[Place]:
     for path, layer in paths(model, prefix):
         own = [*layer._trainable_variables, *layer._non_trainable_variables]
-        names = _numbered(re.sub(r"^variable_\d+$", "variable", v.name) for v in own)
+        names = numbered(re.sub(r"^variable_\d+$", "variable", v.name) for v in own)
         for name, variable in zip(names, own, strict=True):
             if id(variable) not in seen:
                 seen.add(id(variable))
@@ -131,14 +131,26 @@ def _children(layer: keras.Layer) -> list[keras.Layer]:
 
 
 def _segments(layers: list[keras.Layer]) -> Iterator[str]:
-    return _numbered(made_up(layer.name, type(layer).__name__) or layer.name for layer in layers)
+    return numbered(made_up(layer.name, type(layer).__name__) or layer.name for layer in layers)
 
 
-def _numbered(names: Any) -> Iterator[str]:
-    used: dict[str, int] = {}
+def numbered(names: Iterable[str]) -> Iterator[str]:
+    """`names` made unique: a repeated one gets the first of `_1`, `_2` ... that nothing else is called.
+
+    Example:
+        >>> list(numbered(["dense", "dense", "dense_1", "dense"]))
+        ['dense', 'dense_2', 'dense_1', 'dense_3']
+    """
+    names = list(names)
+    taken, used = set(names), dict.fromkeys(names, -1)
     for name in names:
-        used[name] = used.get(name, -1) + 1
-        yield f"{name}_{used[name]}" if used[name] else name
+        used[name] += 1
+        label = name if used[name] == 0 else f"{name}_{used[name]}"
+        while used[name] and label in taken:
+            used[name] += 1
+            label = f"{name}_{used[name]}"
+        taken.add(label)
+        yield label
 
 
 def variables(model: keras.Layer) -> dict[str, keras.Variable]:
