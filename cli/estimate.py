@@ -1,0 +1,195 @@
+"""`kt prune --dry-run`: what a run would keep, how long it would take and what memory it would need."""
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from kerastickets_cli.output import emit, number, percent, table
+from kerastickets_cli.runs import Batch, Facts, steps_of
+
+if TYPE_CHECKING:
+    from kerastickets.prune import Loop
+
+_STEPS = 50
+
+
+def estimate(batch: Batch, jobs: int | None, as_json: bool) -> None:
+    """Print the estimate for the runs of `batch`; writes nothing."""
+    import keras
+    import tensorflow
+
+    libraries = _resident()
+    del keras, tensorflow
+    loop = batch.loop(batch.seeds[0])
+    levels = levels_of(loop)
+    times = _times(loop, levels)
+    runs, together = len(batch.seeds), min(jobs or 1, len(batch.seeds))
+    memory = _memory(loop, libraries)
+    facts = {
+        "run": str(
+            batch.folder(batch.seeds[0], loop).parent if batch.many else batch.folder(batch.seeds[0], loop)
+        ),
+        "levels": levels,
+        "steps": sum(level["steps"] for level in levels),
+        "seconds": (times["compile_seconds"] + times["run_seconds"]) * math.ceil(runs / together),
+        **times,
+        "memory": memory | {"total": sum(memory.values()) * together},
+        "criterion": loop.method.name,
+        "model": loop.source.name,
+        "dataset": loop.data_name,
+        "seeds": list(batch.seeds),
+    }
+    if as_json:
+        emit(facts)
+    else:
+        _show(facts)
+
+
+def levels_of(loop: "Loop") -> list[Facts]:
+    """Counts and steps by level. Layers are None where only scores will tell: after a global cut."""
+    from kerastickets.mask import layers, spread
+
+    masks: Mapping[str, np.ndarray] = loop.masks
+    result = []
+    for level, (count, steps) in enumerate(zip(loop.schedule.counts, steps_of(loop), strict=True)):
+        by_key: Mapping[str, int] | None = count if isinstance(count, Mapping) else None
+        if by_key is None and level and loop.schedule.scope == "layer":
+            by_key = spread(count, masks)  # type: ignore[arg-type]
+        if by_key is not None:
+            masks = {key: _first(mask.shape, by_key[key]) for key, mask in masks.items()}
+        known = level == 0 or by_key is not None
+        kept, total = loop.schedule.totals[level], sum(mask.size for mask in masks.values())
+        rows = (
+            [{name: row[name] for name in ("key", "kept", "total")} for row in layers(masks)]
+            if known
+            else None
+        )
+        result.append(
+            {
+                "level": level,
+                "kept": kept,
+                "total": total,
+                "density": kept / total,
+                "steps": steps,
+                "layers": rows,
+            }
+        )
+    return result
+
+
+def _first(shape: tuple[int, ...], count: int) -> np.ndarray:
+    """Some mask that keeps `count`: which weights does not matter to a count."""
+    return (np.arange(math.prod(shape)) < count).reshape(shape)
+
+
+def _times(loop: "Loop", levels: list[Facts]) -> dict[str, float]:
+    """Compile, and time some steps and evaluations on the real data."""
+    trainer = loop.trainer
+    trainer.load(loop.init, loop.masks, seed=loop.job.seed)
+    first = _seconds(lambda: (trainer.engine.train(0, 0, _STEPS), trainer.engine.evaluate("validation")))
+    step = _seconds(lambda: trainer.engine.train(0, 0, _STEPS)) / _STEPS
+    validation = _seconds(lambda: trainer.engine.evaluate("validation"))
+    test = validation * len(loop.data.test[0]) / len(loop.data.validation[0])
+    every = loop.recipe.eval_every.iterations(trainer.per_epoch)
+    evaluations = sum(math.ceil(level["steps"] / every) for level in levels)
+    trained = sum(level["steps"] > 0 for level in levels)
+    run = step * sum(level["steps"] for level in levels) + validation * evaluations + test * trained
+    compiling = max(0.0, first - step * _STEPS - validation)
+    return {"step_seconds": step, "compile_seconds": compiling, "run_seconds": run}
+
+
+def _seconds(work: Any) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _memory(loop: "Loop", libraries: int) -> dict[str, int]:
+    """Bytes by what they are for; computed, but for the libraries', which are measured."""
+    model = loop.trainer.model
+    splits = (loop.data.train, loop.data.validation, loop.data.test)
+    weights = sum(array.nbytes for array in loop.init.values())
+    trained = sum(loop.method.trains(level, loop.levels) for level in range(loop.levels + 1))
+    return {
+        "libraries": libraries,
+        # The arrays themselves, and the tensors that stay on the device.
+        "data": 2 * sum(array.nbytes for split in splits for array in split),
+        "weights": weights,
+        "masks": sum(4 * mask.size for mask in loop.masks.values()),
+        "gradients": sum(_bytes(variable) for variable in model.trainable_variables),
+        "optimizer": sum(_bytes(variable) for variable in model.optimizer.variables),
+        # Initial weights, rewind points, the best so far, and each trained level's final weights.
+        "snapshots": weights
+        * (2 + trained + len(loop.method.snapshot_at) + bool(loop.method.rewind_to.count)),
+    }
+
+
+def _bytes(variable: Any) -> int:
+    return math.prod(variable.shape) * np.dtype(str(variable.value.dtype.as_numpy_dtype.__name__)).itemsize
+
+
+def _resident() -> int:
+    """The most memory this process has had, in bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def _show(facts: Facts) -> None:
+    levels = facts["levels"]
+    rows = [(row["level"], row["kept"], percent(row["density"]), row["steps"] or None) for row in levels]
+    click.echo(table(("level", "kept", "density", "steps"), rows, left=0))
+    click.echo()
+    known = [level for level in levels if level["layers"]]
+    header = ["layer", "total", *(f"level {level['level']}" for level in known)]
+    parts = zip(*(level["layers"] for level in known), strict=True)
+    click.echo(
+        table(header, ([row[0]["key"], row[0]["total"], *(part["kept"] for part in row)] for row in parts))
+    )
+    if len(known) < len(levels):
+        click.echo("Scope global: what each layer keeps of a level is for its scores to say.")
+    click.echo()
+    runs = len(facts["seeds"])
+    click.echo(f"run      {facts['run']}" + (f" ({runs} seeds)" if runs > 1 else ""))
+    click.echo(
+        f"steps    {facts['steps']}" + (f" a seed, {facts['steps'] * runs} in all" if runs > 1 else "")
+    )
+    click.echo(
+        f"time     about {duration(facts['seconds'])}, less where training stops early "
+        f"({facts['step_seconds'] * 1000:.2f} ms a step, {number(facts['compile_seconds'])} s to compile)"
+    )
+    memory = facts["memory"]
+    parts_of = ", ".join(f"{name} {size(value)}" for name, value in memory.items() if name != "total")
+    click.echo(f"memory   {size(memory['total'])} and activations ({parts_of})")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    Example:
+        >>> duration(75), duration(3720), duration(2.34)
+        ('1 min 15 s', '1 h 2 min', '2.3 s')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(count: float) -> str:
+    """Bytes as people say them, in powers of 1024.
+
+    Example:
+        >>> size(512), size(2048), size(3 * 2**20)
+        ('512 B', '2 KiB', '3 MiB')
+    """
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"

@@ -1,0 +1,97 @@
+"""`kt`: one group of commands, each in a module of its own that is imported when it is called."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from kerastickets.errors import KerasTicketsError
+from kerastickets_cli.output import hush_tensorflow, nearest
+
+#: Each command's module and function, and the help that `kt --help` shows without importing it.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "prune": ("prune:prune", "Find a lottery ticket."),
+    "train": ("train:train", "Train a ticket, or one of its controls."),
+    "eval": ("evaluate:evaluate", "Measure a ticket on data."),
+    "show": ("show:show", "Show what is in a ticket."),
+    "ls": ("ls:ls", "List the tickets of a folder."),
+    "diff": ("diff:diff", "Compare the masks of two tickets."),
+    "rewind": ("rewind:rewind", "Choose where a ticket's training starts."),
+    "plugins": ("plugins:plugins", "List what is installed, or show one plugin."),
+    "models": ("plugins:models", "List the models: short for `kt plugins models`."),
+    "datasets": ("plugins:datasets", "List the data sets: short for `kt plugins datasets`."),
+    "doctor": ("doctor:doctor", "Check that everything that is installed works."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, and turns named errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        return getattr(import_module(f"kerastickets_cli.{module}"), name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that `args` begin with; suggests the nearest to an unknown one."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"No such command '{args[0]}'.{nearest(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `kt --help`, from the helps declared here."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help) for name, (_, help) in COMMANDS.items()])
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run: exit 0 when done, 1 for a named error, 2 for wrong usage, 130 when interrupted."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, **extra)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever a keras.json says
+        hush_tensorflow()
+        try:
+            code = super().main(args, prog_name, complete_var, False, **extra)
+        except click.Abort:
+            click.echo("Interrupted.", err=True)
+            code = 130
+        except click.ClickException as error:
+            error.show()
+            code = error.exit_code
+        except KerasTicketsError as error:
+            click.echo(f"Error: {error}", err=True)
+            code = 1
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExample:\n  kt prune --model lenet-300-100 --dataset digits --levels 5",
+)
+@click.version_option(version("kerastickets"), prog_name="kt")
+def kt() -> None:
+    """Find, compare and train lottery tickets: sparse trainable networks.
+
+    Results go to stdout, progress and notes to stderr. The exit code is 0 when done, 1 for an error,
+    2 for wrong usage and 130 after Ctrl-C. Every command explains itself with --help.
+    """

@@ -1,0 +1,213 @@
+"""Options that several commands share, and the kinds of values that they take."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from kerastickets.errors import RecipeError
+from kerastickets.steps import Duration
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_MOST_SEEDS = 10_000
+
+
+class DurationType(click.ParamType):
+    """`500it` or `20ep`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Duration:
+        """The `Duration` that the text means."""
+        try:
+            return Duration.parse(value)
+        except RecipeError as error:
+            self.fail(str(error), param, ctx)
+
+
+class DurationsType(click.ParamType):
+    """`0it,500it`: durations with commas between."""
+
+    name = "durations"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Duration, ...]:
+        """The durations in their order."""
+        if not isinstance(value, str):
+            return tuple(value)
+        return tuple(DurationType().convert(part.strip(), param, ctx) for part in value.split(","))
+
+
+class PairType(click.ParamType):
+    """`key=value`."""
+
+    name = "key=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """The key and the value, both text."""
+        key, equals, text = value.partition("=")
+        if not (key and equals):
+            self.fail(f"An option must be written key=value. Received: {value!r}", param, ctx)
+        return key, text
+
+
+class RateType(click.ParamType):
+    """`0.2`, or `conv=0.1` for the layers that a pattern fits."""
+
+    name = "rate"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        """The pattern (`*` for a plain rate) and the rate."""
+        pattern, equals, text = value.rpartition("=")
+        try:
+            if equals and not pattern:
+                raise ValueError
+            return pattern or "*", float(text)
+        except ValueError:
+            self.fail(f"A rate must be a number or PATTERN=NUMBER. Received: {value!r}", param, ctx)
+
+
+class SeedsType(click.ParamType):
+    """`0-4`, `0,2,5` or both."""
+
+    name = "seeds"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """The seeds in the order given, each once."""
+        if not isinstance(value, str):
+            return tuple(value)
+        seeds: list[int] = []
+        for part in value.split(","):
+            first, dash, last = part.strip().partition("-")
+            if not (_digits(first) and (_digits(last) if dash else True)):
+                self.fail(f"Seeds must be written 0-4 or 0,2,5. Received: {value!r}", param, ctx)
+            begin, end = int(first), int(last or first)
+            if not begin <= end < begin + _MOST_SEEDS:
+                self.fail(
+                    f"A range of seeds must ascend, by less than {_MOST_SEEDS}. Received: {part}", param, ctx
+                )
+            seeds += range(begin, end + 1)
+        if len(set(seeds)) < len(seeds):
+            self.fail(f"Each seed must be given once. Received: {value}", param, ctx)
+        return tuple(seeds)
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 18
+
+
+DURATION = DurationType()
+
+_TRAINING: tuple[Any, ...] = (
+    click.option(
+        "--train", type=DURATION, help="How long to train, in all: 20ep or 5000it.  [default: 20ep]"
+    ),
+    click.option(
+        "--eval-every", type=DURATION, help="Evaluate on validation data this often.  [default: 1ep]"
+    ),
+    click.option("--patience", type=int, metavar="N", help="Stop after N evaluations without improvement."),
+    click.option(
+        "--monitor", metavar="METRIC", help="What improves: val_accuracy, val_loss, or val_ and any metric."
+    ),
+    click.option(
+        "--keep", type=click.Choice(["best", "last"]), help="Which weights are final.  [default: best]"
+    ),
+    click.option("--batch-size", type=int, metavar="N", help="Examples a step."),
+    click.option("--optimizer", metavar="NAME", help="A Keras optimizer: adam, sgd, adamw, ..."),
+    click.option("--lr", type=float, help="The learning rate."),
+    click.option("--epsilon", type=float, help="Adam's epsilon."),
+    click.option("--momentum", type=float, help="Momentum of sgd and rmsprop."),
+    click.option("--weight-decay", type=float, help="Decoupled weight decay."),
+    click.option("--l1", type=float, help="Adds l1 * sum(|w|) to the loss."),
+    click.option("--l2", type=float, help="Adds l2 * sum(w**2) to the loss."),
+    click.option(
+        "--lr-schedule",
+        metavar="SCHEDULE",
+        help="constant, cosine, linear, exponential:0.95 or steps:10ep=0.1,15ep=0.01.",
+    ),
+    click.option("--warmup", type=DURATION, help="Raise the learning rate from 0 over this long."),
+    click.option(
+        "--jit", type=click.Choice(["auto", "on", "off"]), help="Compile with XLA.  [default: auto]"
+    ),
+)
+
+_PRUNING: tuple[Any, ...] = (
+    click.option(
+        "--between", type=click.Choice(["train", "none"]), help="Train every level, or only the last."
+    ),
+    click.option("--levels", type=int, metavar="L", help="How many times to prune."),
+    click.option(
+        "--rate",
+        type=RateType(),
+        multiple=True,
+        metavar="P",
+        help="Share of the kept weights that a level prunes: 0.2, or conv=0.1, output=0.1, KEY=0 (repeatable).",
+    ),
+    click.option("--target", type=int, metavar="N", help="Weights to keep in the end."),
+    click.option(
+        "--sparsity", type=float, metavar="S", help="Share of all weights that is pruned in the end."
+    ),
+    click.option(
+        "--scope", type=click.Choice(["global", "layer"]), help="Rank all weights together or layer by layer."
+    ),
+    click.option(
+        "--include", multiple=True, metavar="PATTERN", help="Prune these weights as well (repeatable)."
+    ),
+    click.option(
+        "--exclude", multiple=True, metavar="PATTERN", help="Do not prune these weights (repeatable)."
+    ),
+    click.option(
+        "--snapshot-at",
+        type=DurationsType(),
+        metavar="WHEN,...",
+        help="Keep the weights of these moments of level 0.",
+    ),
+    click.option(
+        "--rewind-to",
+        type=DURATION,
+        help="Later levels start from the weights of this moment.  [default: 0it]",
+    ),
+    click.option(
+        "--after-cut",
+        type=click.Choice(["rewind", "lr-rewind", "fine-tune"]),
+        help="What starts again after a cut: weights and learning rate, the rate alone, nothing.",
+    ),
+    click.option("--no-train", is_flag=True, help="Leave the last level untrained."),
+    click.option("--allow-collapse", is_flag=True, help="Let a cut empty a layer."),
+)
+
+
+def _all(decorators: tuple[Any, ...]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+training_options = _all(_TRAINING)
+pruning_options = _all(_PRUNING)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar and no notes on stderr.")
+
+
+def given(values: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `values` that `names` lists and that were given on the command line."""
+    return {name: values[name] for name in names if values.get(name) not in (None, ())}
+
+
+def rates(pairs: tuple[tuple[str, float], ...]) -> float | dict[str, float] | None:
+    """What `--rate` means: one number, shares by pattern, or None; a usage error where one is given twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise click.BadParameter("Each pattern must have one rate.", param_hint="'--rate'")
+    return found.get("*") if found.keys() <= {"*"} else found

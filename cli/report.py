@@ -1,0 +1,161 @@
+"""What `kt prune` shows as it goes: a row per level on stdout, and a bar on stderr."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kerastickets_cli.output import cell, line, number, percent
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from kerastickets.run import Level
+
+_COLUMNS = ("level", "kept", "density", "early-stop", "validation", "test", "seconds")
+_WIDTHS = (5, 9, 8, 10, 10, 8, 8)
+
+
+class Report:
+    """Shows the rows and levels of one or several runs.
+
+    Args:
+        runs: how many.
+        seeds: name the seed in every row.
+        rows: print the table.
+        bar: draw a progress bar.
+    """
+
+    def __init__(self, runs: int, *, seeds: bool, rows: bool, bar: bool) -> None:
+        self._many, self._rows = seeds, rows
+        self._bar = Bar(runs) if bar else None
+        self._headed = False
+
+    def __enter__(self) -> "Report":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def plan(self, seed: int, steps: Sequence[int]) -> None:
+        """A run begins; `steps` are those of each level, 0 where it is not trained."""
+        self._head()
+        if self._bar:
+            self._bar.plan(seed, steps)
+
+    def row(self, seed: int, row: Mapping[str, Any]) -> None:
+        """An evaluation is done."""
+        if self._bar:
+            self._bar.reach(seed, row["level"], row["iteration"])
+
+    def level(self, seed: int, level: "Level") -> None:
+        """A level is done, or was found done."""
+        self._print(seed, cells(level))
+        if self._bar:
+            self._bar.close(seed, level.level)
+
+    def _head(self) -> None:
+        if not self._headed:
+            self._headed = True
+            self._print("seed", _COLUMNS)
+
+    def _print(self, seed: int | str, row: Sequence[str]) -> None:
+        if not self._rows:
+            return
+        first = [str(seed)] if self._many else []
+        if self._bar:
+            self._bar.stop()
+        # click flushes: whoever reads the pipe sees each level as it ends.
+        click.echo(line([*first, *row], [4, *_WIDTHS] if self._many else _WIDTHS))
+        if self._bar:
+            self._bar.start()
+
+
+def cells(level: "Level") -> list[str]:
+    """A level as the table shows it, dashes where it was not trained."""
+    return [
+        str(level.level),
+        str(level.kept),
+        percent(level.density),
+        cell(level.early_stop_iteration),
+        percent(level.val_accuracy),
+        percent(level.test_accuracy),
+        number(level.seconds),
+    ]
+
+
+def wants_bar(quiet: bool) -> bool:
+    """Whether a bar makes sense: somebody watches stderr and did not ask for silence."""
+    return not quiet and sys.stderr.isatty()
+
+
+class Bar:
+    """Iterations done over all levels and runs, and the time left. Early stops shorten the whole.
+
+    Args:
+        runs: how many runs there will be; each is taken to be as long as the first.
+    """
+
+    def __init__(self, runs: int) -> None:
+        self._runs = runs
+        self._plans: dict[int, Sequence[int]] = {}
+        self._firsts: dict[int, int] = {}
+        self._at: dict[tuple[int, int], int] = {}
+        self._saved = 0
+        self._progress = _progress()
+        self._task = self._progress.add_task("starting", total=None)
+
+    def start(self) -> None:
+        """Draw it."""
+        self._progress.start()
+
+    def stop(self) -> None:
+        """Erase it."""
+        self._progress.stop()
+
+    def plan(self, seed: int, steps: Sequence[int]) -> None:
+        """A run begins."""
+        self._plans[seed] = steps
+        self._draw(f"level 0  iteration 0/{max(steps)}")
+        self.start()
+
+    def reach(self, seed: int, level: int, iteration: int) -> None:
+        """Training is at this iteration; late levels may not start at 0."""
+        steps = self._plans[seed]
+        whole = max(steps)
+        self._at[seed, level] = iteration - (whole - steps[level])
+        self._draw(f"level {level}  iteration {iteration}/{whole}")
+
+    def close(self, seed: int, level: int) -> None:
+        """A level is done; what it did not need does not come any more."""
+        self._saved += self._plans[seed][level] - self._at.setdefault((seed, level), 0)
+        self._draw(f"level {level} done")
+
+    def _draw(self, text: str) -> None:
+        whole = sum(next(iter(self._plans.values()))) * self._runs - self._saved
+        self._progress.update(
+            self._task, description=text, total=max(whole, 1), completed=sum(self._at.values())
+        )
+
+
+def _progress() -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        # Otherwise rows meant for stdout would be drawn on stderr.
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )

@@ -1,0 +1,74 @@
+"""What `kt prune` was asked for: checked before TensorFlow is imported, and carried to worker processes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from kerastickets import registry
+from kerastickets.errors import RecipeError
+
+if TYPE_CHECKING:
+    from kerastickets.prune import Job, PruneDials
+
+_MODEL, _DATASET = "lenet-300-100", "digits"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One command's question, for any seed.
+
+    Args:
+        model: a model's spec, or None for the model of `start`.
+        dataset: a data set's spec.
+        criterion: a criterion's spec.
+        start: a ticket's file, or None.
+        dials: the dials that were given.
+        accept_versions: continue what other library versions began.
+    """
+
+    model: str | None
+    dataset: str
+    criterion: str
+    start: str | None
+    dials: Mapping[str, Any]
+    accept_versions: bool
+
+    @classmethod
+    def of(
+        cls,
+        model: str | None,
+        dataset: str | None,
+        criterion: str,
+        start: str | None,
+        dials: Mapping[str, Any],
+        accept_versions: bool = False,
+    ) -> "Request":
+        """With what was left out filled in: from the ticket, else LeNet-300-100 on digits."""
+        if start is not None:
+            from kerastickets.ticket import Ticket
+
+            dataset = dataset or Ticket.load(start).provenance.get("dataset")
+        else:
+            model = model or _MODEL
+        return cls(model, str(dataset or _DATASET), criterion, start, dials, accept_versions)
+
+    def job(self, seed: int) -> "Job":
+        """The checked job of one seed.
+
+        Raises:
+            click.UsageError: a dial that is out of range or contradicts another.
+            KerasTicketsError: a name, file or option of a plugin that is not there.
+        """
+        from kerastickets.prune import Job
+        from kerastickets.sources import find_model
+
+        if self.model is not None:
+            find_model(self.model)
+        registry.create("datasets", self.dataset)
+        dials = cast("PruneDials", dict(self.dials))
+        try:
+            return Job.of(self.model, self.dataset, self.criterion, start=self.start, seed=seed, dials=dials)
+        except RecipeError as error:
+            raise click.UsageError(str(error), click.get_current_context(silent=True)) from error
