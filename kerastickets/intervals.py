@@ -1,6 +1,6 @@
 """Keras callbacks at the pace of evaluations, and a clear no to those that act on every batch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -8,33 +8,55 @@ import keras
 
 from kerastickets.errors import RecipeError
 
-_PER_BATCH = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+_PER_BATCH = (
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_batch_begin",
+    "on_batch_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+)
+_RATE_SETTERS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
+# What a row tells besides metrics. Keras passes the epoch on its own, and `ModelCheckpoint` fails on a second one.
+_NO_METRICS = ("level", "iteration", "epoch", "seconds")
 
 
-def check_interval_callback(callback: Any) -> None:
-    """Refuse a callback that would have to run inside the compiled loop.
+def check_interval_callback(callback: Any, *, scheduled: bool = False) -> None:
+    """Refuse a callback that would have to run inside the compiled loop, or against the rest of the training.
 
-    Keras's own `TensorBoard`, `ModelCheckpoint` and `BackupAndRestore` pass when set to epochs
-    (`update_freq="epoch"`, `save_freq="epoch"`), which are evaluations here.
+    Keras's own `TensorBoard` and `ModelCheckpoint` pass when set to epochs (`update_freq="epoch"`,
+    `save_freq="epoch"`), which are evaluations here.
 
     Args:
         callback: a Keras callback.
+        scheduled: whether a schedule sets the learning rate already.
 
     Raises:
-        RecipeError: naming the callback and the hook.
+        RecipeError: naming the callback, and the hook or the dial in its way.
 
     Example:
         >>> check_interval_callback(keras.callbacks.CSVLogger("log.csv"))
     """
     if not isinstance(callback, keras.callbacks.Callback):
         raise RecipeError(f"Callbacks must be Keras callbacks. Received: {callback!r}")
+    name = type(callback).__name__
+    if isinstance(callback, keras.callbacks.BackupAndRestore):
+        raise RecipeError(
+            f"{name} would start a repeated level from half-trained weights. Leave it out: a run "
+            "folder (`out`) continues by itself where it was stopped."
+        )
+    if scheduled and isinstance(callback, _RATE_SETTERS):
+        raise RecipeError(
+            f"{name} sets the learning rate, which a schedule or a warm-up sets already. Use "
+            "lr_schedule=constant without a warm-up, or leave the callback out."
+        )
     if getattr(callback, "update_freq", None) == "epoch" or getattr(callback, "save_freq", None) == "epoch":
         return
     for hook in _PER_BATCH:
         own = getattr(callback, hook)
         if getattr(own, "__func__", own) is not getattr(keras.callbacks.Callback, hook):
             raise RecipeError(
-                f"{type(callback).__name__} acts on every batch ({hook}), but training runs as one compiled loop "
+                f"{name} acts on every batch ({hook}), but training runs as one compiled loop "
                 "between evaluations. Use on_epoch_end, which fires at each evaluation; a NaN loss is an error "
                 "without any callback."
             )
@@ -46,12 +68,13 @@ class Intervals:
     Args:
         callbacks: fresh Keras callbacks.
         model: the model they act on.
+        scheduled: whether a schedule sets the learning rate.
     """
 
-    def __init__(self, callbacks: Iterable[Any], model: keras.Model) -> None:
+    def __init__(self, callbacks: Iterable[Any], model: keras.Model, *, scheduled: bool = False) -> None:
         made = list(callbacks)
         for callback in made:
-            check_interval_callback(callback)
+            check_interval_callback(callback, scheduled=scheduled)
         model.stop_training = False
         self._model, self._count = model, 0
         self._list = keras.callbacks.CallbackList(made, model=model) if made else None
@@ -59,16 +82,19 @@ class Intervals:
     def __enter__(self) -> "Intervals":
         if self._list:
             self._list.on_train_begin()
-            self._list.on_epoch_begin(0)
         return self
 
-    def end(self, logs: dict[str, Any]) -> bool:
-        """Close the interval with its logs; True when a callback asked to stop."""
+    def begin(self) -> None:
+        """Open the next interval."""
         if self._list:
-            self._list.on_epoch_end(self._count, {k: v for k, v in logs.items() if isinstance(v, float)})
+            self._list.on_epoch_begin(self._count)
+
+    def end(self, row: Mapping[str, Any]) -> bool:
+        """Close the interval with its row; True when a callback asked to stop."""
+        if self._list:
+            metrics = {name: value for name, value in row.items() if name not in _NO_METRICS}
+            self._list.on_epoch_end(self._count, metrics)
             self._count += 1
-            if not self._model.stop_training:
-                self._list.on_epoch_begin(self._count)
         return bool(self._model.stop_training)
 
     def __exit__(

@@ -178,9 +178,7 @@ class Trainer:
             self._position.start.assign(first if rate_at is None else rate_at)
         run = _Run(self, masks, seed, level, first, started, on_row)
         run.go(frozenset(snapshot_at))
-        return Outcome(
-            run.final, run.metrics, tuple(run.rows), run.snapshots, time.perf_counter() - started
-        )
+        return Outcome(run.final, run.metrics, tuple(run.rows), run.snapshots, time.perf_counter() - started)
 
     def averaged(self, masks: Tree) -> Tree:
         """The weights as a ticket keeps them: averaged where the optimizer averages, +0 where pruned."""
@@ -219,7 +217,7 @@ class _Run:
     def go(self, snapshot_at: frozenset[int]) -> None:
         trainer = self.trainer
         made = trainer.callbacks(self.level) if trainer.callbacks else ()
-        intervals = Intervals(made, trainer.model)
+        intervals = Intervals(made, trainer.model, scheduled=trainer._position is not None)
         every = trainer.recipe.eval_every.iterations(trainer.per_epoch)
         evaluations = {*range(every, trainer.total, every), trainer.total}
         stops = sorted(step for step in evaluations | snapshot_at if self.first < step <= trainer.total)
@@ -227,6 +225,8 @@ class _Run:
         with intervals:
             at = pending = self.first
             for stop in stops:
+                if at == pending:
+                    intervals.begin()
                 logs = trainer.engine.train(self.seed, at, stop - at)
                 at = stop
                 if stop in snapshot_at:
