@@ -103,9 +103,13 @@ class Engine:
                 source.state.assign(np.array([key, first], source.state.dtype))
         self._stream = None
 
-    def train(self, seed: int, first: int, count: int) -> dict[str, float]:
-        """Run steps `first` to `first + count` and return the training metrics over them."""
-        self.model.reset_metrics()
+    def train(self, seed: int, first: int, count: int, *, resume: bool = False) -> dict[str, float]:
+        """Run steps `first` to `first + count`; returns the training metrics over them.
+
+        With `resume` the metrics go on from the steps before, as after a pause for a snapshot.
+        """
+        if not resume:
+            self.model.reset_metrics()
         if self.data.batches:
             if self._stream is None:
                 self._stream = iter(self.data.batches(seed).repeat().skip(first))

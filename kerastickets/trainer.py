@@ -225,9 +225,10 @@ class _Run:
         with intervals:
             at = pending = self.first
             for stop in stops:
-                if at == pending:
+                paused = at != pending
+                if not paused:
                     intervals.begin()
-                logs = trainer.engine.train(self.seed, at, stop - at)
+                logs = trainer.engine.train(self.seed, at, stop - at, resume=paused)
                 at = stop
                 if stop in snapshot_at:
                     self.snapshots[stop] = snapshot(trainer.model)
