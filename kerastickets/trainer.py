@@ -221,7 +221,7 @@ class _Run:
         every = trainer.recipe.eval_every.iterations(trainer.per_epoch)
         evaluations = {*range(every, trainer.total, every), trainer.total}
         stops = sorted(step for step in evaluations | snapshot_at if self.first < step <= trainer.total)
-        self._record(self.first, {}, trainer.engine.evaluate("validation"))
+        self._record(self.first, {}, trainer.engine.evaluate("validation"), since=self.first)
         with intervals:
             at = pending = self.first
             for stop in stops:
@@ -234,17 +234,20 @@ class _Run:
                     self.snapshots[stop] = snapshot(trainer.model)
                 if stop not in evaluations:
                     continue
-                self._check(logs, pending, stop)
+                row = self._record(stop, logs, trainer.engine.evaluate("validation"), since=pending)
                 pending = stop
-                row = self._record(stop, logs, trainer.engine.evaluate("validation"))
                 self._judge(row)
                 if intervals.end(row) or self._patience_is_over():
                     break
         self._close(at)
 
-    def _record(self, iteration: int, logs: Mapping[str, float], validation: Mapping[str, float]) -> Row:
+    def _record(
+        self, iteration: int, logs: Mapping[str, float], validation: Mapping[str, float], since: int
+    ) -> Row:
         row: Row = {"level": self.level, "iteration": iteration, "epoch": iteration / self.trainer.per_epoch}
-        row |= dict(logs) | {f"val_{name}": value for name, value in validation.items()}
+        metrics = dict(logs) | {f"val_{name}": value for name, value in validation.items()}
+        self._check(metrics, since, iteration)
+        row |= metrics
         row["seconds"] = time.perf_counter() - self.started
         if self.trainer.recipe.monitor not in row:
             known = ", ".join(name for name in row if name.startswith("val_"))
@@ -256,11 +259,16 @@ class _Run:
             self.on_row(row)
         return row
 
-    def _check(self, logs: Mapping[str, float], since: int, until: int) -> None:
-        bad = [name for name, value in logs.items() if not math.isfinite(value)]
+    def _check(self, metrics: Mapping[str, float], since: int, until: int) -> None:
+        bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if bad and since == until:
+            raise RecipeError(
+                f"The weights that level {self.level} starts from must give finite metrics. Received: {bad[0]} is "
+                f"{metrics[bad[0]]}. Check the initial weights, or the validation data."
+            )
         if bad:
             raise RecipeError(
-                f"Training diverged at level {self.level}: {bad[0]} is {logs[bad[0]]} between iterations "
+                f"Training diverged at level {self.level}: {bad[0]} is {metrics[bad[0]]} between iterations "
                 f"{since} and {until}. Lower the learning rate (lr={self.trainer.recipe.lr}) or check the data."
             )
 
