@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # The core, lowest first: importing a module imports its own row and earlier ones, never a later one.
 ROWS = [
     "errors tree steps values options registry gate",
-    "mask schedule method recipe header ticketfile ticket",
-    "data sources runfolder run",
-    "keys architecture masking roles layers initial metrics optimizing scoring",
+    "mask schedule method recipe header ticketfile ticket protocols",
+    "data sources runfolder run job",
+    "keys architecture masking roles layers shrink initial metrics optimizing scoring",
     "objective engine intervals trainer callbacks",
     "prune train",
     "graph compact",

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def beside(tmp_path_factory):
 
 def kt(beside, working_folder, *arguments):
     environment = {**os.environ, "PYTHONPATH": str(beside)}
-    command = [sys.executable, "-m", "kerastickets_cli.main", *arguments]
+    command = [Path(sysconfig.get_path("scripts")) / "kt", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=working_folder)
 
 
@@ -61,6 +62,11 @@ def test_a_wrong_option_is_refused_by_name(beside, working_folder):
     assert done.returncode == 1
     assert "powr" in done.stderr
     assert "power" in done.stderr
+
+
+def test_its_readme_holds_it_to_the_contract(beside, monkeypatch, run_python_blocks):
+    monkeypatch.syspath_prepend(beside)
+    assert run_python_blocks(EXAMPLE / "README.md") == 1
 
 
 def test_its_scores_balance_layers(beside, monkeypatch):
