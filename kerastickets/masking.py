@@ -4,7 +4,7 @@ Gradients are masked on entry to the optimizer, before moments, clipping, decay,
 unscaling; a constraint on the variable is the second guard. Nothing changes in any layer's `call`.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerastickets.architecture import architecture, plain, rebuild
+from kerastickets.architecture import architecture, custom_classes, plain, rebuild
 from kerastickets.errors import AlignError, RecipeError
-from kerastickets.keys import Mask, Place, assign, mask_of, snapshot, variables, walk
+from kerastickets.keys import Mask, Place, assign, mask_of, paths, snapshot, variables, walk
 from kerastickets.tree import Tree
 
 
@@ -113,8 +113,8 @@ def sparsify(
         What became of each trainable variable: masked, or skipped and why.
 
     Raises:
-        AlignError: a mask has no weight, or another shape.
-        RecipeError: a pattern matches nothing.
+        AlignError: a mask has no weight, or another shape; nothing is masked then.
+        RecipeError: the model is not built, or a pattern matches nothing.
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -122,21 +122,44 @@ def sparsify(
         >>> float(model.layers[0].kernel[1, 0])
         0.0
     """
-    report = fates(model, include, exclude)
-    own = variables(model)
-    wanted = [*masks] if masks is not None else [fate.key for fate in report if fate.masked]
+    if not model.built:
+        raise RecipeError(f"A model must be built before it has weights to mask. Received: {model.name}")
+    own, report = variables(model), fates(model, include, exclude)
+    held = {key for key, variable in own.items() if mask_of(variable)}
+    wanted = dict.fromkeys(masks if masks is not None else [fate.key for fate in report if fate.masked])
+    _check_masks(own, masks or {})
     for key in wanted:
-        if key not in own:
-            raise AlignError(f"Masks must name weights of the model. Received: {key!r}")
         attach(own[key])
-    if masks is not None:
-        assign_masks(model, masks)
-        report = [
-            fate._replace(masked=True, why="mask given") if fate.key in masks else fate for fate in report
-        ]
-    if getattr(model, "optimizer", None) is not None:
-        guard(model.optimizer)
-    return report
+    assign_masks(model, masks or {})
+    guarded = getattr(model, "optimizer", None) is not None and guard(model.optimizer)
+    if guarded or not held.issuperset(wanted):
+        _retrace(model)
+    return [_outcome(fate, wanted, held, masks) for fate in report]
+
+
+def _outcome(fate: Fate, wanted: Collection[str], held: Collection[str], masks: Tree | None) -> Fate:
+    if fate.key in wanted:
+        return fate if masks is None else fate._replace(masked=True, why="mask given")
+    if fate.key in held:
+        return fate._replace(masked=True, why="masked already")
+    return fate._replace(masked=False, why="no mask given") if fate.masked else fate
+
+
+def _retrace(model: keras.Model) -> None:
+    """A training step that `fit` traced before keeps the masks, or the lack of them, that it saw."""
+    if getattr(model, "train_function", None) is not None:
+        model.make_train_function(force=True)
+
+
+def _check_masks(own: Mapping[str, keras.Variable], masks: Tree) -> None:
+    """Refuse masks before any is attached, so that a model is never left half masked."""
+    for key, mask in masks.items():
+        if key not in own:
+            raise AlignError(f"Masks must name weights of the model: {', '.join(own)}. Received: {key!r}")
+        if np.shape(mask) != tuple(own[key].shape):
+            raise AlignError(
+                f"The weight {key} has shape {tuple(own[key].shape)}. Received: a mask of {np.shape(mask)}"
+            )
 
 
 def attach(variable: keras.Variable, value: keras.Variable | None = None) -> Mask:
@@ -165,23 +188,27 @@ def assign_masks(model: keras.Layer, masks: Tree) -> None:
         AlignError: a key without a mask, or another shape.
     """
     own = variables(model)
+    _check_masks(own, masks)
     for key, mask in masks.items():
-        holder = mask_of(own[key]) if key in own else None
+        holder = mask_of(own[key])
         if holder is None:
-            raise AlignError(f"The model holds no mask for {key}. Call sparsify(model) first.")
-        if tuple(mask.shape) != tuple(own[key].shape):
             raise AlignError(
-                f"The weight {key} has shape {tuple(own[key].shape)}. Received: a mask of {mask.shape}"
+                f"The model must hold a mask for {key}: call sparsify(model) first. Received: none"
             )
-        holder.value.assign(mask.astype("float32"))
-        own[key].assign(np.where(mask, keras.ops.convert_to_numpy(own[key].value), 0))
+        kept = np.asarray(mask, bool)
+        holder.value.assign(kept.astype("float32"))
+        own[key].assign(np.where(kept, keras.ops.convert_to_numpy(own[key].value), 0))
 
 
-def guard(optimizer: Any) -> None:
-    """Make `optimizer` mask gradients on entry to `apply`. Doing it twice is doing it once."""
+def guard(optimizer: Any) -> bool:
+    """Make `optimizer` mask gradients on entry to `apply`; False if it did so already.
+
+    Averages that it writes over the weights at the end of `fit` are masked as well: those of weights that
+    were pruned on the way still remember them.
+    """
     if getattr(optimizer.apply, "masks_gradients", False):
-        return
-    inner = optimizer.apply
+        return False
+    inner, finalize = optimizer.apply, optimizer.finalize_variable_values
 
     def apply(grads: Iterable[Any], trainable_variables: Iterable[Any] | None = None) -> Any:
         targets = optimizer._trainable_variables if trainable_variables is None else list(trainable_variables)
@@ -189,8 +216,16 @@ def guard(optimizer: Any) -> None:
             [_masked(g, v) for g, v in zip(grads, targets, strict=True)], trainable_variables and targets
         )
 
+    def finalize_variable_values(var_list: Iterable[Any]) -> None:
+        finalize(var_list)
+        for variable in var_list:
+            mask = mask_of(variable)
+            if mask is not None:
+                variable.assign(variable.value * mask.value.value)
+
     apply.masks_gradients = True  # type: ignore[attr-defined]
-    optimizer.apply = apply
+    optimizer.apply, optimizer.finalize_variable_values = apply, finalize_variable_values
+    return True
 
 
 def _masked(gradient: Any, variable: keras.Variable) -> Any:
@@ -212,7 +247,10 @@ def strip(model: keras.Model) -> keras.Model:
 
     Returns:
         `model` itself, without masks; or, where its layers are mask-aware, a new model of the plain
-        layers with the same weights.
+        layers with the same weights, not compiled.
+
+    Raises:
+        AlignError: a model of mask-aware layers that has no config to rebuild it from.
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -220,15 +258,26 @@ def strip(model: keras.Model) -> keras.Model:
         >>> strip(model) is model, masks_of(model)
         (True, {})
     """
-    if any(plain(type(place.layer)) is not type(place.layer) for place in walk(model)):
-        clean = rebuild(architecture(model))
-        assign(clean, snapshot(model))
-        return clean
+    if any(plain(type(layer)) is not type(layer) for _, layer in paths(model)):
+        return _plain_copy(model)
     for variable in variables(model).values():
         mask = mask_of(variable)
         if mask is not None:
             variable.constraint = mask.inner
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and getattr(optimizer.apply, "masks_gradients", False):
-        del optimizer.apply
+        del optimizer.apply, optimizer.finalize_variable_values
+    _retrace(model)
     return model
+
+
+def _plain_copy(model: keras.Model) -> keras.Model:
+    config = architecture(model)
+    if not config:
+        raise AlignError(
+            "Mask-aware layers are stripped by rebuilding the model from its config. Received: a "
+            f"{type(model).__name__} without one. Give the class get_config, or build it of plain layers."
+        )
+    clean = rebuild(config, custom_classes(model))
+    assign(clean, snapshot(model))
+    return clean
