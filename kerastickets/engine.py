@@ -21,6 +21,7 @@ from kerastickets.tree import integer
 
 # Large enough to be quick, and a divisor of the usual 5 000 and 10 000 examples, so that no odd batch remains.
 _EVALUATION_BATCH = 1000
+_CELLS = (keras.layers.SimpleRNNCell, keras.layers.GRUCell, keras.layers.LSTMCell)
 
 
 def use_jit(model: keras.Model, jit: Jit) -> bool:
@@ -45,7 +46,18 @@ def use_jit(model: keras.Model, jit: Jit) -> bool:
         return False
     if tf.config.list_logical_devices("GPU"):
         return True
-    return not any("Conv" in type(layer).__name__ or layer._seed_generators for layer in layers)
+    return not any(_convolves(layer) or _draws(layer) for layer in layers)
+
+
+def _convolves(layer: keras.Layer) -> bool:
+    # By base class: a layer of one's own can be a convolution under any name.
+    return any("Conv" in base.__name__ for base in type(layer).__mro__)
+
+
+def _draws(layer: keras.Layer) -> bool:
+    # Recurrent cells own a generator also where they drop nothing.
+    rates = [getattr(layer, name, 0.0) for name in ("dropout", "recurrent_dropout")]
+    return bool(layer._seed_generators) and (any(rates) or not isinstance(layer, _CELLS))
 
 
 def environment(jit: bool) -> dict[str, Any]:
