@@ -21,6 +21,11 @@ def plain(layer_class: type) -> type:
     return _plain.get(layer_class, layer_class)
 
 
+def is_keras(layer_class: type) -> bool:
+    """Whether Keras itself defines this class."""
+    return layer_class.__module__.startswith("keras.")
+
+
 def mark_aware(layer_class: type, base: type) -> None:
     """Record that `layer_class` is `base` with masks, so that architectures name `base`."""
     _plain[layer_class] = base
@@ -62,7 +67,9 @@ def _clean(node: Any) -> None:
         node.pop("build_config", None)
         for aware, base in _plain.items():
             if node.get("registered_name") == keras.saving.get_registered_name(aware):
-                node.update(module="keras.layers", class_name=base.__name__, registered_name=None)
+                own = (base.__module__, keras.saving.get_registered_name(base))
+                module, registered = ("keras.layers", None) if is_keras(base) else own
+                node.update(module=module, class_name=base.__name__, registered_name=registered)
     for child in _children(node):
         _clean(child)
 
@@ -122,7 +129,7 @@ def custom_classes(model: keras.Model) -> dict[str, type]:
     """The layer classes of a live model that are not Keras's own, by both names Keras looks up."""
     layers = model._flatten_layers() if isinstance(model, keras.Layer) else []
     own = {plain(type(layer)) for layer in layers}
-    strangers = [cls for cls in own if not cls.__module__.startswith(("keras.", "keras_"))]
+    strangers = [cls for cls in own if not is_keras(cls)]
     return {name: cls for cls in strangers for name in (cls.__name__, keras.saving.get_registered_name(cls))}
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import keras
 
-from kerastickets.architecture import mark_aware
-from kerastickets.keys import mask_of, walk
+from kerastickets.architecture import is_keras, mark_aware
+from kerastickets.errors import RecipeError
+from kerastickets.keys import mask_of, paths, walk
 from kerastickets.masking import attach, fates
 
 
@@ -43,6 +44,8 @@ _made: dict[type, type] = {}
 def aware(layer_class: type) -> type:
     """A mask-aware version of any Keras layer class.
 
+    A `.keras` file with such layers loads after `aware` has been called for their classes.
+
     Args:
         layer_class: a subclass of `keras.Layer`.
 
@@ -59,7 +62,9 @@ def aware(layer_class: type) -> type:
         return layer_class
     if layer_class not in _made:
         made = type(layer_class.__name__, (layer_class,), _members(layer_class))
-        _made[layer_class] = keras.saving.register_keras_serializable("kerastickets")(made)
+        # Somebody's own `Dense` must not take the place of Keras's in files.
+        name = made.__name__ if is_keras(layer_class) else f"{layer_class.__module__}.{made.__name__}"
+        _made[layer_class] = keras.saving.register_keras_serializable("kerastickets", name)(made)
         mark_aware(made, layer_class)
     return _made[layer_class]
 
@@ -68,12 +73,26 @@ def _members(layer_class: Any) -> dict[str, Any]:
     # Keras reads the names of `build`'s arguments to know which shapes to pass, so they must stay.
     @functools.wraps(layer_class.build)
     def build(self: Any, *args: Any, **kwargs: Any) -> None:
+        _build_sublayers(self, *args, **kwargs)
         layer_class.build(self, *args, **kwargs)
         self.masks = Masks(name="masks")
         self.masks.cover(self)
 
     doc = f"`{layer_class.__name__}` with a mask of its own for each kernel and embedding; same arguments."
     return {"__doc__": doc, "__module__": __name__, "build": build}
+
+
+def _build_sublayers(layer: keras.Layer, *args: Any, **kwargs: Any) -> None:
+    """Build what a layer without `build` would build when called, so that there are weights to mask."""
+    if not getattr(layer.build, "_is_default", False):
+        return
+    shape = next(iter((*args, *kwargs.values())), None)
+    unbuilt = [inner for path, inner in paths(layer) if path and not inner.built]
+    if unbuilt and not layer._build_by_run_for_single_pos_arg(shape):
+        raise RecipeError(
+            f"A mask-aware layer must build its sublayers in `build`. Received: {type(layer).__name__}, which "
+            f"has none, and could not be called on the shape {shape}"
+        )
 
 
 Dense = aware(keras.layers.Dense)
