@@ -16,7 +16,7 @@ from kerastickets.data import Data
 from kerastickets.engine import Engine, environment, use_jit
 from kerastickets.errors import RecipeError
 from kerastickets.intervals import Intervals
-from kerastickets.keys import assign, snapshot, variables, walk
+from kerastickets.keys import Place, assign, snapshot, variables, walk
 from kerastickets.masking import assign_masks, attach, guard, matches
 from kerastickets.objective import Objective
 from kerastickets.optimizing import make_optimizer
@@ -70,8 +70,8 @@ class Trainer:
         data: the data set.
         recipe: how to train.
         keys: the weights that carry masks.
-        frozen: glob patterns of weights that do not train; a BatchNormalization they cover runs in
-            inference mode.
+        frozen: glob patterns of weights that do not train; a BatchNormalization whose weights they all
+            name runs in inference mode.
         objective: loss and metrics; the data's own by default.
         callbacks: given the level, fresh Keras callbacks for it; `on_epoch_*` fires per evaluation.
 
@@ -107,11 +107,9 @@ class Trainer:
         own = variables(self.model)
         for key in keys:
             attach(own[key])
-        for place in walk(self.model):
-            if any(matches(place.key, pattern) for pattern in frozen):
-                place.variable.trainable = False
-                if isinstance(place.layer, keras.layers.BatchNormalization):
-                    place.layer.trainable = False
+        places = list(walk(self.model))
+        _freeze(places, frozen)
+        for place in places:
             decays = place.variable.trainable and place.variable.name.endswith(
                 ("kernel", "embeddings", "bias")
             )
@@ -191,6 +189,24 @@ class Trainer:
         result = masked(snapshot(self.model), masks)
         assign(self.model, raw)
         return result
+
+
+def _freeze(places: Collection[Place], patterns: Collection[str]) -> None:
+    """Stop what `patterns` name from training."""
+    named = {pattern: [place for place in places if matches(place.key, pattern)] for pattern in patterns}
+    for pattern, found in named.items():
+        if not found:
+            keys = ", ".join(place.key for place in places)
+            raise RecipeError(f"`freeze` must name a weight. Received: {pattern!r}. Weights: {keys}")
+        for place in found:
+            place.variable.trainable = False
+    if not any(place.variable.trainable for place in places):
+        raise RecipeError(f"Something must be left to train. Received: freeze={[*patterns]}")
+    for place in (place for found in named.values() for place in found):
+        # Statistics move without a gradient: a layer that is frozen as a whole must not update them either.
+        whole = not any(other.variable.trainable for other in places if other.layer is place.layer)
+        if whole and isinstance(place.layer, keras.layers.BatchNormalization):
+            place.layer.trainable = False
 
 
 class _Run:
