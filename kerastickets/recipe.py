@@ -4,6 +4,7 @@ Imports no TensorFlow, so that a mistyped dial is refused at once.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict, get_args
@@ -13,6 +14,9 @@ from kerastickets.steps import Duration
 
 Keep = Literal["best", "last"]
 Jit = Literal["auto", "on", "off"]
+_OPTIMIZERS_OWN = ("lr", "epsilon", "momentum", "weight_decay")
+# What is better when smaller, by the names Keras gives its metrics.
+_SMALLER = re.compile(r"loss|error|entropy|divergence|hinge|(^|_)(mse|mae|mape|msle|rmse)$")
 
 
 class Dials(TypedDict, total=False):
@@ -44,8 +48,8 @@ class Recipe:
         train: how long, in all, from iteration 0.
         eval_every: evaluate on validation data this often, and at the end.
         patience: stop after this many evaluations without improvement; None never stops early.
-        monitor: `val_accuracy`, `val_loss`, or `val_` and any metric of the data; losses and errors are
-            minimised, everything else maximised.
+        monitor: `val_accuracy`, `val_loss`, or `val_` and any metric of the data; losses, errors,
+            entropies, divergences and hinges are minimised, everything else maximised.
         keep: the weights a ticket's `final` holds: those of the `best` evaluation, or the `last`.
         batch_size: examples a step; what is left over in an epoch is dropped.
         optimizer: a Keras optimizer's name, or its config `{"class_name", "config"}`.
@@ -108,6 +112,9 @@ class Recipe:
     def of(cls, *layers: Mapping[str, Any]) -> "Recipe":
         """The recipe that `layers` of dials give, earlier ones winning; the rest are defaults.
 
+        A layer that names another optimizer takes none of the later ones' `lr`, `epsilon`, `momentum` and
+        `weight_decay`, which were meant for the optimizer they came with.
+
         Args:
             layers: dials by name, such as the caller's and then the model's own.
 
@@ -120,6 +127,9 @@ class Recipe:
         """
         merged: dict[str, Any] = {}
         for layer in reversed(layers):
+            before = _optimizer_name(merged.get("optimizer", cls.optimizer))
+            if _optimizer_name(layer.get("optimizer", before)) != before:
+                merged = {name: value for name, value in merged.items() if name not in _OPTIMIZERS_OWN}
             merged |= layer
         known = {field.name for field in fields(cls)}
         for name in merged:
@@ -135,7 +145,12 @@ class Recipe:
     @property
     def minimise(self) -> bool:
         """Whether a smaller monitored value is better."""
-        return "loss" in self.monitor or "error" in self.monitor
+        return _SMALLER.search(self.monitor) is not None
+
+
+def _optimizer_name(optimizer: Any) -> str:
+    name = optimizer.get("class_name") if isinstance(optimizer, Mapping) else optimizer
+    return str(name).lower()
 
 
 def _whole(value: Any) -> bool:
