@@ -174,55 +174,72 @@ def _array(variable: keras.Variable) -> np.ndarray:
     return value.astype("float32") if value.dtype.name == "bfloat16" else np.array(value)
 
 
-def assign(model: keras.Layer, weights: Tree, *, by: str = "key") -> None:
+def assign(model: keras.Layer, weights: Tree) -> None:
     """Set the variables of `model` to `weights`.
 
     Args:
         model: a built model.
         weights: values for exactly its variables.
-        by: `"key"` matches names; `"order"` matches positions and is never a silent fallback.
 
     Raises:
         AlignError: keys or shapes differ; names the first mismatch.
     """
     own = variables(model)
-    check_aligned(
-        {key: v.shape for key, v in own.items()}, {key: a.shape for key, a in weights.items()}, by=by
-    )
-    values = weights.values() if by == "order" else (weights[key] for key in own)
-    for variable, value in zip(own.values(), values, strict=True):
-        variable.assign(value)
+    check_aligned({key: v.shape for key, v in own.items()}, {key: a.shape for key, a in weights.items()})
+    for key, variable in own.items():
+        variable.assign(weights[key])
 
 
-def align(ticket: "Ticket", model: keras.Layer, *, by: str = "key") -> dict[str, keras.Variable]:
+def align(
+    ticket: "Ticket",
+    model: keras.Layer,
+    *,
+    by: str = "key",
+    custom_objects: Mapping[str, Any] | None = None,
+) -> dict[str, keras.Variable]:
     """The variables of `model` that a ticket's weights belong to, by the ticket's keys.
 
     Args:
         ticket: any ticket.
         model: a built model.
-        by: `"key"` (default), or `"order"` to match by position where names differ.
+        by: `"key"` matches names; `"order"` matches the n-th variable of the ticket's model, which is built
+            to know its order, with the n-th of `model`, whatever they are called. Never a silent fallback.
+        custom_objects: your classes by name, where the ticket's model needs them to be built.
 
     Returns:
         The model's variables under the ticket's keys.
 
     Raises:
         AlignError: the first key or shape that does not match, and what was found instead.
+        TicketError: by order, and the ticket's model cannot be built.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> layers = [keras.layers.Flatten(), keras.layers.Dense(6, name="a"), keras.layers.Dense(10, name="b")]
+        >>> renamed = keras.Sequential([keras.Input((8, 8, 1)), *layers])
+        >>> align(toy_ticket(), renamed, by="order")["dense_1/kernel"] is layers[2].kernel
+        True
     """
-    init = ticket.snapshots["init"]
     own = variables(model)
-    check_aligned({key: v.shape for key, v in own.items()}, {key: a.shape for key, a in init.items()}, by=by)
-    return dict(zip(init, own.values(), strict=True)) if by == "order" else {key: own[key] for key in init}
+    shapes = {key: variable.shape for key, variable in own.items()}
+    theirs = {key: value.shape for key, value in ticket.weights("init").items()}
+    if by == "key":
+        check_aligned(shapes, theirs)
+        return {key: own[key] for key in theirs}
+    if by != "order":
+        raise AlignError(f"`by` must be 'key' or 'order'. Received: by={by!r}")
+    # A ticket sorts its keys; only its model knows which variable comes first.
+    order = [*variables(ticket.build(custom_objects))]
+    _check_order(shapes, {key: theirs[key] for key in order})
+    return dict(zip(order, own.values(), strict=True))
 
 
-def check_aligned(
-    expected: Mapping[str, tuple[int, ...]], received: Mapping[str, tuple[int, ...]], *, by: str = "key"
-) -> None:
+def check_aligned(expected: Mapping[str, tuple[int, ...]], received: Mapping[str, tuple[int, ...]]) -> None:
     """Raise `AlignError` naming the first difference between two sets of shapes.
 
     Args:
         expected: the model's shapes by key.
         received: the ticket's shapes by key.
-        by: `"key"` or `"order"`.
 
     Raises:
         AlignError: the first mismatch.
@@ -233,25 +250,27 @@ def check_aligned(
         ...
         kerastickets.errors.AlignError: The model has a of shape (2,). Received: a of shape (3,).
     """
-    if by not in ("key", "order"):
-        raise AlignError(f"`by` must be 'key' or 'order'. Received: by={by!r}")
-    if by == "order":
-        pairs = list(zip(expected.items(), received.items(), strict=False))
-    else:
-        for key in expected:
-            if key not in received:
-                raise AlignError(f"The model has {key}. Received: no such key; keys are {_some(received)}.")
-        for key in received:
-            if key not in expected:
-                raise AlignError(f"The model has no {key}; its keys are {_some(expected)}.")
-        pairs = [((key, expected[key]), (key, received[key])) for key in expected]
-    for (ours, shape), (theirs, other) in pairs:
-        if tuple(shape) != tuple(other):
-            raise AlignError(
-                f"The model has {ours} of shape {tuple(shape)}. Received: {theirs} of shape {tuple(other)}."
-            )
+    for key, shape in expected.items():
+        if key not in received:
+            raise AlignError(f"The model has {key}. Received: no such key; keys are {_some(received)}.")
+        _check_shapes(key, shape, key, received[key])
+    for key in received:
+        if key not in expected:
+            raise AlignError(f"The model has the keys {_some(expected)}. Received: {key}.")
+
+
+def _check_order(expected: Mapping[str, tuple[int, ...]], received: Mapping[str, tuple[int, ...]]) -> None:
+    for (ours, shape), (theirs, other) in zip(expected.items(), received.items(), strict=False):
+        _check_shapes(ours, shape, theirs, other)
     if len(expected) != len(received):
         raise AlignError(f"The model has {len(expected)} variables. Received: {len(received)}.")
+
+
+def _check_shapes(ours: str, shape: tuple[int, ...], theirs: str, other: tuple[int, ...]) -> None:
+    if tuple(shape) != tuple(other):
+        raise AlignError(
+            f"The model has {ours} of shape {tuple(shape)}. Received: {theirs} of shape {tuple(other)}."
+        )
 
 
 def _some(names: Mapping[str, Any], most: int = 6) -> str:
