@@ -110,8 +110,15 @@ def _walk(model: keras.Layer, prefix: tuple[str, ...], seen: set[int]) -> Iterat
                 yield Place("/".join((*path, name)), variable, layer)
 
 
-def paths(model: keras.Layer, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], keras.Layer]]:
+def paths(
+    model: keras.Layer, prefix: tuple[str, ...] = (), above: tuple[keras.Layer, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], keras.Layer]]:
     """Every layer of `model`, itself first, with its path of segments; a shared layer is met more than once.
+
+    Args:
+        model: a Keras model or layer.
+        prefix: segments before its own.
+        above: layers not to enter again, since one may hold a reference to its parent.
 
     Example:
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
@@ -119,9 +126,10 @@ def paths(model: keras.Layer, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tu
         [(), ('dense',)]
     """
     yield prefix, model
-    children = _children(model)
+    above = (*above, model)
+    children = [child for child in _children(model) if not any(child is layer for layer in above)]
     for segment, child in zip(_segments(children), children, strict=True):
-        yield from paths(child, (*prefix, segment))
+        yield from paths(child, (*prefix, segment), above)
 
 
 def _children(layer: keras.Layer) -> list[keras.Layer]:
