@@ -8,43 +8,65 @@ import tensorflow as tf
 
 from kerastickets.errors import RecipeError
 from kerastickets.recipe import Recipe, schedule_points
+from kerastickets.steps import Duration
 
 
+@keras.saving.register_keras_serializable("kerastickets")
 class Position(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule whose position is the optimizer's iteration plus a `start` that can be set.
 
     Rewinding to step k starts a fresh optimizer (iteration 0, so that Adam's bias correction is right)
-    at the learning rate of step k; past `total` the last rate stays, which is fine-tuning.
+    at the learning rate of step k; past the end the rate of the last step stays, which is fine-tuning.
 
     Args:
         inner: a Keras schedule over iterations of the whole training.
         total: iterations of the whole training.
+        start: the position of the optimizer's first step.
     """
 
-    def __init__(self, inner: Any, total: int) -> None:
+    def __init__(self, inner: Any, total: int, start: float = 0.0) -> None:
         self.inner = inner
         self.total = total
-        self.start = tf.Variable(0.0, dtype="float32", trainable=False, name="start")
+        self.start = tf.Variable(start, dtype="float32", trainable=False, name="start")
 
     def __call__(self, step: Any) -> Any:
         """The learning rate of a step counted from `start`."""
-        return self.inner(tf.minimum(tf.cast(step, "float32") + self.start, float(self.total)))
+        # The last step is total - 1: at `total` itself cosine and linear schedules are 0, and nothing would move.
+        return self.inner(tf.minimum(tf.cast(step, "float32") + self.start, float(self.total - 1)))
 
     def get_config(self) -> dict[str, Any]:
-        """Refused: the trainer makes one of these for itself and saves the recipe instead."""
-        raise NotImplementedError("A Position belongs to one trainer; save the recipe instead.")
+        """What a model saved in the middle of a training needs to go on at the same rate."""
+        inner = keras.optimizers.schedules.serialize(self.inner)
+        return {"inner": inner, "total": self.total, "start": float(self.start.numpy())}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Position":
+        """The same schedule again."""
+        return cls(**config | {"inner": keras.optimizers.schedules.deserialize(config["inner"])})
 
 
-class _Shape(keras.optimizers.schedules.LearningRateSchedule):
-    """A recipe's schedule: a rate times a factor that depends on the step."""
+@keras.saving.register_keras_serializable("kerastickets")
+class Shape(keras.optimizers.schedules.LearningRateSchedule):
+    """A recipe's schedule: a rate times a factor that depends on the step.
 
-    def __init__(self, rate: float, recipe: Recipe, total: int, per_epoch: int) -> None:
+    Args:
+        rate: the learning rate that the factor multiplies.
+        lr_schedule: as in a `Recipe`.
+        warmup: as in a `Recipe`, as text.
+        total: iterations of the whole training.
+        per_epoch: iterations of an epoch.
+    """
+
+    def __init__(self, rate: float, lr_schedule: str, warmup: str, total: int, per_epoch: int) -> None:
+        self._config = {"rate": rate, "lr_schedule": lr_schedule, "warmup": warmup}
+        self._config |= {"total": total, "per_epoch": per_epoch}
         self.rate, self.total = rate, float(total)
-        self.kind, points = schedule_points(recipe.lr_schedule)
+        self.kind, points = schedule_points(lr_schedule)
         self.points = [(when.iterations(per_epoch), factor) for when, factor in points]
-        self.warmup = recipe.warmup.iterations(per_epoch)
+        self.warmup = Duration.parse(warmup).iterations(per_epoch)
 
     def __call__(self, step: Any) -> Any:
+        """The learning rate of a step."""
         step = tf.cast(step, "float32")
         factor = tf.ones(())
         if self.kind == "cosine":
@@ -61,7 +83,8 @@ class _Shape(keras.optimizers.schedules.LearningRateSchedule):
         return self.rate * factor
 
     def get_config(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """The arguments."""
+        return dict(self._config)
 
 
 def make_optimizer(recipe: Recipe, total: int, per_epoch: int) -> tuple[Any, Position | None]:
@@ -88,10 +111,17 @@ def make_optimizer(recipe: Recipe, total: int, per_epoch: int) -> tuple[Any, Pos
         optimizer.learning_rate = recipe.lr
     config = optimizer.get_config()
     inner: Any = None
+    scheduled = recipe.lr_schedule != "constant" or recipe.warmup.count > 0
     if isinstance(config["learning_rate"], dict):
+        if scheduled:
+            raise RecipeError(
+                "`lr_schedule` and `warmup` need a rate to multiply. Received: an optimizer with a schedule of its "
+                "own. Give lr as well, or leave them out."
+            )
         inner = keras.optimizers.schedules.deserialize(config["learning_rate"])
-    elif recipe.lr_schedule != "constant" or recipe.warmup.count:
-        inner = _Shape(float(config["learning_rate"]), recipe, total, per_epoch)
+    elif scheduled:
+        rate = float(config["learning_rate"])
+        inner = Shape(rate, recipe.lr_schedule, str(recipe.warmup), total, per_epoch)
     if inner is None:
         return optimizer, None
     position = Position(inner, total)
