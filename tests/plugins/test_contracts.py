@@ -1,0 +1,78 @@
+"""Every registered name of every group, ours and any other's that is installed, through the contract suite."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerastickets import registry, testing
+from kerastickets.errors import KerasTicketsError
+from kerastickets.protocols import Phase
+
+CHECKS = {
+    "criteria": testing.check_criterion,
+    "operations": testing.check_operation,
+    "transfers": testing.check_transfer,
+    "analyzers": testing.check_analyzer,
+    "datasets": testing.check_dataset,
+    "models": testing.check_model,
+    "exporters": testing.check_exporter,
+}
+
+# Prepared by TensorFlow Datasets: tested where they are.
+PREPARED = {"mnist": "mnist", "fashion-mnist": "fashion_mnist", "cifar10": "cifar10"}
+
+
+def points(folder: Path) -> dict[str, str]:
+    file = folder / "points.npz"
+    np.savez(file, x=np.random.default_rng(0).normal(size=(60, 3)), y=np.arange(60) % 2)
+    return {"file": str(file)}
+
+
+# What a name needs that has no defaults.
+ARGUMENTS = {("datasets", "npz"): points}
+
+
+def registered(*groups):
+    return [(group, name) for group in groups for name in registry.names(group)]
+
+
+@pytest.mark.parametrize(("group", "name"), registered(*CHECKS))
+def test_a_registered_name_keeps_its_contract(group, name, tmp_path):
+    if group == "datasets" and name in PREPARED:
+        home = os.environ.get("TFDS_DATA_DIR")
+        if not home or not list(Path(home, PREPARED[name]).glob("*/dataset_info.json")):
+            pytest.skip(f"TFDS_DATA_DIR holds no {PREPARED[name]}")
+    needs = ARGUMENTS.get((group, name))
+    plugin = registry.create(group, name, needs(tmp_path) if needs else {})
+    CHECKS[group](plugin)
+
+
+def test_every_group_with_names_has_a_check():
+    assert {group for group in registry.GROUPS if registry.names(group)} <= CHECKS.keys()
+
+
+def test_the_names_of_this_release_are_registered():
+    # An empty group would be tested by nothing above.
+    assert set(registry.names("criteria")) >= {"iterative-snip", "magnitude", "random", "snip"}
+    assert set(registry.names("operations")) >= {"rewind"}
+    assert set(registry.names("models")) >= {"conv-2", "lenet-300-100", "mlp"}
+    assert set(registry.names("datasets")) >= {"digits", "moons-circles", "npz", *PREPARED}
+
+
+@pytest.mark.parametrize("name", registry.names("operations"))
+def test_an_operation_names_itself_as_it_is_registered(name):
+    operation = registry.create("operations", name)
+    for tickets in ((testing.toy_ticket(),), (testing.toy_ticket(), testing.toy_ticket(1))):
+        try:
+            result = operation(*tickets)
+        except (ValueError, TypeError, KerasTicketsError):
+            continue
+        assert result.provenance["operation"] == name
+
+
+@pytest.mark.parametrize(("group", "name"), registered("criteria", "models", "datasets"))
+def test_options_are_documented(group, name):
+    for option in registry.options(registry.load(group, name)):
+        assert option.help, f"{name} must say in its docstring's Args what {option.name} is"
