@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from kerastickets.errors import KerasTicketsError
-from kerastickets_cli.output import hush_tensorflow, nearest
+from kerastickets_cli.options import SuggestingGroup
+from kerastickets_cli.output import hush_tensorflow
 
 #: Each command's module and function, and the help that `kt --help` shows without importing it.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -28,7 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(SuggestingGroup):
     """A group that imports a command when it is called, and turns named errors into exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -41,14 +42,6 @@ class LazyGroup(click.Group):
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         return getattr(import_module(f"kerastickets_cli.{module}"), name)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that `args` begin with; suggests the nearest to an unknown one."""
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise click.UsageError(f"No such command '{args[0]}'.{nearest(args[0], COMMANDS)}", ctx)
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in `kt --help`, from the helps declared here."""

@@ -1,5 +1,7 @@
 """Options that several commands share, and the kinds of values that they take."""
 
+import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -7,10 +9,24 @@ import click
 
 from kerastickets.errors import RecipeError
 from kerastickets.steps import Duration
+from kerastickets_cli.output import nearest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _MOST_SEEDS = 10_000
+
+
+class SuggestingGroup(click.Group):
+    """A group that suggests the nearest to an unknown command."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that `args` begin with."""
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            raise click.UsageError(f"No such command '{args[0]}'.{nearest(args[0], known)}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 class DurationType(click.ParamType):
@@ -211,3 +227,56 @@ def rates(pairs: tuple[tuple[str, float], ...]) -> float | dict[str, float] | No
     if len(found) < len(pairs):
         raise click.BadParameter("Each pattern must have one rate.", param_hint="'--rate'")
     return found.get("*") if found.keys() <= {"*"} else found
+
+
+class StartType(click.ParamType):
+    """A snapshot's name, or a control's.
+
+    Args:
+        controls: whether `random-reinit`, `dense` and `small-dense` are allowed.
+    """
+
+    name = "start"
+
+    def __init__(self, controls: bool) -> None:
+        self._names = [
+            "init",
+            "rewind",
+            "final",
+            *(["random-reinit", "dense", "small-dense"] if controls else []),
+        ]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it is, if it is well formed."""
+        step = value.removeprefix("rewind@")
+        if value not in self._names and (step == value or not _digits(step)):
+            known = ", ".join([*self._names[:2], "rewind@K", *self._names[2:]])
+            self.fail(f"{value!r} is not one of {known}.{nearest(value, self._names)}", param, ctx)
+        return value
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """What stands for the value in the help."""
+        return "WHERE"
+
+
+ticket_argument = click.argument("ticket", metavar="TICKET")
+force_option = click.option("--force", is_flag=True, help="Replace --out where it exists.")
+own_model_option = click.option(
+    "--model", metavar="MODEL", help="What builds the model, for a ticket without an architecture."
+)
+
+
+def find_model(spec: str | None) -> None:
+    """Refuse a model that is not there, before TensorFlow is imported; this folder's modules count too.
+
+    Raises:
+        KerasTicketsError: nothing of that name.
+    """
+    from kerastickets.sources import find_model
+
+    if spec is None:
+        return
+    # A command's first folder is that of `kt` itself. At the end of the path it shadows nothing.
+    if ":" in spec and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    find_model(spec)

@@ -10,11 +10,12 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from typing import Any
 
 import click
 
-from kerastickets.errors import KerasTicketsError
+from kerastickets.errors import KerasTicketsError, TicketError
 
 
 def emit(value: Any) -> None:
@@ -114,3 +115,36 @@ def hush_tensorflow() -> None:
     """Whoever imports TensorFlow first, and whenever: its greeting stays off stderr."""
     if "tensorflow" not in sys.modules and not any(isinstance(f, _Hushed) for f in sys.meta_path):
         sys.meta_path.insert(0, _Hushed())
+
+
+def check_file(path: Path, force: bool) -> None:
+    """Refuse a file that could not be written, or that would be replaced, before anything slow begins.
+
+    Raises:
+        TicketError: naming it.
+    """
+    if path.exists() and not (force and path.is_file()):
+        raise TicketError(
+            f"--out must be a new file. Received: {path}, which exists. Use --force to replace it."
+        )
+    check_folder(path.absolute().parent, path)
+
+
+def check_folder(folder: Path, path: Path | None = None) -> None:
+    """Refuse a folder that could neither be made nor written, before anything slow begins.
+
+    Args:
+        folder: where something is to be written.
+        path: what to name in the error; the folder itself if left out.
+
+    Raises:
+        TicketError: naming `path` and what stands in its way.
+    """
+    path = path or folder
+    nearest = folder.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise TicketError(f"--out must be below a folder. Received: {path}, but {nearest} is a file.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise TicketError(f"--out must be writable. Received: {path}, but {nearest} may not be written.")

@@ -18,10 +18,10 @@ from kerastickets_cli.options import (
     rates,
     training_options,
 )
-from kerastickets_cli.output import emit, note
+from kerastickets_cli.output import check_folder, emit, note
 from kerastickets_cli.report import Report, wants_bar
 from kerastickets_cli.request import Request
-from kerastickets_cli.runs import Batch, check_folder, run_here
+from kerastickets_cli.runs import Batch, run_here
 from kerastickets_cli.workers import run_apart
 
 _INTERRUPTED = "Interrupted. Finished levels are kept: the same command continues."

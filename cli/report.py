@@ -99,10 +99,11 @@ class Bar:
 
     Args:
         runs: how many runs there will be; each is taken to be as long as the first.
+        levels: whether to name the level.
     """
 
-    def __init__(self, runs: int) -> None:
-        self._runs = runs
+    def __init__(self, runs: int, levels: bool = True) -> None:
+        self._runs, self._levels = runs, levels
         self._plans: dict[int, Sequence[int]] = {}
         self._firsts: dict[int, int] = {}
         self._at: dict[tuple[int, int], int] = {}
@@ -121,7 +122,7 @@ class Bar:
     def plan(self, seed: int, steps: Sequence[int]) -> None:
         """A run begins."""
         self._plans[seed] = steps
-        self._draw(f"level 0  iteration 0/{max(steps)}")
+        self._draw(0, f"iteration 0/{max(steps)}")
         self.start()
 
     def reach(self, seed: int, level: int, iteration: int) -> None:
@@ -129,14 +130,15 @@ class Bar:
         steps = self._plans[seed]
         whole = max(steps)
         self._at[seed, level] = iteration - (whole - steps[level])
-        self._draw(f"level {level}  iteration {iteration}/{whole}")
+        self._draw(level, f"iteration {iteration}/{whole}")
 
     def close(self, seed: int, level: int) -> None:
         """A level is done; what it did not need does not come any more."""
         self._saved += self._plans[seed][level] - self._at.setdefault((seed, level), 0)
-        self._draw(f"level {level} done")
+        self._draw(level, "done")
 
-    def _draw(self, text: str) -> None:
+    def _draw(self, level: int, text: str) -> None:
+        text = f"level {level}  {text}" if self._levels else text
         whole = sum(next(iter(self._plans.values()))) * self._runs - self._saved
         self._progress.update(
             self._task, description=text, total=max(whole, 1), completed=sum(self._at.values())

@@ -8,6 +8,7 @@ import click
 
 from kerastickets import registry
 from kerastickets.errors import RecipeError
+from kerastickets_cli.options import find_model
 
 if TYPE_CHECKING:
     from kerastickets.prune import Job, PruneDials
@@ -62,10 +63,8 @@ class Request:
             KerasTicketsError: a name, file or option of a plugin that is not there.
         """
         from kerastickets.prune import Job
-        from kerastickets.sources import find_model
 
-        if self.model is not None:
-            find_model(self.model)
+        find_model(self.model)
         registry.create("datasets", self.dataset)
         dials = cast("PruneDials", dict(self.dials))
         try:

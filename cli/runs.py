@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kerastickets.errors import KerasTicketsError, RecipeError
+from kerastickets.errors import KerasTicketsError
 from kerastickets_cli.request import Request
 
 if TYPE_CHECKING:
@@ -96,21 +95,6 @@ def default_folder(loop: "Loop", alone: bool) -> Path:
         re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.") for name in (model, loop.data_name, loop.method.name)
     )
     return Path("runs") / "-".join([*names, hashlib.sha256(text.encode()).hexdigest()[:8]])
-
-
-def check_folder(path: Path) -> None:
-    """Refuse a folder that could not be written, before anything slow begins.
-
-    Raises:
-        RecipeError: it is a file, or it may not be written.
-    """
-    nearest = path.absolute()
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    if not nearest.is_dir():
-        raise RecipeError(f"--out must be a folder. Received: {path}, but {nearest} is a file.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise RecipeError(f"--out must be writable. Received: {path}, but {nearest} may not be written.")
 
 
 def steps_of(loop: "Loop") -> list[int]:

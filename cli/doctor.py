@@ -1,0 +1,123 @@
+"""`kt doctor`: whether what is installed works."""
+
+import importlib.metadata
+import platform
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from kerastickets import registry
+from kerastickets.errors import DataError, KerasTicketsError, PluginError
+from kerastickets_cli.interrupt import interruptible
+from kerastickets_cli.options import json_option
+from kerastickets_cli.output import emit, table
+
+Facts = dict[str, Any]
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+@click.command(epilog="\b\nExample:\n  kt doctor")
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Check versions, import every plugin and read every data set; the exit code is 1 if something is broken.
+
+    A data set that is not prepared on this machine is reported, but is no failure.
+    """
+    with interruptible("Interrupted."):
+        facts: Facts = {"versions": versions(), "tensorflow": tensorflow()}
+        facts["plugins"] = [plugin(entry) for group in registry.GROUPS for entry in registry.entries(group)]
+        facts["datasets"] = list(datasets())
+    checks = [facts["tensorflow"], *facts["plugins"], *facts["datasets"]]
+    facts["ok"] = all(check["ok"] for check in checks) and None not in facts["versions"].values()
+    if as_json:
+        emit(facts)
+    else:
+        _show(facts)
+    ctx.exit(0 if facts["ok"] else 1)
+
+
+def versions() -> dict[str, str | None]:
+    """Of Python, of this library and of what it depends on; None for what is missing."""
+    needed = [text for text in importlib.metadata.requires("kerastickets") or () if "extra ==" not in text]
+    names = [match[0] for text in needed if (match := _NAME.match(text))]
+    return {"python": platform.python_version()} | {name: _version(name) for name in ["kerastickets", *names]}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def tensorflow() -> Facts:
+    """Whether TensorFlow and Keras import, and on what they compute."""
+    try:
+        import keras
+        import tensorflow as tf
+
+        devices = [device.name for device in tf.config.list_logical_devices()]
+        return {"ok": True, "backend": keras.backend.backend(), "devices": devices, "error": None}
+    except Exception as error:  # whatever is wrong with an installation
+        return {"ok": False, "backend": None, "devices": [], "error": f"{type(error).__name__}: {error}"}
+
+
+def plugin(entry: registry.Entry) -> Facts:
+    """Whether a plugin imports, and its options can be read."""
+    facts = {name: getattr(entry, name) for name in ("group", "name", "distribution", "version")}
+    try:
+        registry.options(registry.load(entry.group, entry.name))
+        return facts | {"ok": True, "error": None}
+    except KerasTicketsError as error:
+        return facts | {"ok": False, "error": str(error)}
+
+
+def datasets() -> Iterator[Facts]:
+    """Whether each data set that needs no options can be read."""
+    for name in registry.names("datasets"):
+        try:
+            if any(option.required for option in registry.options(registry.load("datasets", name))):
+                continue
+            data = registry.create("datasets", name)()
+        except DataError as error:
+            yield {"name": name, "ok": True, "found": False, "examples": None, "error": str(error)}
+        except PluginError:  # told among the plugins
+            continue
+        except Exception as error:
+            yield {
+                "name": name,
+                "ok": False,
+                "found": False,
+                "examples": None,
+                "error": f"{type(error).__name__}: {error}",
+            }
+        else:
+            sizes = {split: len(getattr(data, split)[1]) for split in ("train", "validation", "test")}
+            yield {"name": name, "ok": True, "found": True, "examples": sizes, "error": None}
+
+
+def _show(facts: Facts) -> None:
+    click.echo(
+        table(("package", "version"), [(n, v or "missing") for n, v in facts["versions"].items()], left=2)
+    )
+    tf = facts["tensorflow"]
+    click.echo(f"\nTensorFlow: {' '.join(tf['devices']) if tf['ok'] else 'Error: ' + tf['error']}\n")
+    rows = [
+        (p["group"], p["name"], p["distribution"], "ok" if p["ok"] else f"Error: {p['error']}")
+        for p in facts["plugins"]
+    ]
+    click.echo(table(("group", "plugin", "distribution", "status"), rows, left=4))
+    click.echo()
+    click.echo(
+        table(("data set", "status"), [(data["name"], _found(data)) for data in facts["datasets"]], left=2)
+    )
+    click.echo("\nEverything works." if facts["ok"] else "\nSomething is broken: see the errors above.")
+
+
+def _found(data: Facts) -> str:
+    if data["found"]:
+        return " / ".join(str(count) for count in data["examples"].values()) + " examples"
+    return ("not found: " if data["ok"] else "Error: ") + data["error"]

@@ -1,0 +1,165 @@
+"""`kt ls`: the tickets of a folder."""
+
+import csv
+import operator
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kerastickets.errors import KerasTicketsError, TicketError
+from kerastickets_cli.options import json_option
+from kerastickets_cli.output import emit, nearest, percent, table
+
+Row = dict[str, Any]
+_COLUMNS = ("file", "criterion", "level", "kept", "total", "density", "val_accuracy", "test_accuracy")
+_SHOWN = ("file", "criterion", "level", "kept", "density", "val_accuracy", "test_accuracy")
+_SHARES = ("density", "val_accuracy", "test_accuracy")
+_TESTS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_WHERE = re.compile(r"\s*([\w-]+)\s*(<=|>=|!=|=|<|>)\s*(.+?)\s*")
+
+
+class ColumnType(click.ParamType):
+    """A column's name, with `-` before it for descending order."""
+
+    name = "column"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, bool]:
+        """The column, and whether it descends."""
+        name = value.removeprefix("-").replace("-", "_")
+        if name not in _COLUMNS:
+            self.fail(
+                f"No column named {name!r}.{nearest(name, _COLUMNS)} Columns: {', '.join(_COLUMNS)}.",
+                param,
+                ctx,
+            )
+        return name, value.startswith("-")
+
+
+class WhereType(click.ParamType):
+    """`density<0.3`: a column, one of `= != < <= > >=`, and a value."""
+
+    name = "condition"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str, str | float]:
+        """The column, the test and the value, a number where the column holds numbers."""
+        match = _WHERE.fullmatch(value)
+        if match is None:
+            self.fail(f"A condition must be written like 'density<0.3'. Received: {value!r}", param, ctx)
+        name, _ = ColumnType().convert(match[1], param, ctx)
+        if name in ("file", "criterion"):
+            return name, match[2], match[3]
+        try:
+            text = match[3]
+            return name, match[2], float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            self.fail(f"{name} must be compared with a number. Received: {value!r}", param, ctx)
+
+
+@click.command(
+    epilog="\b\nExample:\n  kt ls runs --where 'density<0.3' --sort -test_accuracy\n  kt ls runs --csv > tickets.csv"
+)
+@click.argument("folder", metavar="DIR", default=".")
+@click.option(
+    "--sort",
+    type=ColumnType(),
+    metavar="COLUMN",
+    help="Order by a column; -COLUMN descends.  [default: file]",
+)
+@click.option(
+    "--where",
+    type=WhereType(),
+    multiple=True,
+    metavar="CONDITION",
+    help="Only tickets with column = != < <= > >= value (repeatable).",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@json_option
+def ls(
+    folder: str,
+    sort: tuple[str, bool] | None,
+    where: tuple[tuple[str, str, str | float], ...],
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """List the tickets in DIR and below; DIR is this folder if left out.
+
+    Columns: file, criterion, level, kept, total, density, val_accuracy and test_accuracy. A file that is no
+    sound ticket is listed with what is wrong, and the exit code is 1.
+    """
+    if as_csv and as_json:
+        raise click.UsageError("Give --csv or --json, not both.", click.get_current_context())
+    rows = [row for row in read(Path(folder)) if "error" in row or all(_holds(row, *test) for test in where)]
+    name, descending = sort or ("file", False)
+    rows = ordered(rows, name, descending)
+    broken = [row for row in rows if "error" in row]
+    if as_json:
+        emit(rows)
+    elif as_csv:
+        writer = csv.DictWriter(sys.stdout, (*_COLUMNS, "error"), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        sys.stdout.flush()
+    else:
+        _show(rows)
+    if broken:
+        click.get_current_context().exit(1)
+
+
+def read(folder: Path) -> Iterable[Row]:
+    """A row for each file named *.safetensors in `folder` and below."""
+    from kerastickets.ticket import Ticket
+
+    if not folder.is_dir():
+        raise TicketError(f"DIR must be a folder. Received: {folder}")
+    for path in sorted(folder.rglob("*.safetensors")):
+        file = str(path.relative_to(folder))
+        try:
+            ticket = Ticket.load(path)
+        except KerasTicketsError as error:
+            yield {"file": file, "error": str(error)}
+            continue
+        metrics = ticket.provenance.get("metrics", {})
+        facts = {name: getattr(ticket, name) for name in ("kept", "total", "density")}
+        names = ("val_accuracy", "test_accuracy")
+        yield {
+            "file": file,
+            **{name: ticket.provenance.get(name) for name in ("criterion", "level")},
+            **facts,
+            **{name: metrics.get(name) for name in names},
+        }
+
+
+def ordered(rows: Iterable[Row], name: str, descending: bool) -> list[Row]:
+    """Rows by one column, equal ones by file; those without a value come last either way."""
+    by_file = sorted(rows, key=lambda row: row["file"])
+    known = [row for row in by_file if row.get(name) is not None]
+    unknown = [row for row in by_file if row.get(name) is None]
+    return sorted(known, key=lambda row: row[name], reverse=descending) + unknown
+
+
+def _holds(row: Row, name: str, test: str, value: str | float) -> bool:
+    return row.get(name) is not None and _TESTS[test](row[name], value)
+
+
+def _show(rows: list[Row]) -> None:
+    sound = [row for row in rows if "error" not in row]
+    cells = [[percent(row[n]) if n in _SHARES else row[n] for n in _SHOWN] for row in sound]
+    click.echo(table(_SHOWN, cells, left=2))
+    for row in rows:
+        if "error" in row:
+            click.echo(f"{row['file']}  Error: {row['error']}")

@@ -1,0 +1,146 @@
+"""`kt plugins`: what is installed, and what one plugin does. `kt models` and `kt datasets` are short for parts."""
+
+import inspect
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from kerastickets import registry
+from kerastickets.errors import PluginError
+from kerastickets_cli.options import SuggestingGroup, json_option
+from kerastickets_cli.output import emit, nearest, note, table
+
+_SECTION = re.compile(r"^(Args|Returns|Raises|Example|Reference):\n", re.MULTILINE)
+
+
+@click.group(
+    cls=SuggestingGroup,
+    invoke_without_command=True,
+    epilog="\b\nExample:\n  kt plugins criteria\n  kt plugins show snip",
+)
+@json_option
+@click.pass_context
+def plugins(ctx: click.Context, as_json: bool) -> None:
+    """List what is installed: everything, or the plugins of one group.
+
+    Listing reads metadata only; a plugin is imported when it is shown or used.
+    """
+    if ctx.invoked_subcommand is None:
+        list_groups(registry.GROUPS, as_json)
+
+
+def list_groups(groups: Sequence[str], as_json: bool) -> None:
+    """Print the plugins of these groups."""
+    found = [entry for group in groups for entry in registry.entries(group)]
+    if as_json:
+        emit([asdict(entry) for entry in found])
+    elif found:
+        rows = [(entry.group, entry.name, entry.distribution, entry.version) for entry in found]
+        click.echo(table(("group", "name", "distribution", "version"), rows, left=4))
+    else:
+        note(f"No {' or '.join(groups)} are installed.")
+
+
+def _lister(group: str, words: str) -> click.Command:
+    @click.command(
+        words.rpartition(" ")[2],
+        help=f"List the {group} that are installed.",
+        epilog=f"\b\nExample:\n  kt {words} --json",
+    )
+    @json_option
+    @click.pass_context
+    def lister(ctx: click.Context, as_json: bool) -> None:
+        before = ctx.parent.params.get("as_json", False) if ctx.parent else False
+        list_groups([group], as_json or before)
+
+    return lister
+
+
+for _group in registry.GROUPS:
+    plugins.add_command(_lister(_group, f"plugins {_group}"))
+models = _lister("models", "models")
+datasets = _lister("datasets", "datasets")
+
+
+@plugins.command(epilog="\b\nExample:\n  kt plugins show snip\n  kt plugins show mlp models --json")
+@click.argument("name", metavar="NAME")
+@click.argument("group", metavar="[GROUP]", type=click.Choice(registry.GROUPS), required=False)
+@json_option
+@click.pass_context
+def show(ctx: click.Context, name: str, group: str | None, as_json: bool) -> None:
+    """Show the plugin NAME: what it does, its options, its defaults and its reference.
+
+    GROUP is needed only where several groups have the name.
+    """
+    facts = facts_of(_find(name, group))
+    if as_json or (ctx.parent and ctx.parent.params["as_json"]):
+        emit(facts)
+    else:
+        _show(facts)
+
+
+def _find(name: str, group: str | None) -> registry.Entry:
+    entries = [entry for one in registry.GROUPS for entry in registry.entries(one)]
+    found = [entry for entry in entries if entry.name == name and group in (None, entry.group)]
+    groups = sorted({entry.group for entry in found})
+    if not found:
+        where = f"plugin in {group}" if group else "plugin"
+        guess = nearest(name, {entry.name for entry in entries if group in (None, entry.group)})
+        raise PluginError(f"No {where} named '{name}'.{guess} `kt plugins` lists what is installed.")
+    if len(groups) > 1:
+        raise PluginError(
+            f"'{name}' must be in one group. Received: {', '.join(groups)}. "
+            f"Say which: kt plugins show {name} {groups[0]}"
+        )
+    return found[0]
+
+
+def facts_of(entry: registry.Entry) -> dict[str, Any]:
+    """What there is to know of a plugin, imported now."""
+    plugin = registry.load(entry.group, entry.name)
+    options = [
+        {
+            "name": option.name.replace("_", "-"),
+            "type": option.type,
+            "required": option.required,
+            "default": None if option.required else option.default,
+            "help": option.help,
+        }
+        for option in registry.options(plugin)
+    ]
+    attributes = {name: dict(getattr(plugin, name, {})) for name in ("defaults", "recipe")}
+    return {**asdict(entry), "doc": inspect.getdoc(plugin) or "", "options": options, **attributes}
+
+
+def _show(facts: dict[str, Any]) -> None:
+    parts = _SECTION.split(facts["doc"])
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    click.echo(f"{facts['name']} ({facts['group']}, {facts['distribution']} {facts['version']})")
+    click.echo(f"\n{parts[0].strip()}" if parts[0].strip() else "")
+    if facts["options"]:
+        rows = [
+            (
+                option["name"],
+                option["type"],
+                "required" if option["required"] else _value(option["default"]),
+                option["help"],
+            )
+            for option in facts["options"]
+        ]
+        click.echo("\n" + table(("option", "type", "default", "help"), rows, left=4))
+    for name in ("defaults", "recipe"):
+        if facts[name]:
+            click.echo(
+                f"\n{name}: " + ", ".join(f"{key} {_value(value)}" for key, value in facts[name].items())
+            )
+    if "Reference" in sections:
+        click.echo(f"\nReference: {' '.join(sections['Reference'].split())}")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}={_value(part)}" for key, part in value.items())
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)

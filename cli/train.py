@@ -1,0 +1,148 @@
+"""`kt train`: train a ticket, or one of its controls."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kerastickets import registry
+from kerastickets.errors import RecipeError
+from kerastickets_cli.interrupt import interruptible
+from kerastickets_cli.options import (
+    StartType,
+    find_model,
+    force_option,
+    given,
+    json_option,
+    own_model_option,
+    quiet_option,
+    ticket_argument,
+    training_options,
+)
+from kerastickets_cli.output import check_file, emit, note, percent
+from kerastickets_cli.report import Bar, wants_bar
+
+
+@click.command(
+    epilog="\b\nExample:\n  kt train runs/first-ticket/level-03.safetensors --train 40ep"
+    "\n  kt train runs/first-ticket/level-03.safetensors --start random-reinit --out control.safetensors"
+)
+@ticket_argument
+@click.option("--dataset", metavar="DATASET", help="What to train on.  [default: what it was found on]")
+@click.option(
+    "--start",
+    type=StartType(controls=True),
+    help="Where to start: init, rewind (the latest step), rewind@K, final, or a control: random-reinit (its "
+    "mask, new weights), dense (its weights, no mask), small-dense (a narrower dense net).  "
+    "[default: the ticket's own]",
+)
+@click.option("--freeze", multiple=True, metavar="PATTERN", help="Do not train these weights (repeatable).")
+@own_model_option
+@training_options
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Keys data order and new weights.  [default: the ticket's own]",
+)
+@click.option(
+    "--out", metavar="FILE", help="The trained ticket.  [default: TICKET's name with -trained, beside it]"
+)
+@force_option
+@json_option
+@quiet_option
+def train(**chosen: Any) -> None:
+    """Train TICKET and measure it on validation and test data.
+
+    What is not given is as in the ticket's own recipe. The result is a new ticket, with final weights.
+    """
+    from kerastickets.recipe import Dials, Recipe
+    from kerastickets.ticket import Ticket
+
+    dials = given(chosen, Dials.__annotations__)
+    try:
+        Recipe.of(dials)
+    except RecipeError as error:
+        raise click.UsageError(str(error), click.get_current_context()) from error
+    source = Path(chosen["ticket"])
+    out = Path(chosen["out"] or source.with_name(f"{source.stem}-trained.safetensors"))
+    with interruptible("Interrupted. Nothing was written."):
+        ticket = Ticket.load(source)
+        check_file(out, chosen["force"])
+        find_model(chosen["model"])
+        if chosen["dataset"]:
+            registry.create("datasets", chosen["dataset"])
+        trained = _train(ticket, chosen, dials)
+        trained.ticket.save(out)
+    facts = _facts(trained, out)
+    if chosen["as_json"]:
+        emit(facts)
+    else:
+        click.echo(_summary(facts))
+    note(f"Trained from {facts['start']} on {facts['dataset']}. Its facts: kt show {out}", chosen["quiet"])
+
+
+def _train(ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any]) -> Any:
+    from kerastickets.train import train as train_ticket
+
+    watch = _Watch(ticket, dials) if wants_bar(chosen["quiet"]) else None
+    names = ("start", "freeze", "seed", "model")
+    try:
+        return train_ticket(
+            ticket,
+            chosen["dataset"],
+            **{name: chosen[name] for name in names},
+            on_row=watch.row if watch else None,
+            **dials,
+        )
+    finally:
+        if watch:
+            watch.bar.stop()
+
+
+class _Watch:
+    """A bar that learns from the first evaluation how long an epoch is."""
+
+    def __init__(self, ticket: Any, dials: Mapping[str, Any]) -> None:
+        from kerastickets.recipe import Dials, Recipe
+
+        own = {k: v for k, v in ticket.provenance.get("recipe", {}).items() if k in Dials.__annotations__}
+        self._recipe, self._planned = Recipe.of(dials, own), False
+        self.bar = Bar(1, levels=False)
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        if not self._planned:
+            per_epoch = max(1, round(row["iteration"] / row["epoch"]))
+            self.bar.plan(0, [self._recipe.train.iterations(per_epoch)])
+            self._planned = True
+        self.bar.reach(0, 0, row["iteration"])
+
+
+def _facts(trained: Any, out: Path) -> dict[str, Any]:
+    ticket, metrics = trained.ticket, trained.metrics
+    names = ("early_stop_iteration", "stopped_iteration", "val_accuracy", "test_accuracy")
+    return {
+        "ticket": str(out),
+        "digest": ticket.digest,
+        "start": ticket.provenance["options"]["start"],
+        "dataset": ticket.provenance["dataset"],
+        "kept": ticket.kept,
+        "total": ticket.total,
+        "density": ticket.density,
+        **{name: metrics.get(name) for name in names},
+        "seconds": trained.rows[-1]["seconds"],
+        "metrics": dict(metrics),
+    }
+
+
+def _summary(facts: Mapping[str, Any]) -> str:
+    kept = f"{facts['kept']} of {facts['total']} weights ({percent(facts['density'])})"
+    if facts["test_accuracy"] is None:
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in facts["metrics"].items())
+    else:
+        shown = (
+            f"validation {percent(facts['val_accuracy'])}, test {percent(facts['test_accuracy'])} "
+            f"at iteration {facts['early_stop_iteration']}"
+        )
+    return f"{facts['ticket']}: {kept}, {shown}"
