@@ -181,9 +181,9 @@ class Method:
 
     @property
     def extendable(self) -> bool:
-        """Whether a longer run begins with the same levels: the last is treated as the others are."""
-        amounts = self.levels is None or self.rate is not None
-        return amounts and (self.between == "train") == (not self.no_train)
+        """Whether a longer run begins with the same levels: each prunes by a rate and none is the special last one."""
+        by_rate = self.rate is not None and self.target is None and self.sparsity is None
+        return by_rate and (self.between == "train") == (not self.no_train)
 
     def describe(self) -> dict[str, Any]:
         """The method as JSON: what `run.json` and provenance record."""

@@ -150,8 +150,7 @@ class Loop:
             "model": self.source.name,
             "dataset": {"name": self.data_name, "sha256": data_digest(self.data)},
             "criterion": {"name": self.method.name, "options": dict(self.method.options)},
-            "method": {k: v for k, v in self.method.describe().items() if k != "levels"}
-            | ({} if self.method.extendable else {"levels": self.method.levels}),
+            "method": {k: v for k, v in self.method.describe().items() if k != "levels"},
             "levels": self.levels,
             "train": self.recipe.describe(),
             "seeds": self.seeds,

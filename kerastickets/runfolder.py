@@ -209,7 +209,7 @@ def _compare(path: Path, before: dict[str, Any], now: dict[str, Any], extendable
             _compare(path, old, new, extendable)
             continue
         why = (
-            " (this run treats its last level differently, so it cannot be extended)"
+            " (only a run that prunes by a rate and treats its last level like the others can be extended)"
             if name == "levels"
             else ""
         )
