@@ -179,6 +179,28 @@ class Method:
         """Whether `level` of `last` is trained."""
         return not self.no_train if level == last else self.between == "train"
 
+    def steps_to_keep(self, train: Duration, per_epoch: int) -> tuple[int, ...]:
+        """The steps of level 0 whose weights tickets carry.
+
+        Args:
+            train: how long level 0 trains.
+            per_epoch: iterations of an epoch.
+
+        Raises:
+            RecipeError: one is not reached, or nothing would be left to train after it.
+        """
+        end = train.iterations(per_epoch)
+        late = {"snapshot_at": [when for when in self.snapshot_at if when.iterations(per_epoch) > end]}
+        late["rewind_to"] = [self.rewind_to] if self.rewind_to.iterations(per_epoch) >= end else []
+        for name, whens in late.items():
+            if whens:
+                raise RecipeError(
+                    f"`{name}` must lie within the training. Received: {name}={whens[0]}, train={train} "
+                    f"({end} iterations)"
+                )
+        steps = {when.iterations(per_epoch) for when in (*self.snapshot_at, self.rewind_to)}
+        return tuple(sorted(steps - {0}))
+
     @property
     def extendable(self) -> bool:
         """Whether a longer run begins with the same levels: each prunes by a rate and none is the special last one."""

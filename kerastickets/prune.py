@@ -98,6 +98,7 @@ class Loop:
         self.init = job.start.weights("init") if job.start else self.source.init(job.seed)
         self._callbacks = callbacks
         self._trainer: Any = None
+        self._snapshot_at = self.method.steps_to_keep(self.recipe.train, self._per_epoch)
         self.masks, self.schedule = self._plan()
 
     def _plan(self) -> tuple[Tree, Schedule]:
@@ -242,9 +243,12 @@ class Loop:
         step = self._step()
         return f"rewind@{step}" if step else "init"
 
+    @property
+    def _per_epoch(self) -> int:
+        return max(1, len(self.data.train[0]) // self.recipe.batch_size)
+
     def _step(self) -> int:
-        per_epoch = len(self.data.train[0]) // self.recipe.batch_size
-        return self.method.rewind_to.iterations(per_epoch)
+        return self.method.rewind_to.iterations(self._per_epoch)
 
     def _cut(self, level: int, parent: Ticket) -> Tree:
         trained = "final" in parent.snapshots and self.method.between == "train"
@@ -271,8 +275,6 @@ class Loop:
         )
 
     def _train(self, ticket: Ticket, level: int, parent: Ticket | None, keep: Callable[[Row], None]) -> Any:
-        per_epoch = len(self.data.train[0]) // self.recipe.batch_size
-        wanted = [when.iterations(per_epoch) for when in (*self.method.snapshot_at, self.method.rewind_to)]
         weights, first, rate_at = ticket.weights(ticket.start), 0, None
         if parent:
             first = self._step()
@@ -280,16 +282,23 @@ class Loop:
                 weights = parent.weights("final")
             if self.method.after_cut == "fine-tune":
                 rate_at = self.trainer.total
-        return self.trainer.train(
+        outcome = self.trainer.train(
             weights,
             ticket.masks,
             seed=self.job.seed,
             first=first,
             rate_at=rate_at,
             level=level,
-            snapshot_at=[step for step in wanted if step] if level == 0 else (),
+            snapshot_at=() if parent else self._snapshot_at,
             on_row=keep,
         )
+        missed = [step for step in self._snapshot_at if not parent and step not in outcome.snapshots]
+        if missed:
+            raise RecipeError(
+                f"Level 0 must train as far as `rewind_to` and `snapshot_at`, iteration {missed[-1]}. Received: it "
+                f"stopped at {outcome.metrics['stopped_iteration']}. Raise `patience`, or choose earlier steps."
+            )
+        return outcome
 
     def _provenance(self, level: int, parent: Ticket | None, start: str) -> dict[str, Any]:
         first = self.job.start.digest if self.job.start else None
