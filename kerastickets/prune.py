@@ -98,6 +98,7 @@ class Loop:
         self.init = job.start.weights("init") if job.start else self.source.init(job.seed)
         self._callbacks = callbacks
         self._trainer: Any = None
+        self._fixed: dict[str, Any] = {}
         self._snapshot_at = self.method.steps_to_keep(self.recipe.train, self._per_epoch)
         self.masks, self.schedule = self._plan()
 
@@ -106,23 +107,25 @@ class Loop:
         from kerastickets.masking import fates
         from kerastickets.roles import kinds, output_keys
 
-        model = self.source.build()
+        model, method = self.source.build(), self.method
         assign(model, self.init)
-        method = self.method
-        shapes = {f.key: f.shape for f in fates(model, method.include, method.exclude) if f.masked}
-        masks: dict[str, Any] = dict(ones(shapes))
+        report = fates(model, method.include, method.exclude)
+        masks: dict[str, Any] = dict(ones({fate.key: fate.shape for fate in report if fate.masked}))
         if self.job.start is not None:
             masks |= self.job.start.masks
-        own_kinds = kinds(model, shapes)
+        own_kinds = kinds(model, masks)
         rates = method.rate if isinstance(method.rate, Mapping) else {}
-        outputs = output_keys(model, shapes) if "output" in rates else set()
-        for key in method.unprunable(masks, own_kinds, outputs):
-            del masks[key]
-        if not masks:
+        outputs = output_keys(model, masks) if "output" in rates else set()
+        left_alone = method.unprunable(masks, own_kinds, outputs)
+        left_alone |= {fate.key for fate in report if fate.why == "excluded"} & masks.keys()
+        prunable = {key: mask for key, mask in masks.items() if key not in left_alone}
+        if not prunable:
             raise RecipeError(
                 "There must be a prunable weight. Received: a model without any, or all excluded."
             )
-        return masks, method.schedule(masks, own_kinds, outputs)
+        # What a ticket pruned before stays pruned, also where this run prunes no further.
+        self._fixed = {key: masks[key] for key in sorted(left_alone) if not masks[key].all()}
+        return prunable | self._fixed, method.schedule(prunable, own_kinds, outputs)
 
     @property
     def levels(self) -> int:
@@ -254,10 +257,14 @@ class Loop:
         trained = "final" in parent.snapshots and self.method.between == "train"
         weights = parent.weights("final") if trained else parent.weights(self._start_name())
         scores = self.method.criterion(self._scoring(level, parent, weights))
-        count = self.schedule.counts[level]
-        return cut(
-            scores, count, parent.masks, self.schedule.scope, allow_collapse=self.method.allow_collapse
+        new = cut(
+            {key: score for key, score in scores.items() if key not in self._fixed},
+            self.schedule.counts[level],
+            {key: mask for key, mask in parent.masks.items() if key not in self._fixed},
+            self.schedule.scope,
+            allow_collapse=self.method.allow_collapse,
         )
+        return new | self._fixed
 
     def _scoring(self, level: int, parent: Ticket, weights: Tree) -> Any:
         from kerastickets.scoring import Batches, Scoring
