@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from kerastickets.errors import TicketError
 from kerastickets.ticket import Ticket
 
 
@@ -13,7 +14,7 @@ class Rewind:
         to: `init`, `rewind` (the latest stored step), `rewind@<step>` or `final`.
 
     Raises:
-        TicketError: the ticket has no such snapshot; lists those it has.
+        TicketError: the ticket has no such snapshot, and lists those it has; or it is not one ticket.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -28,6 +29,8 @@ class Rewind:
     to: str = "rewind"
 
     def __call__(self, *tickets: Ticket) -> Ticket:
+        if len(tickets) != 1:
+            raise TicketError(f"rewind takes one ticket. Received: {len(tickets)}")
         (ticket,) = tickets
         name = self.to
         if name == "rewind":
