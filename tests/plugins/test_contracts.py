@@ -8,7 +8,6 @@ import pytest
 
 from kerastickets import registry, testing
 from kerastickets.errors import KerasTicketsError
-from kerastickets.protocols import Phase
 
 CHECKS = {
     "criteria": testing.check_criterion,
