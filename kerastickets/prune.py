@@ -188,10 +188,9 @@ class Loop:
             self.recipe_json(), versions(), extendable=self.method.extendable, accept_versions=accept_versions
         )
         with held as folder:
-            done = folder.tickets(self.levels)
-            # Rows of levels beyond those asked for belong to finished tickets too.
-            rows = folder.keep_rows(len(folder.tickets(10**6)))
-            return self._go(folder, done, rows, on_row, report)
+            # The folder may hold more levels than this run asks for: they stay, and are not reported.
+            rows = [row for row in folder.keep_rows() if row["level"] <= self.levels]
+            return self._go(folder, folder.tickets(self.levels), rows, on_row, report)
 
     def _go(
         self,

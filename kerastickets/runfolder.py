@@ -129,16 +129,19 @@ class RunFolder:
         matches = (_TICKET.fullmatch(path.name) for path in self.path.iterdir())
         return sorted(int(match[1]) for match in matches if match)
 
-    def tickets(self, most: int) -> list[Ticket]:
-        """The finished levels from 0 on, at most `most + 1` of them."""
-        found: list[Ticket] = []
-        for level in self._levels():
-            if level == len(found) and level <= most:
-                found.append(Ticket.load(self.ticket_file(level)))
-        return found
+    @property
+    def finished(self) -> int:
+        """How many levels are finished, from 0 on without a gap."""
+        levels = set(self._levels())
+        return next(level for level in range(len(levels) + 1) if level not in levels)
 
-    def keep_rows(self, levels: int) -> list[dict[str, Any]]:
-        """Drop the rows of unfinished levels from the metrics file; returns those of the first `levels`."""
+    def tickets(self, last: int) -> list[Ticket]:
+        """The tickets of the finished levels up to level `last`."""
+        return [Ticket.load(self.ticket_file(level)) for level in range(min(self.finished, last + 1))]
+
+    def keep_rows(self) -> list[dict[str, Any]]:
+        """Drop the rows of unfinished levels from the metrics file; returns the others."""
+        levels = self.finished
         rows = []
         if self.metrics_file.exists():
             for line in self.metrics_file.read_text().splitlines():
@@ -146,7 +149,7 @@ class RunFolder:
                     row = json.loads(line)
                 except ValueError:
                     continue  # the half line of a process that was killed
-                if isinstance(row, dict) and row.get("level", levels) < levels:
+                if isinstance(row, dict) and row.get("level") in range(levels):
                     rows.append(row)
         write_text(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows))
         return rows
