@@ -12,8 +12,9 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import RawIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from kerastickets.errors import RecipeError
 from kerastickets.ticket import Ticket
@@ -73,25 +74,29 @@ class RunFolder:
         """
         with naming(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = self.lock_file.open("a+")
+            # Without a buffer, which a full disk would make fail once more while it is closed.
+            lock = self.lock_file.open("a+b", buffering=0)
         with lock:
             self._hold(lock)
-            self._clean()
+            with naming(self.path):
+                self._clean()
             self._claim(dict(recipe), dict(versions), extendable, accept_versions)
             yield self
 
-    def _hold(self, lock: IO[str]) -> None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.seek(0)
-            raise RecipeError(
-                f"{self.path} is in use by another command: {lock.read().strip() or 'unknown'}. "
-                "Wait for it, stop it, or give another --out."
-            ) from error
-        lock.truncate(0)
-        lock.write(f"{' '.join([Path(sys.argv[0]).name, *sys.argv[1:]])} (process {os.getpid()})\n")
-        lock.flush()
+    def _hold(self, lock: RawIOBase) -> None:
+        with naming(self.lock_file):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                lock.seek(0)
+                other = (lock.read() or b"").decode(errors="replace").strip()
+                raise RecipeError(
+                    f"{self.path} is in use by another command: {other or 'unknown'}. "
+                    "Wait for it, stop it, or give another --out."
+                ) from error
+            command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+            lock.truncate(0)
+            lock.write(f"{command} (process {os.getpid()})\n".encode(errors="replace"))
 
     def _clean(self) -> None:
         for part in self.path.glob("*.part"):
@@ -102,14 +107,14 @@ class RunFolder:
     ) -> None:
         if self.recipe_file.exists():
             before = self._read_recipe()
-            _compare(self.path, before.get("recipe", {}), recipe, extendable)
+            _compare(self.path, before["recipe"], recipe, extendable)
             if not accept_versions:
-                _compare_versions(self.path, before.get("versions", {}), versions)
+                _compare_versions(self.path, before["versions"], versions)
             longest = max(before["recipe"]["levels"], recipe["levels"])
             recipe = recipe | {"levels": longest}
             if before == {"recipe": recipe, "versions": versions}:
                 return
-        elif any(self._levels()):
+        elif self._levels():
             raise RecipeError(f"{self.path} holds tickets but no run.json. Give another --out.")
         write_text(
             self.recipe_file, json.dumps({"recipe": recipe, "versions": versions}, indent=1, sort_keys=True)
@@ -118,8 +123,9 @@ class RunFolder:
     def _read_recipe(self) -> dict[str, Any]:
         try:
             before = json.loads(self.recipe_file.read_text())
-            before["recipe"]["levels"]
-        except (ValueError, KeyError, TypeError) as error:
+            if not isinstance(before["recipe"]["levels"], int) or not isinstance(before["versions"], dict):
+                raise ValueError("levels or versions of another kind")
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise RecipeError(
                 f"{self.recipe_file} must be what `kt prune` wrote. Received: {error!r}. Give another --out."
             ) from error
@@ -142,15 +148,7 @@ class RunFolder:
     def keep_rows(self) -> list[dict[str, Any]]:
         """Drop the rows of unfinished levels from the metrics file; returns the others."""
         levels = self.finished
-        rows = []
-        if self.metrics_file.exists():
-            for line in self.metrics_file.read_text().splitlines():
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    continue  # the half line of a process that was killed
-                if isinstance(row, dict) and row.get("level") in range(levels):
-                    rows.append(row)
+        rows = [row for row in read_rows(self.metrics_file) if row.get("level") in range(levels)]
         write_text(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows))
         return rows
 
@@ -161,13 +159,17 @@ class RunFolder:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a `metrics.jsonl`, without a half-written last one."""
+    """The rows of a `metrics.jsonl`; half a line, as a process that was killed leaves, is none."""
     rows = []
-    for line in path.read_text().splitlines() if path.exists() else ():
+    with naming(path):
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    for line in lines:
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except ValueError:
             continue
+        if isinstance(row, dict):
+            rows.append(row)
     return rows
 
 
@@ -198,7 +200,7 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RecipeError(
-            f"{path} must be writable. Received: {error.strerror or error}. "
+            f"{path} must be readable and writable. Received: {error.strerror or error}. "
             "What was finished is kept; free space or give another --out, and run the same command again."
         ) from error
 
