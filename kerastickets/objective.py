@@ -1,5 +1,6 @@
 """What training minimises and reports: the data's loss and metrics, or those a model was compiled with."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,15 @@ class Objective:
             return None
         metrics = (model.get_compile_config() or {}).get("metrics") or data.metrics
         return cls(model.loss, lambda: [_metric(metric) for metric in metrics])
+
+    def describe(self) -> Any:
+        """The loss as JSON; a function of one's own by its name alone."""
+        loss = self.loss
+        try:
+            known = keras.losses.serialize(loss) if isinstance(loss, keras.losses.Loss) else loss
+            return json.loads(json.dumps(known))
+        except (TypeError, ValueError, NotImplementedError):
+            return str(getattr(loss, "__qualname__", type(loss).__qualname__))
 
 
 def _metric(metric: Any) -> Any:

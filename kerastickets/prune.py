@@ -152,6 +152,7 @@ class Loop:
         """Everything that can change bits, as `run.json` keeps it."""
         return {
             "model": self.source.name,
+            "loss": self.source.objective.describe() if self.source.objective else self.data.loss,
             "dataset": {"name": self.data_name, "sha256": data_digest(self.data)},
             "criterion": {"name": self.method.name, "options": dict(self.method.options)},
             "method": {k: v for k, v in self.method.describe().items() if k != "levels"},

@@ -205,13 +205,17 @@ def naming(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _compare(path: Path, before: dict[str, Any], now: dict[str, Any], extendable: bool) -> None:
+def _compare(
+    path: Path, before: dict[str, Any], now: dict[str, Any], extendable: bool, group: str = ""
+) -> None:
     for name in sorted(before.keys() | now.keys()):
         old, new = before.get(name), now.get(name)
         if old == new or (name == "levels" and extendable):
             continue
+        # The dials of these two groups have names of their own; `name` and `sha256` alone would say nothing.
+        label = name if group in ("", "method", "train") else f"{group} {name}"
         if isinstance(old, dict) and isinstance(new, dict):
-            _compare(path, old, new, extendable)
+            _compare(path, old, new, extendable, label)
             continue
         why = (
             " (only a run that prunes by a rate and treats its last level like the others can be extended)"
@@ -219,7 +223,7 @@ def _compare(path: Path, before: dict[str, Any], now: dict[str, Any], extendable
             else ""
         )
         raise RecipeError(
-            f"{path} belongs to a run with {name}={_short(old)}. Received: {name}={_short(new)}{why}. "
+            f"{path} belongs to a run with {label}={_short(old)}. Received: {label}={_short(new)}{why}. "
             "Repeat that command, or give another --out."
         )
 
