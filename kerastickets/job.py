@@ -63,8 +63,8 @@ class Job:
         own = dict(getattr(found, "recipe", {}))
         method = Method.of(criterion, method_dials, own.get("rate") or _ticket_rate(ticket))  # type: ignore[arg-type]
         Recipe.of(train_dials, {k: v for k, v in own.items() if k != "rate"})
-        name = model if isinstance(model, str) else getattr(model, "name", type(model).__name__)
-        return cls(found, data, method, train_dials, str(name), seed, ticket)
+        name = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
+        return cls(found, data, method, train_dials, name, seed, ticket)
 
 
 def _found(model: Any, ticket: Ticket | None) -> Any:

@@ -104,13 +104,16 @@ def source_of(found: Any, data: Data, name: str, custom_objects: Mapping[str, An
     """
     import keras
 
+    from kerastickets.keys import made_up
+
     if isinstance(found, Ticket):
         return _from_ticket(found, custom_objects)
     if isinstance(found, Path):
         model = _load(found, custom_objects)
         return _from_model(model, data, found.name, {found.name: file_digest(found)})
     if isinstance(found, keras.Model):
-        return _from_model(found, data, name)
+        # `sequential_7` counts the models that this process made before: another name for each run.
+        return _from_model(found, data, made_up(found.name, type(found).__name__) or found.name)
     if callable(found):
         return _from_function(found, data, name)
     raise RecipeError(
