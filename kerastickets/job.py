@@ -9,7 +9,7 @@ from kerastickets.data import Data
 from kerastickets.errors import RecipeError
 from kerastickets.method import Method, MethodDials
 from kerastickets.recipe import Dials, Recipe
-from kerastickets.sources import find_model, model_rate
+from kerastickets.sources import find_model, ticket_rate
 from kerastickets.ticket import Ticket
 
 _METHOD = frozenset(MethodDials.__annotations__)
@@ -61,7 +61,8 @@ class Job:
         method_dials = {name: value for name, value in given.items() if name in _METHOD}
         train_dials = {k: v for k, v in given.items() if k not in _METHOD and v is not None}
         own = dict(getattr(found, "recipe", {}))
-        method = Method.of(criterion, method_dials, own.get("rate") or _ticket_rate(ticket))  # type: ignore[arg-type]
+        rate = own.get("rate") or (ticket_rate(ticket) if ticket else None)
+        method = Method.of(criterion, method_dials, rate)  # type: ignore[arg-type]
         Recipe.of(train_dials, {k: v for k, v in own.items() if k != "rate"})
         name = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
         return cls(found, data, method, train_dials, name, seed, ticket)
@@ -73,11 +74,3 @@ def _found(model: Any, ticket: Ticket | None) -> Any:
     if ticket is None:
         raise RecipeError("Give a model, or a ticket to continue from.")
     return ticket
-
-
-def _ticket_rate(ticket: Ticket | None) -> Any:
-    name = "" if ticket is None else str(ticket.provenance.get("model", ""))
-    try:
-        return model_rate(find_model(name)) if name else None
-    except Exception:  # a model that is not installed here has no rates to offer
-        return None

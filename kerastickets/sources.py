@@ -14,6 +14,7 @@ import numpy as np
 from kerastickets import registry
 from kerastickets.data import Data
 from kerastickets.errors import DataError, PluginError, RecipeError
+from kerastickets.recipe import Dials
 from kerastickets.ticket import Ticket
 from kerastickets.tree import Tree
 
@@ -182,17 +183,31 @@ def _from_model(
 
 
 def _from_ticket(ticket: Ticket, custom_objects: Mapping[str, Any] | None) -> Source:
-    provenance = ticket.provenance
-    known = str(provenance.get("model", "")).partition(":")[0] in registry.names("models")
-    rate = model_rate(registry.create("models", provenance["model"])) if known else None
-    recipe = dict(provenance.get("recipe", {})) | ({} if rate is None else {"rate": rate})
+    rate = ticket_rate(ticket)
     return Source(
-        str(provenance.get("model", "ticket")),
+        str(ticket.provenance.get("model") or "ticket"),
         lambda: ticket.build(custom_objects),
         ticket.architecture,
         lambda seed: ticket.weights("init"),
-        recipe,
+        ticket_recipe(ticket) | ({} if rate is None else {"rate": rate}),
     )
+
+
+def ticket_rate(ticket: Ticket) -> Any:
+    """The pruning rates of the model plugin that a ticket came from; None where it came from no such plugin.
+
+    Only registered names are looked up: importing what a stranger's ticket names would run it.
+    """
+    spec = str(ticket.provenance.get("model"))
+    if spec.partition(":")[0] not in registry.names("models"):
+        return None
+    return model_rate(registry.create("models", spec))
+
+
+def ticket_recipe(ticket: Ticket) -> dict[str, Any]:
+    """The training dials that a ticket was found with; entries that are no dials here are left out."""
+    recipe = ticket.provenance.get("recipe") or {}
+    return {name: value for name, value in recipe.items() if name in Dials.__annotations__}
 
 
 def _compiled_recipe(model: "keras.Model") -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from kerastickets.data import Data
 from kerastickets.errors import DataError, RecipeError
 from kerastickets.recipe import Dials, Recipe
-from kerastickets.sources import Source, data_of, find_model, source_of
+from kerastickets.sources import Source, data_of, find_model, source_of, ticket_recipe
 from kerastickets.ticket import Ticket
 
 Row = dict[str, Any]
@@ -81,13 +81,8 @@ def train(
 
     ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
     given = {name: value for name, value in dials.items() if value is not None}
-    own = {
-        name: value
-        for name, value in ticket.provenance.get("recipe", {}).items()
-        if name in Dials.__annotations__
-    }
-    recipe = Recipe.of(given, own)
-    seeds = dict(ticket.provenance.get("seeds", {}))
+    recipe = Recipe.of(given, ticket_recipe(ticket))
+    seeds = dict(ticket.provenance.get("seeds") or {})
     seed = int(seeds.get("data", 0)) if seed is None else seed
     data = _data(ticket, data)
     source = _source(ticket, data, model, custom_objects)
