@@ -16,7 +16,7 @@ from kerastickets.recipe import Recipe
 from kerastickets.run import Level, Run, trained_level
 from kerastickets.runfolder import RunFolder, read_rows
 from kerastickets.schedule import Schedule
-from kerastickets.sources import Source, data_digest, data_files, data_of, source_of
+from kerastickets.sources import Source, data_digest, data_files, data_name, data_of, source_of
 from kerastickets.ticket import Ticket
 from kerastickets.tree import Tree
 
@@ -164,10 +164,8 @@ class Loop:
 
     @property
     def data_name(self) -> str:
-        """The data set as provenance names it: the spec, with files as base name."""
-        spec = self.job.data if isinstance(self.job.data, str) else self.data.name
-        name, colon, rest = spec.partition(":")
-        return f"{name}{colon}{Path(rest).name}" if "/" in rest else spec
+        """The data set as provenance names it."""
+        return data_name(self.job.data)
 
     @property
     def seeds(self) -> dict[str, int]:

@@ -262,6 +262,18 @@ def data_of(data: Any) -> Data:
     return made
 
 
+def data_name(spec: Any) -> str:
+    """A data set as provenance names it: the spec, with files by their base name, or a `Data`'s own name.
+
+    Example:
+        >>> data_name("npz:/somewhere/points.npz"), data_name("moons-circles:noise=0.1")
+        ('npz:points.npz', 'moons-circles:noise=0.1')
+    """
+    text = spec if isinstance(spec, str) else str(spec.name)
+    name, colon, rest = text.partition(":")
+    return f"{name}{colon}{Path(rest).name}" if "/" in rest else text
+
+
 def data_files(data: Any) -> dict[str, str]:
     """sha256 by base name of the file that a data set's spec names (`npz:FILE`), if it names one.
 

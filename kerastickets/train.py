@@ -10,7 +10,7 @@ import numpy as np
 from kerastickets.data import Data
 from kerastickets.errors import DataError, RecipeError
 from kerastickets.recipe import Dials, Recipe
-from kerastickets.sources import Source, data_of, find_model, source_of, ticket_recipe
+from kerastickets.sources import Source, data_files, data_name, data_of, find_model, source_of, ticket_recipe
 from kerastickets.ticket import Ticket
 
 Row = dict[str, Any]
@@ -84,13 +84,15 @@ def train(
     recipe = Recipe.of(given, ticket_recipe(ticket))
     seeds = dict(ticket.provenance.get("seeds") or {})
     seed = int(seeds.get("data", 0)) if seed is None else seed
-    data = _data(ticket, data)
-    source = _source(ticket, data, model, custom_objects)
+    spec = _data_spec(ticket, data)
+    found_data = data_of(spec)
+    source = _source(ticket, found_data, model, custom_objects)
     subject = _subject(ticket, source, start, seed)
     step = int(subject.start.partition("@")[2] or 0) if subject.start.startswith("rewind@") else 0
     trainer = Trainer(
-        _builder(subject, source),
-        data,
+        # Of the controls, the narrower net alone is another architecture than the source's.
+        subject.build if start == "small-dense" else source.build,
+        found_data,
         recipe,
         subject.masks,
         frozen=freeze,
@@ -108,7 +110,8 @@ def train(
     provenance = dict(subject.provenance) | {
         "operation": "train",
         "options": {"start": start or ticket.start, "freeze": sorted(freeze)},
-        "dataset": data.name,
+        "dataset": data_name(spec),
+        "files": dict(subject.provenance.get("files") or {}) | data_files(spec),
         "recipe": recipe.describe(),
         "seeds": seeds | {"data": seed},
         "parents": [ticket.digest],
@@ -118,23 +121,16 @@ def train(
     return Trained(done, outcome.rows, outcome.metrics)
 
 
-def _data(ticket: Ticket, data: str | Data | None) -> Data:
-    if data is not None:
-        return data_of(data)
-    name = ticket.provenance.get("dataset")
-    if not name:
+def _data_spec(ticket: Ticket, data: str | Data | None) -> str | Data:
+    found_on = ticket.provenance.get("dataset")
+    if data is None and not found_on:
         raise DataError("The ticket does not say which data it was found on. Give a data set.")
-    return data_of(str(name))
+    return str(found_on) if data is None else data
 
 
 def _source(ticket: Ticket, data: Data, model: Any, custom_objects: Mapping[str, Any] | None) -> Source:
     found = ticket if model is None else find_model(model)
     return source_of(found, data, str(ticket.provenance.get("model", "ticket")), custom_objects)
-
-
-def _builder(subject: Ticket, source: Source) -> Callable[[], Any]:
-    # A control can have another architecture than the source.
-    return source.build if subject.architecture == source.architecture else subject.build
 
 
 def _subject(ticket: Ticket, source: Source, start: str | None, seed: int) -> Ticket:
@@ -216,7 +212,7 @@ def evaluate(
     ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
     if split not in ("train", "validation", "test"):
         raise RecipeError(f"`split` must be train, validation or test. Received: split={split!r}")
-    data = _data(ticket, data)
+    data = data_of(_data_spec(ticket, data))
     source = _source(ticket, data, model, custom_objects)
     net = source.build()
     name = "final" if "final" in ticket.snapshots else ticket.start
