@@ -29,13 +29,15 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     with interruptible("Interrupted."):
         facts: Facts = {"versions": versions(), "tensorflow": tensorflow()}
         facts["plugins"] = [plugin(entry) for group in registry.GROUPS for entry in registry.entries(group)]
-        facts["datasets"] = list(datasets())
+        if not as_json:
+            _show(facts)
+        facts["datasets"] = [_told(data, as_json) for data in datasets()]
     checks = [facts["tensorflow"], *facts["plugins"], *facts["datasets"]]
     facts["ok"] = all(check["ok"] for check in checks) and None not in facts["versions"].values()
     if as_json:
         emit(facts)
     else:
-        _show(facts)
+        click.echo("\nEverything works." if facts["ok"] else "\nSomething is broken: see the errors above.")
     ctx.exit(0 if facts["ok"] else 1)
 
 
@@ -110,11 +112,14 @@ def _show(facts: Facts) -> None:
         for p in facts["plugins"]
     ]
     click.echo(table(("group", "plugin", "distribution", "status"), rows, left=4))
-    click.echo()
-    click.echo(
-        table(("data set", "status"), [(data["name"], _found(data)) for data in facts["datasets"]], left=2)
-    )
-    click.echo("\nEverything works." if facts["ok"] else "\nSomething is broken: see the errors above.")
+    click.echo("\ndata set")
+
+
+def _told(data: Facts, as_json: bool) -> Facts:
+    """Each as soon as it is known: reading them all takes a while."""
+    if not as_json:
+        click.echo(f"{data['name']:14}  {_found(data)}")
+    return data
 
 
 def _found(data: Facts) -> str:

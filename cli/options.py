@@ -221,12 +221,19 @@ def given(values: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]
     return {name: values[name] for name in names if values.get(name) not in (None, ())}
 
 
-def rates(pairs: tuple[tuple[str, float], ...]) -> float | dict[str, float] | None:
-    """What `--rate` means: one number, shares by pattern, or None; a usage error where one is given twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise click.BadParameter("Each pattern must have one rate.", param_hint="'--rate'")
-    return found.get("*") if found.keys() <= {"*"} else found
+def pairs(name: str, found: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """The keys and values of a repeated option; a usage error where a key is given twice."""
+    keys = [key for key, _ in found]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise click.BadParameter(f"{key} must be given once.", param_hint=f"'{name}'")
+    return dict(found)
+
+
+def rates(found: tuple[tuple[str, float], ...]) -> float | dict[str, float] | None:
+    """What `--rate` means: one number, shares by pattern, or None."""
+    by_pattern = pairs("--rate", found)
+    return by_pattern.get("*") if by_pattern.keys() <= {"*"} else by_pattern
 
 
 class StartType(click.ParamType):

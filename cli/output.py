@@ -145,6 +145,6 @@ def check_folder(folder: Path, path: Path | None = None) -> None:
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
-        raise TicketError(f"--out must be below a folder. Received: {path}, but {nearest} is a file.")
+        raise TicketError(f"--out must lie in a folder. Received: {path}, but {nearest} is a file.")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise TicketError(f"--out must be writable. Received: {path}, but {nearest} may not be written.")

@@ -13,6 +13,7 @@ from kerastickets_cli.options import (
     SeedsType,
     given,
     json_option,
+    pairs,
     pruning_options,
     quiet_option,
     rates,
@@ -101,7 +102,7 @@ def _request(chosen: dict[str, Any]) -> Request:
     from kerastickets.prune import PruneDials
 
     dials = given(chosen, PruneDials.__annotations__)
-    dials |= {"options": dict(chosen["options"])} if chosen["options"] else {}
+    dials |= {"options": pairs("-o", chosen["options"])} if chosen["options"] else {}
     dials |= {"rate": rates(chosen["rate"])} if chosen["rate"] else {}
     names = ("model", "dataset", "criterion", "start", "accept_versions")
     return Request.of(**{name: chosen[name] for name in names}, dials=dials)

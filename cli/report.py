@@ -105,7 +105,6 @@ class Bar:
     def __init__(self, runs: int, levels: bool = True) -> None:
         self._runs, self._levels = runs, levels
         self._plans: dict[int, Sequence[int]] = {}
-        self._firsts: dict[int, int] = {}
         self._at: dict[tuple[int, int], int] = {}
         self._saved = 0
         self._progress = _progress()
@@ -137,12 +136,16 @@ class Bar:
         self._saved += self._plans[seed][level] - self._at.setdefault((seed, level), 0)
         self._draw(level, "done")
 
+    @property
+    def reached(self) -> tuple[int, int]:
+        """Steps done, and steps in all as far as is known."""
+        whole = sum(next(iter(self._plans.values()))) * self._runs - self._saved
+        return sum(self._at.values()), whole
+
     def _draw(self, level: int, text: str) -> None:
         text = f"level {level}  {text}" if self._levels else text
-        whole = sum(next(iter(self._plans.values()))) * self._runs - self._saved
-        self._progress.update(
-            self._task, description=text, total=max(whole, 1), completed=sum(self._at.values())
-        )
+        done, whole = self.reached
+        self._progress.update(self._task, description=text, total=max(whole, 1), completed=done)
 
 
 def _progress() -> "Progress":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kerastickets.errors import KerasTicketsError
 from kerastickets_cli.output import hush_tensorflow
 from kerastickets_cli.runs import Batch, Facts, Observer
 
@@ -48,7 +49,7 @@ def run_apart(batch: Batch, jobs: int, observer: Observer) -> list[Facts]:
         while len(done) < len(batch.seeds):
             kind, seed, content = _next(events, workers)
             if kind == "error":
-                raise content
+                raise KerasTicketsError(content)
             if kind == "done":
                 done[seed] = content
             else:
@@ -77,13 +78,13 @@ def _started(workers: Sequence[BaseProcess]) -> Iterator[None]:
 
 def _next(events: Any, workers: Sequence[BaseProcess]) -> tuple[str, int, Any]:
     while True:
-        dead = [worker.exitcode for worker in workers if worker.exitcode]
+        codes = [worker.exitcode for worker in workers]
         try:
             return events.get(timeout=0.2)
         except queue.Empty:
-            if dead:
+            if any(codes) or None not in codes:
                 raise click.ClickException(
-                    f"A process ended with exit code {dead[0]}, perhaps for want of memory. "
+                    f"A process ended too early, with exit code {next(filter(None, codes), 0)}. "
                     "Use fewer --jobs; the same command continues."
                 ) from None
 
@@ -121,8 +122,8 @@ def _work(batch: Batch, tasks: Any, events: Any) -> None:
             return
         try:
             events.put(("done", seed, batch.run(seed, _Sender(events))))
-        except Exception as error:
-            events.put(("error", seed, error))
+        except KerasTicketsError as error:  # anything else ends the process, with its traceback
+            events.put(("error", seed, str(error)))
             return
 
 
