@@ -43,10 +43,10 @@ def summary(measured: Mapping[str, Sequence[float]], against: str) -> dict[str, 
     base = statistics.median(measured[against])
     return {
         name: {
-            "median": statistics.median(times),
-            "lowest": min(times),
-            "highest": max(times),
-            "ratio": statistics.median(times) / base,
+            "median": round(statistics.median(times), 4),
+            "lowest": round(min(times), 4),
+            "highest": round(max(times), 4),
+            "ratio": round(statistics.median(times) / base, 3),
         }
         for name, times in measured.items()
     }

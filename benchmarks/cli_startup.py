@@ -36,7 +36,7 @@ def main() -> None:
     print(f"for scale: import tensorflow takes {tensorflow:.1f} s")
     path = write(
         "cli_startup",
-        {"repeats": repeats, "seconds": facts, "import_tensorflow_seconds": tensorflow},
+        {"repeats": repeats, "seconds": facts, "import_tensorflow_seconds": round(tensorflow, 1)},
         packages=("kerastickets", "click", "tensorflow"),
     )
     print(f"written: benchmarks/results/{path.name}")
