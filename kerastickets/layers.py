@@ -2,6 +2,9 @@
 
 They are Keras layers with masks as non-trainable weights: seen in `summary()`, saved with the `.keras`
 file and found by the trainer. `aware` makes one of any layer class.
+
+A plain `fit` keeps their zeros by itself. `kerastickets.callbacks.KeepMasks()` also keeps gradients of pruned
+weights out of the optimizer's moments and clipping, and is needed where it averages weights (`use_ema`).
 """
 
 import functools
