@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from kerastickets.errors import AlignError
+from kerastickets.initial import python_random
 from kerastickets.keys import check_aligned, made_up, numbered, variables
 
 # The places of a Keras config that hold layer names.
@@ -122,7 +123,8 @@ def rebuild(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None 
     """
     # Keras empties the config it is given.
     config = copy.deepcopy(dict(config))
-    return keras.saving.deserialize_keras_object(config, custom_objects=dict(custom_objects or {}))
+    with python_random():
+        return keras.saving.deserialize_keras_object(config, custom_objects=dict(custom_objects or {}))
 
 
 def custom_classes(model: keras.Model) -> dict[str, type]:

@@ -28,7 +28,7 @@ def fresh(build: Callable[[], keras.Model], seed: int) -> keras.Model:
         >>> bool((snapshot(a)["dense/kernel"] == snapshot(b)["dense/kernel"]).all())
         True
     """
-    with _python_random(integer("build", seed)):
+    with python_random(integer("build", seed)):
         model = build()
     assign(model, snapshot(model) | draw(model, seed))
     return model
@@ -69,10 +69,14 @@ def _initializer(place: Place) -> Any:
 
 
 @contextmanager
-def _python_random(seed: int) -> Iterator[None]:
-    """Keras draws the seeds of unseeded initializers and layers from Python's generator."""
+def python_random(seed: int | None = None) -> Iterator[None]:
+    """Leave Python's generator as it was, and start it from `seed` inside where one is given.
+
+    Keras draws the seeds of unseeded initializers and layers from it, so building a model moves it.
+    """
     state = random.getstate()
-    random.seed(seed)
+    if seed is not None:
+        random.seed(seed)
     try:
         yield
     finally:
