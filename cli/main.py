@@ -1,5 +1,6 @@
 """`kt`: one group of commands, each in a module of its own that is imported when it is called."""
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -59,6 +60,8 @@ class LazyGroup(SuggestingGroup):
         """Run: exit 0 when done, 1 for a named error, 2 for wrong usage, 130 when interrupted."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
+        if sys.stderr is None:  # closed by `2>&-`; the next file opened would take its place
+            sys.stderr = open(os.devnull, "w")  # noqa: SIM115
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever a keras.json says
         hush_tensorflow()
@@ -72,6 +75,13 @@ class LazyGroup(SuggestingGroup):
             code = error.exit_code
         except KerasTicketsError as error:
             click.echo(f"Error: {error}", err=True)
+            code = 1
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            click.echo(
+                "Error: No space is left where the output goes. Free some, and run it again.", err=True
+            )
             code = 1
         sys.exit(code if isinstance(code, int) else 0)
 

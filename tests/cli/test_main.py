@@ -1,6 +1,7 @@
 """The program as a whole: its help, its errors and its exit codes."""
 
 import importlib.metadata
+import json
 import subprocess
 import sys
 import sysconfig
@@ -98,6 +99,22 @@ def test_a_reader_that_leaves_is_no_error():
     reader.wait()
     done = subprocess.run([KT, "plugins"], stdout=reader.stdin, stderr=subprocess.PIPE, text=True)
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_named():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([KT, "plugins"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "Error: No space is left where the output goes. Free some, and run it again.\n"
+
+
+def test_stderr_may_be_closed(folder):
+    done = subprocess.run(
+        f'"{KT}" ls "{folder}/no" 2>&-; "{KT}" ls "{folder}" --json 2>&-', shell=True, capture_output=True
+    )
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)) == 3
 
 
 LIGHT = """
