@@ -20,7 +20,9 @@ def fresh(build: Callable[[], keras.Model], seed: int) -> keras.Model:
         seed: the init seed.
 
     Returns:
-        The model, its weights drawn by each layer's own initializer under `(seed, key)`.
+        The model, its weights drawn by each layer's own initializer under `(seed, key)`. A random weight whose
+        layer does not show its initializer (`kernel_initializer` for `kernel`) is repeatable too, but
+        depends on the layers built before it.
 
     Example:
         >>> build = lambda: keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
@@ -61,8 +63,10 @@ def draw(model: keras.Layer, seed: int, purpose: str = "init") -> dict[str, np.n
 
 def _initializer(place: Place) -> Any:
     stem = place.variable.name
-    # `kernel` -> kernel_initializer, `recurrent_kernel` -> recurrent_initializer, and so on.
-    for name in (f"{stem}_initializer", f"{stem.removesuffix('_kernel')}_initializer"):
+    # `kernel` -> kernel_initializer, `recurrent_kernel` -> recurrent_initializer, and so on; the kernel of a
+    # depthwise convolution goes by the name of its layer.
+    own = ["depthwise_initializer"] if stem == "kernel" else []
+    for name in (f"{stem}_initializer", f"{stem.removesuffix('_kernel')}_initializer", *own):
         if hasattr(place.layer, name):
             return getattr(place.layer, name)
     return None
