@@ -1,6 +1,6 @@
 """What a weight does in its model: convolution or dense, and whether its layer makes the output."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -52,7 +52,8 @@ def output_keys(model: keras.Model, keys: Collection[str]) -> set[str]:
         prefix = "/".join(path)
         owners.setdefault(id(layer), {key for key in keys if not prefix or key.startswith(prefix + "/")})
     found: set[str] = set()
-    for _ in _stops(_graph(model), owners, found):
+    graph = _graph(model)
+    for _ in _stops(graph, graph.outputs, owners, found):
         pass
     return found
 
@@ -62,16 +63,18 @@ def _graph(model: keras.Model) -> Any:
     return getattr(model, "_functional", None) or model
 
 
-def _stops(model: Any, owners: dict[int, set[str]], found: set[str]) -> Iterator[int]:
-    """Walk back from the outputs to the first layers that own keys; yield the inputs reached without one."""
-    pending = list(model.outputs)
+def _stops(
+    model: Any, outputs: Sequence[Any], owners: Mapping[int, set[str]], found: set[str]
+) -> Iterator[int]:
+    """Walk back from `outputs` to the first layers that own keys; yield the inputs reached without one."""
+    pending = list(outputs)
     seen: set[int] = set()
     while pending:
         tensor = pending.pop()
         if id(tensor) in seen:
             continue
         seen.add(id(tensor))
-        operation, node_index, _ = tensor._keras_history
+        operation, node_index, which = tensor._keras_history
         if any(tensor is given for given in model.inputs):
             yield next(n for n, given in enumerate(model.inputs) if tensor is given)
             continue
@@ -79,7 +82,7 @@ def _stops(model: Any, owners: dict[int, set[str]], found: set[str]) -> Iterator
         own = owners.get(id(operation), set())
         inner = _graph(operation)
         if own and hasattr(inner, "_nodes_by_depth"):
-            pending += [feeding[n] for n in _stops(inner, owners, found)]
+            pending += [feeding[n] for n in _stops(inner, [inner.outputs[which]], owners, found)]
         elif own:
             found |= own
         else:
