@@ -95,11 +95,17 @@ class _Hushed(importlib.abc.MetaPathFinder):
     No log level covers those lines: they are written before TensorFlow reads any.
     """
 
+    _asking = False
+
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        if fullname != "tensorflow":
+        if fullname != "tensorflow" or self._asking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        # It stays in place: some only ask whether TensorFlow is there, and import it later.
+        self._asking = True
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._asking = False
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
