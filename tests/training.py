@@ -1,0 +1,69 @@
+"""A net that trains in a fraction of a second, its data, and what tests of training compare."""
+
+import hashlib
+
+import keras
+import numpy as np
+from keras import layers
+
+from kerastickets.data import CROSS_ENTROPY, Data
+from kerastickets.initial import fresh
+from kerastickets.keys import snapshot
+from kerastickets.recipe import Recipe
+from kerastickets.trainer import Trainer
+from kerastickets.tree import generator
+
+KEYS = ("dense/kernel", "dense_1/kernel")
+
+
+def plain():
+    return keras.Sequential([keras.Input((4,)), layers.Dense(8, activation="tanh"), layers.Dense(3)])
+
+
+def noisy():
+    """BatchNormalization and Dropout: statistics and random state beside the weights."""
+    net = [layers.Dense(8), layers.BatchNormalization(), layers.ReLU(), layers.Dropout(0.3), layers.Dense(3)]
+    return keras.Sequential([keras.Input((4,)), *net])
+
+
+def data(count=40):
+    """Five steps of eight an epoch; learnable, but not in a few steps."""
+    x = generator("training", count).normal(size=(count, 4)).astype("float32")
+    y = np.arange(count) % 3
+    x[np.arange(count), y] += 2
+    return Data("toy", (x, y), (x[:17], y[:17]), (x[17:], y[17:]), CROSS_ENTROPY, ("accuracy",), classes=3)
+
+
+def recipe(**dials):
+    return Recipe(**({"train": "2ep", "batch_size": 8, "lr": 0.01, "jit": "off"} | dials))
+
+
+def trainer(build=plain, *, on=None, **dials):
+    extra = {name: dials.pop(name) for name in ("frozen", "callbacks") if name in dials}
+    return Trainer(build, on or data(), recipe(**dials), KEYS, **extra)
+
+
+def cosine(**dials):
+    """A recipe whose learning rate falls all along."""
+    return {"lr_schedule": "cosine", "optimizer": "sgd", "momentum": 0.9, "lr": 0.1, **dials}
+
+
+def start(build=plain, seed=0):
+    return snapshot(fresh(build, seed))
+
+
+def masks(seed=0):
+    shapes = {"dense/kernel": (4, 8), "dense_1/kernel": (8, 3)}
+    return {key: generator("masks", seed, key).random(shape) < 0.6 for key, shape in shapes.items()}
+
+
+def ones():
+    return {key: np.ones_like(mask) for key, mask in masks().items()}
+
+
+def digest(tree):
+    return hashlib.sha256(b"".join(tree[key].tobytes() for key in sorted(tree))).hexdigest()
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
