@@ -18,15 +18,16 @@ def narrowed(architecture: Mapping[str, Any], weights: int) -> keras.Model:
     """The model of `architecture` with all hidden widths times one factor, closest to `weights` in number.
 
     Args:
-        architecture: of a Sequential or Functional model; its last layer with a width keeps it.
+        architecture: of a Sequential or Functional model with one output; its last layer with a width
+            keeps it.
         weights: how many prunable weights the narrower net should have.
 
     Returns:
         A freshly built model; each hidden width is at least 1.
 
     Raises:
-        RecipeError: the architecture is empty or cannot be narrowed, as with residual additions of
-            widths that are tied otherwise.
+        RecipeError: the architecture is empty, has no hidden width or cannot be narrowed, as with
+            residual additions of widths that are tied otherwise.
 
     Example:
         >>> from kerastickets.architecture import architecture
@@ -35,7 +36,9 @@ def narrowed(architecture: Mapping[str, Any], weights: int) -> keras.Model:
         3
     """
     if not architecture:
-        raise RecipeError("A model without an architecture cannot be narrowed. Use another control.")
+        raise RecipeError(
+            "Narrowing needs an architecture. Received: a model without one. Use another control."
+        )
     low, high = 0.0, 1.0
     best: tuple[int, keras.Model] | None = None
     for _ in range(24):
@@ -46,12 +49,23 @@ def narrowed(architecture: Mapping[str, Any], weights: int) -> keras.Model:
             best = (count, model)
         low, high = (factor, high) if count < weights else (low, factor)
     assert best is not None
+    before, after = _outputs(rebuild(architecture)), _outputs(best[1])
+    if before != after:
+        raise RecipeError(
+            f"Narrowing must leave the outputs as they are. Received: {before}, which became {after}. "
+            "Use another control."
+        )
     return best[1]
 
 
 def _scaled(architecture: Mapping[str, Any], factor: float) -> keras.Model:
     config = copy.deepcopy(dict(architecture))
     wide = [node for node in _nodes(config) if any(width in node["config"] for width in _WIDTHS)]
+    if len(wide) < 2:
+        raise RecipeError(
+            f"Narrowing needs a hidden layer with units or filters. Received: {len(wide)} layers with either, "
+            "of which the last is the output. Use another control."
+        )
     for node in wide[:-1]:
         for width in _WIDTHS:
             if width in node["config"]:
@@ -59,7 +73,14 @@ def _scaled(architecture: Mapping[str, Any], factor: float) -> keras.Model:
     try:
         return rebuild(config)
     except (ValueError, TypeError) as error:
-        raise RecipeError(f"This architecture cannot be narrowed: {error}. Use another control.") from error
+        raise RecipeError(
+            "Narrowing must give a model that can be built. Received: an architecture whose widths are tied, as "
+            "by the inputs of a nested model or a skip connection. Use another control."
+        ) from error
+
+
+def _outputs(model: keras.Model) -> list[tuple[int | None, ...]]:
+    return [tuple(output.shape) for output in getattr(model, "outputs", None) or ()]
 
 
 def _nodes(node: Any) -> list[dict[str, Any]]:
