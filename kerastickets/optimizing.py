@@ -62,7 +62,8 @@ class Shape(keras.optimizers.schedules.LearningRateSchedule):
         self._config |= {"total": total, "per_epoch": per_epoch}
         self.rate, self.total = rate, float(total)
         self.kind, points = schedule_points(lr_schedule)
-        self.points = [(when.iterations(per_epoch), factor) for when, factor in points]
+        # The latest moment that has come decides, in whatever order they were written.
+        self.points = sorted((when.iterations(per_epoch), factor) for when, factor in points)
         self.warmup = Duration.parse(warmup).iterations(per_epoch)
 
     def __call__(self, step: Any) -> Any:
