@@ -1,6 +1,7 @@
 """Optimizers from recipes, and learning rates that can be rewound."""
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -108,8 +109,6 @@ def make_optimizer(recipe: Recipe, total: int, per_epoch: int) -> tuple[Any, Pos
         (0.5, None)
     """
     optimizer = _plain_optimizer(recipe)
-    if recipe.lr is not None:
-        optimizer.learning_rate = recipe.lr
     config = optimizer.get_config()
     inner: Any = None
     scheduled = recipe.lr_schedule != "constant" or recipe.warmup.count > 0
@@ -132,26 +131,30 @@ def make_optimizer(recipe: Recipe, total: int, per_epoch: int) -> tuple[Any, Pos
 def _plain_optimizer(recipe: Recipe) -> Any:
     dials = {name: getattr(recipe, name) for name in ("epsilon", "momentum", "weight_decay")}
     dials = {name: value for name, value in dials.items() if value is not None}
-    if isinstance(recipe.optimizer, str):
-        identifier: dict[str, Any] = {"class_name": recipe.optimizer, "config": {}}
-        _check_name(recipe.optimizer)
-    else:
-        identifier = dict(recipe.optimizer)
-    identifier["config"] = dict(identifier["config"]) | dials
-    if recipe.lr is not None:
-        identifier["config"]["learning_rate"] = recipe.lr
+    rate = {} if recipe.lr is None else {"learning_rate": recipe.lr}
+    identifier: Mapping[str, Any]
+    identifier = {"class_name": recipe.optimizer} if isinstance(recipe.optimizer, str) else recipe.optimizer
+    name, config = identifier["class_name"], dict(identifier.get("config", {})) | dials | rate
     try:
-        return keras.optimizers.get(identifier)
-    except (TypeError, ValueError) as error:
+        if "module" not in identifier:
+            return _class(name).from_config(config)
+        # `keras.optimizers.get` cannot read what `serialize` writes for Lamb.
+        optimizer = keras.saving.deserialize_keras_object(dict(identifier) | {"config": config})
+        return keras.optimizers.get(optimizer)
+    except (TypeError, ValueError, ImportError) as error:
+        received = ", ".join(f"{dial}={value}" for dial, value in dials.items()) or "its config"
         raise RecipeError(
-            f"The optimizer {identifier['class_name']} does not take these dials: {dials}. {error}"
+            f"The optimizer {name!r} must take its dials. Received: {received}. {error}"
         ) from error
 
 
-def _check_name(name: str) -> None:
+def _class(name: str) -> Any:
+    """Keras's optimizer of that name, in any case."""
+    bases = (keras.optimizers.Optimizer, keras.optimizers.LossScaleOptimizer)
     classes = [value for value in vars(keras.optimizers).values() if isinstance(value, type)]
-    names = sorted(cls.__name__.lower() for cls in classes if issubclass(cls, keras.optimizers.Optimizer))
-    if name.lower() not in names:
-        near = difflib.get_close_matches(name.lower(), names, 1)
+    known = {cls.__name__.lower(): cls for cls in classes if issubclass(cls, bases[0]) and cls not in bases}
+    if name.lower() not in known:
+        near = difflib.get_close_matches(name.lower(), known, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise RecipeError(f"No optimizer named {name!r}.{hint} Known: {', '.join(names)}")
+        raise RecipeError(f"No optimizer named {name!r}.{hint} Known: {', '.join(sorted(known))}")
+    return known[name.lower()]

@@ -3,7 +3,9 @@
 Imports no TensorFlow, so that a mistyped dial is refused at once.
 """
 
+import difflib
 import math
+import numbers
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -99,14 +101,26 @@ class Recipe:
         )
         ok = self.patience is None or (_whole(self.patience) and self.patience >= 1)
         _need(ok, "patience", "be at least 1, or none", self.patience)
-        _need(self.monitor.startswith("val_"), "monitor", "start with 'val_'", self.monitor)
+        ok = isinstance(self.monitor, str) and self.monitor.startswith("val_")
+        _need(ok, "monitor", "start with 'val_'", self.monitor)
         _need(self.keep in get_args(Keep), "keep", "be 'best' or 'last'", self.keep)
         _need(self.jit in get_args(Jit), "jit", "be 'auto', 'on' or 'off'", self.jit)
         for name in ("lr", "epsilon", "momentum", "weight_decay", "l1", "l2"):
             value = getattr(self, name)
-            ok = value is None or (math.isfinite(value) and (value > 0 or (value == 0 and name != "lr")))
-            _need(ok, name, "be positive and finite" if name == "lr" else "be at least 0 and finite", value)
+            ok = _real(value) and math.isfinite(value) and (value > 0 or (value == 0 and name != "lr"))
+            ok = ok or (value is None and name not in ("l1", "l2"))
+            what = "be positive and finite" if name == "lr" else "be at least 0 and finite"
+            _need(ok, name, what, repr(value))
+            # One type for 1, 1.0 and NumPy's: a recipe is JSON, and equal recipes are equal text.
+            object.__setattr__(self, name, None if value is None else float(value))
         schedule_points(self.lr_schedule)
+        self._check_optimizer()
+
+    def _check_optimizer(self) -> None:
+        config = self.optimizer
+        ok = isinstance(config, Mapping) and isinstance(config.get("class_name"), str)
+        what = "be a name, or a config as keras.optimizers.serialize(optimizer) gives it"
+        _need(ok or isinstance(config, str), "optimizer", what, config)
 
     @classmethod
     def of(cls, *layers: Mapping[str, Any]) -> "Recipe":
@@ -131,10 +145,15 @@ class Recipe:
             if _optimizer_name(layer.get("optimizer", before)) != before:
                 merged = {name: value for name, value in merged.items() if name not in _OPTIMIZERS_OWN}
             merged |= layer
-        known = {field.name for field in fields(cls)}
+        known = sorted(field.name for field in fields(cls))
         for name in merged:
             if name not in known:
-                raise RecipeError(f"No training dial named {name!r}. Dials: {', '.join(sorted(known))}")
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise RecipeError(
+                    f"No training dial named {name!r}.{hint} Received: {name}={merged[name]!r}. "
+                    f"Dials: {', '.join(known)}"
+                )
         return cls(**merged)
 
     def describe(self) -> dict[str, Any]:
@@ -157,6 +176,10 @@ def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _real(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
 def _need(condition: bool, name: str, what: str, value: Any) -> None:
     if not condition:
         raise RecipeError(f"`{name}` must {what}. Received: {name}={value}")
@@ -176,7 +199,7 @@ def schedule_points(text: str) -> tuple[str, tuple[tuple[Duration, float], ...]]
         >>> schedule_points("steps:10ep=0.1")
         ('steps', ((Duration(count=10, unit='ep'), 0.1),))
     """
-    kind, _, rest = text.partition(":")
+    kind, _, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
     try:
         if kind in ("constant", "cosine", "linear") and not rest:
             return kind, ()
