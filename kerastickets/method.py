@@ -5,6 +5,7 @@ level and trains only after it, iterative SNIP has several. Imports no TensorFlo
 is refused at once.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
@@ -234,7 +235,9 @@ def _criterion(criterion: Any, given: Mapping[str, Any]) -> tuple[str, Any]:
         return criterion.partition(":")[0], registry.create("criteria", criterion, given)
     if given:
         raise RecipeError("`options` go with a criterion's name; an instance has its own.")
-    return options.kebab(type(criterion).__name__), criterion
+    # `IterativeSnip()` is called as its registered twin is, so that either continues the other's run.
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", type(criterion).__name__).lower()
+    return name, criterion
 
 
 def _amounts(
