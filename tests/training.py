@@ -9,6 +9,7 @@ from keras import layers
 from kerastickets.data import CROSS_ENTROPY, Data
 from kerastickets.initial import fresh
 from kerastickets.keys import snapshot
+from kerastickets.prune import prune
 from kerastickets.recipe import Recipe
 from kerastickets.trainer import Trainer
 from kerastickets.tree import generator
@@ -67,3 +68,11 @@ def digest(tree):
 
 def same(a, b):
     return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+#: A short recipe for whole runs; callers change what they are about.
+DIALS = {"train": "2ep", "batch_size": 8, "jit": "off", "lr": 0.01}
+
+
+def find(model=plain, criterion="magnitude", **dials):
+    return prune(model, data(), criterion, **(DIALS | dials))
