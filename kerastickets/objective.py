@@ -35,7 +35,12 @@ class Objective:
         Raises:
             DataError: the model's output does not fit the labels.
         """
-        units = model.outputs[0].shape[-1] if getattr(model, "outputs", None) else None
+        outputs = getattr(model, "outputs", None) or ()
+        if len(outputs) > 1:
+            raise DataError(
+                f"A model for {data.name} needs one output layer. Received: {len(outputs)} of them"
+            )
+        units = outputs[0].shape[-1] if outputs else None
         if units is not None and units != data.outputs:
             raise DataError(
                 f"A model for {data.name} needs {data.outputs} outputs. Received: a model with {units}"
@@ -54,8 +59,14 @@ class Objective:
         """The objective a user compiled `model` with (metrics of `data` where it has none), or None."""
         if not getattr(model, "compiled", False) or getattr(model, "loss", None) is None:
             return None
-        metrics = (model.get_compile_config() or {}).get("metrics") or data.metrics
-        return cls(model.loss, lambda: [_metric(metric) for metric in metrics])
+        losses = keras.tree.flatten(model.loss)
+        if len(losses) > 1:
+            raise DataError(f"A model for {data.name} needs one loss. Received: {len(losses)}, from compile")
+        # What was passed to compile: its serialized form lacks functions and classes that are not registered.
+        given = keras.tree.flatten(getattr(model._compile_metrics, "_user_metrics", None) or [])
+        if not given:
+            return cls(losses[0], lambda: [_metric(metric) for metric in data.metrics])
+        return cls(losses[0], lambda: [_again(metric) for metric in given])
 
     def describe(self) -> Any:
         """The loss as JSON; a function of one's own by its name alone."""
@@ -73,10 +84,33 @@ def _metric(metric: Any) -> Any:
     return metric if isinstance(metric, str) else keras.metrics.get(metric)
 
 
+def _again(metric: Any) -> Any:
+    """A metric without what the user's own has counted."""
+    if isinstance(metric, keras.metrics.Metric):
+        return type(metric).from_config(metric.get_config())
+    return metric
+
+
 def gives_probabilities(model: keras.Model) -> bool:
-    """Whether the model ends in softmax or sigmoid, so that its outputs are no logits."""
-    last = getattr(model, "layers", [None])[-1]
-    activation = getattr(last, "activation", None)
-    return activation in (keras.activations.softmax, keras.activations.sigmoid) or isinstance(
-        last, keras.layers.Softmax
-    )
+    """Whether the model ends in softmax or sigmoid, so that its outputs are no logits.
+
+    Example:
+        >>> layers = [keras.Input((4,)), keras.layers.Dense(2), keras.layers.Softmax()]
+        >>> gives_probabilities(keras.Sequential(layers))
+        True
+    """
+    last = _last(model)
+    # `keras.ops.softmax` on a model's tensors is an operation of that name.
+    if type(last).__name__ in ("Softmax", "Sigmoid"):
+        return True
+    return getattr(last, "activation", None) in (keras.activations.softmax, keras.activations.sigmoid)
+
+
+def _last(model: Any) -> Any:
+    """The layer or operation that makes a model's output; for a subclassed one the layer made last."""
+    if getattr(model, "outputs", None):
+        operation = model.outputs[0]._keras_history.operation
+    else:
+        layers = getattr(model, "layers", None)
+        operation = layers[-1] if layers else model
+    return operation if operation is model or not isinstance(operation, keras.Model) else _last(operation)
