@@ -7,35 +7,35 @@ from typing import Any
 
 import keras
 
-from kerastickets.architecture import rebuild
+from kerastickets.architecture import architecture, custom_classes, rebuild
 from kerastickets.errors import RecipeError
 from kerastickets.masking import fates
 
 _WIDTHS = ("units", "filters")
 
 
-def narrowed(architecture: Mapping[str, Any], weights: int) -> keras.Model:
-    """The model of `architecture` with all hidden widths times one factor, closest to `weights` in number.
+def narrowed(model: keras.Model, weights: int) -> keras.Model:
+    """`model` with all hidden widths times one factor, closest to `weights` in number.
 
     Args:
-        architecture: of a Sequential or Functional model with one output; its last layer with a width
-            keeps it.
+        model: a Sequential or Functional model with one output; its last layer with a width keeps it. It
+            is not changed.
         weights: how many prunable weights the narrower net should have.
 
     Returns:
         A freshly built model; each hidden width is at least 1.
 
     Raises:
-        RecipeError: the architecture is empty, has no hidden width or cannot be narrowed, as with
+        RecipeError: the model has no config, has no hidden width or cannot be narrowed, as with
             residual additions of widths that are tied otherwise.
 
     Example:
-        >>> from kerastickets.architecture import architecture
         >>> wide = keras.Sequential([keras.Input((4,)), keras.layers.Dense(10), keras.layers.Dense(2)])
-        >>> narrowed(architecture(wide), 18).layers[0].units
+        >>> narrowed(wide, 18).layers[0].units
         3
     """
-    if not architecture:
+    config, custom = architecture(model), custom_classes(model)
+    if not config:
         raise RecipeError(
             "Narrowing needs an architecture. Received: a model without one. Use another control."
         )
@@ -43,13 +43,13 @@ def narrowed(architecture: Mapping[str, Any], weights: int) -> keras.Model:
     best: tuple[int, keras.Model] | None = None
     for _ in range(24):
         factor = (low + high) / 2
-        model = _scaled(architecture, factor)
-        count = sum(math.prod(fate.shape) for fate in fates(model) if fate.masked)
+        made = _scaled(config, factor, custom)
+        count = sum(math.prod(fate.shape) for fate in fates(made) if fate.masked)
         if best is None or abs(count - weights) < abs(best[0] - weights):
-            best = (count, model)
+            best = (count, made)
         low, high = (factor, high) if count < weights else (low, factor)
     assert best is not None
-    before, after = _outputs(rebuild(architecture)), _outputs(best[1])
+    before, after = _outputs(model), _outputs(best[1])
     if before != after:
         raise RecipeError(
             f"Narrowing must leave the outputs as they are. Received: {before}, which became {after}. "
@@ -58,8 +58,8 @@ def narrowed(architecture: Mapping[str, Any], weights: int) -> keras.Model:
     return best[1]
 
 
-def _scaled(architecture: Mapping[str, Any], factor: float) -> keras.Model:
-    config = copy.deepcopy(dict(architecture))
+def _scaled(plain: Mapping[str, Any], factor: float, custom: Mapping[str, type]) -> keras.Model:
+    config = copy.deepcopy(dict(plain))
     wide = [node for node in _nodes(config) if any(width in node["config"] for width in _WIDTHS)]
     if len(wide) < 2:
         raise RecipeError(
@@ -71,7 +71,7 @@ def _scaled(architecture: Mapping[str, Any], factor: float) -> keras.Model:
             if width in node["config"]:
                 node["config"][width] = max(1, round(node["config"][width] * factor))
     try:
-        return rebuild(config)
+        return rebuild(config, custom)
     except (ValueError, TypeError) as error:
         raise RecipeError(
             "Narrowing must give a model that can be built. Received: an architecture whose widths are tied, as "

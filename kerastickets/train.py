@@ -91,7 +91,7 @@ def train(
     step = int(subject.start.partition("@")[2] or 0) if subject.start.startswith("rewind@") else 0
     trainer = Trainer(
         # Of the controls, the narrower net alone is another architecture than the source's.
-        subject.build if start == "small-dense" else source.build,
+        (lambda: subject.build(custom_objects)) if start == "small-dense" else source.build,
         found_data,
         recipe,
         subject.masks,
@@ -170,7 +170,7 @@ def _small_dense(ticket: Ticket, source: Source, seed: int) -> Ticket:
     from kerastickets.masking import fates
     from kerastickets.shrink import narrowed
 
-    model = fresh(lambda: narrowed(ticket.architecture, ticket.kept), seed)
+    model = fresh(lambda: narrowed(source.build(), ticket.kept), seed)
     masks = {fate.key: np.ones(fate.shape, bool) for fate in fates(model) if fate.masked}
     provenance = dict(ticket.provenance) | {"start": "init"}
     return Ticket(faithful_architecture(model), masks, {"init": snapshot(model)}, provenance)

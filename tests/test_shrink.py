@@ -1,4 +1,3 @@
-import copy
 import math
 
 import keras
@@ -35,12 +34,12 @@ def dense(*widths):
     ],
 )
 def test_hidden_widths_follow_one_factor(widths, wanted, expected):
-    model = narrowed(architecture(dense(*widths)), wanted)
+    model = narrowed(dense(*widths), wanted)
     assert [layer.units for layer in model.layers] == expected
 
 
 def test_filters_narrow_like_units():
-    model = narrowed(architecture(nets.convolutional()), 80)
+    model = narrowed(nets.convolutional(), 80)
     # 9a + 4a + 4a + ab + 48b with a = 2f and b = 3f: 66 for 1 and 1, 115 for 1 and 2.
     assert [layer.filters for layer in model.layers if "filters" in layer.get_config()] == [1, 1]
     assert weights(model) == 66
@@ -49,22 +48,29 @@ def test_filters_narrow_like_units():
 
 def test_layers_in_layers_narrow_too():
     model = nets.recurrent()
-    small = narrowed(architecture(model), weights(model) // 2)
+    small = narrowed(model, weights(model) // 2)
     assert small.output_shape == model.output_shape
     assert weights(small) < weights(model)
 
 
 def test_mask_aware_models_give_plain_ones():
     model = keras.Sequential([keras.Input((4,)), kt.Dense(10), kt.Dense(2)])
-    small = narrowed(architecture(model), 18)
+    small = narrowed(model, 18)
     assert [type(layer) for layer in small.layers] == [layers.Dense, layers.Dense]
 
 
-def test_the_architecture_is_not_changed():
-    config = architecture(dense(10, 2))
-    before = copy.deepcopy(config)
-    narrowed(config, 18)
-    assert config == before
+def test_layers_of_somebodys_own_narrow_too():
+    small = narrowed(nets.custom(), 20)
+    assert type(small.layers[0]) is nets.Scaled
+    assert (small.layers[0].units, small.layers[1].units) == (2, 3)  # 4*2 + 2*2 + 2*3
+
+
+def test_the_model_is_not_changed():
+    model = dense(10, 2)
+    before, config = model.get_weights(), architecture(model)
+    narrowed(model, 18)
+    assert architecture(model) == config
+    assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
 
 
 def skipped():
@@ -86,4 +92,4 @@ def skipped():
 )
 def test_what_cannot_be_narrowed_is_refused(build, message):
     with pytest.raises(RecipeError, match=message):
-        narrowed(architecture(build()), 10)
+        narrowed(build(), 10)
