@@ -1,6 +1,5 @@
 """Optimizers from recipes, and learning rates that can be rewound."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from kerastickets.errors import RecipeError
+from kerastickets.options import unknown
 from kerastickets.recipe import Recipe, schedule_points
 from kerastickets.steps import Duration
 
@@ -154,7 +154,5 @@ def _class(name: str) -> Any:
     classes = [value for value in vars(keras.optimizers).values() if isinstance(value, type)]
     known = {cls.__name__.lower(): cls for cls in classes if issubclass(cls, bases[0]) and cls not in bases}
     if name.lower() not in known:
-        near = difflib.get_close_matches(name.lower(), known, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise RecipeError(f"No optimizer named {name!r}.{hint} Known: {', '.join(sorted(known))}")
+        raise RecipeError(unknown("optimizer", name, known, "Known"))
     return known[name.lower()]

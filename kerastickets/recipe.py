@@ -3,7 +3,6 @@
 Imports no TensorFlow, so that a mistyped dial is refused at once.
 """
 
-import difflib
 import math
 import numbers
 import re
@@ -12,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict, get_args
 
 from kerastickets.errors import RecipeError
+from kerastickets.options import unknown
 from kerastickets.steps import Duration
 
 Keep = Literal["best", "last"]
@@ -145,15 +145,10 @@ class Recipe:
             if _optimizer_name(layer.get("optimizer", before)) != before:
                 merged = {name: value for name, value in merged.items() if name not in _OPTIMIZERS_OWN}
             merged |= layer
-        known = sorted(field.name for field in fields(cls))
+        known = {field.name for field in fields(cls)}
         for name in merged:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise RecipeError(
-                    f"No training dial named {name!r}.{hint} Received: {name}={merged[name]!r}. "
-                    f"Dials: {', '.join(known)}"
-                )
+                raise RecipeError(unknown("training dial", name, known, "Dials"))
         return cls(**merged)
 
     def describe(self) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def test_a_dial_out_of_range_is_named_with_what_was_received(dials, message):
 def test_an_unknown_dial_suggests_the_nearest():
     with pytest.raises(RecipeError, match=r"No training dial named 'batchsize'. Did you mean 'batch_size'\?"):
         Recipe.of({"batchsize": 3})
-    with pytest.raises(RecipeError, match=r"'xyz'. Received: xyz=3. Dials: batch_size, epsilon, "):
+    with pytest.raises(RecipeError, match=r"No training dial named 'xyz'. Dials: batch_size, epsilon, "):
         Recipe.of({}, {"xyz": 3})
 
 
