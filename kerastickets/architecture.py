@@ -135,8 +135,14 @@ def custom_classes(model: keras.Model) -> dict[str, type]:
     return {name: cls for cls in strangers for name in (cls.__name__, keras.saving.get_registered_name(cls))}
 
 
-def faithful_architecture(model: keras.Model) -> dict[str, Any]:
+def faithful_architecture(
+    model: keras.Model, custom_objects: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """`architecture(model)`, after rebuilding it once and comparing keys and shapes.
+
+    Args:
+        model: a built model.
+        custom_objects: its classes and functions by name, besides the classes of its layers.
 
     Returns:
         The architecture; empty where the model cannot be rebuilt from a config at all.
@@ -149,7 +155,7 @@ def faithful_architecture(model: keras.Model) -> dict[str, Any]:
     if not config:
         return {}
     try:
-        twin = rebuild(config, custom_classes(model))
+        twin = rebuild(config, custom_classes(model) | dict(custom_objects or {}))
     except Exception:  # any fault of a stranger's from_config means "not rebuildable"
         return {}
     if not twin.built:

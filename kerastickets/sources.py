@@ -2,8 +2,9 @@
 
 import hashlib
 import importlib
+import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +14,9 @@ import numpy as np
 
 from kerastickets import registry
 from kerastickets.data import Data
-from kerastickets.errors import DataError, PluginError, RecipeError
+from kerastickets.errors import AlignError, DataError, PluginError, RecipeError
+from kerastickets.gate import refuse
+from kerastickets.options import unknown
 from kerastickets.recipe import Dials
 from kerastickets.ticket import Ticket
 from kerastickets.tree import Tree
@@ -70,18 +73,24 @@ def find_model(spec: Any) -> Any:
     name, _, rest = spec.partition(":")
     if name in registry.names("models") or not rest.isidentifier():
         return registry.create("models", spec)
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(error.name + ".")):
-            raise PluginError(
-                f"No model named {name!r} and no module of that name. Received: {spec!r}. "
-                f"Installed models: {', '.join(registry.names('models'))}"
-            ) from error
-        raise
+    module = _module(name, spec)
     if not callable(getattr(module, rest, None)):
         raise PluginError(f"The module {name} must have a function {rest!r}. Received: {spec!r}")
     return getattr(module, rest)
+
+
+def _module(name: str, spec: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:  # a module may do anything while it is imported
+        missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+        if missing and f"{name}.".startswith(f"{missing}."):
+            message = unknown("model", name, registry.names("models"))
+            message = message.replace("'.", "' and no module of that name.", 1)
+            raise PluginError(f"{message} Received: {spec!r}") from error
+        raise PluginError(
+            f"The module {name!r} must import. Received: {spec!r}, {type(error).__name__}: {error}"
+        ) from error
 
 
 def model_rate(found: Any) -> Any:
@@ -97,7 +106,7 @@ def source_of(found: Any, data: Data, name: str, custom_objects: Mapping[str, An
             `keras.Model` (its weights are the initial ones), or a `Ticket`.
         data: what the model is for.
         name: the spec, for provenance.
-        custom_objects: classes by name, for files and tickets.
+        custom_objects: classes and functions by name, for models and tickets that Keras must rebuild.
 
     Raises:
         RecipeError: an object that is none of these, or a model that cannot be built again.
@@ -111,10 +120,11 @@ def source_of(found: Any, data: Data, name: str, custom_objects: Mapping[str, An
         return _from_ticket(found, custom_objects)
     if isinstance(found, Path):
         model = _load(found, custom_objects)
-        return _from_model(model, data, found.name, {found.name: file_digest(found)})
+        return _from_model(model, data, found.name, custom_objects, {found.name: file_digest(found)})
     if isinstance(found, keras.Model):
         # `sequential_7` counts the models that this process made before: another name for each run.
-        return _from_model(found, data, made_up(found.name, type(found).__name__) or found.name)
+        name = made_up(found.name, type(found).__name__) or found.name
+        return _from_model(found, data, name, custom_objects)
     if callable(found):
         return _from_function(found, data, name)
     raise RecipeError(
@@ -124,15 +134,13 @@ def source_of(found: Any, data: Data, name: str, custom_objects: Mapping[str, An
 
 
 def _from_function(function: Callable[..., Any], data: Data, name: str) -> Source:
-    import inspect
-
     import keras
 
-    from kerastickets.architecture import faithful_architecture
     from kerastickets.initial import fresh
     from kerastickets.keys import snapshot
+    from kerastickets.objective import Objective
 
-    takes_data = bool(inspect.signature(function).parameters)
+    takes_data = _takes_data(function)
 
     def build() -> keras.Model:
         model = function(data) if takes_data else function()
@@ -143,33 +151,53 @@ def _from_function(function: Callable[..., Any], data: Data, name: str) -> Sourc
         return model
 
     model = fresh(build, 0)
-    from kerastickets.objective import Objective
-
     recipe = dict(getattr(function, "recipe", {})) or _compiled_recipe(model)
     return Source(
         name,
         build,
-        faithful_architecture(model),
+        _architecture_or_none(model),
         lambda seed: snapshot(fresh(build, seed)),
         recipe,
         Objective.compiled(model, data),
     )
 
 
+def _takes_data(function: Callable[..., Any]) -> bool:
+    """Whether the first argument is the data: one that must be given, or is called so."""
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    if first is None or first.kind in (first.VAR_POSITIONAL, first.VAR_KEYWORD, first.KEYWORD_ONLY):
+        return False
+    return first.default is first.empty or first.name == "data"
+
+
+def _architecture_or_none(model: "keras.Model") -> Mapping[str, Any]:
+    """A function can build what no config can: its tickets then need it again (`--model`)."""
+    from kerastickets.architecture import faithful_architecture
+
+    try:
+        return faithful_architecture(model)
+    except AlignError:
+        return {}
+
+
 def _from_model(
-    model: "keras.Model", data: Data, name: str, files: Mapping[str, str] = MappingProxyType({})
+    model: "keras.Model",
+    data: Data,
+    name: str,
+    custom_objects: Mapping[str, Any] | None,
+    files: Mapping[str, str] = MappingProxyType({}),
 ) -> Source:
     from kerastickets.architecture import custom_classes, faithful_architecture, rebuild
     from kerastickets.keys import snapshot
     from kerastickets.objective import Objective
 
-    architecture = faithful_architecture(model)
+    custom = custom_classes(model) | dict(custom_objects or {})
+    architecture = faithful_architecture(model, custom)
     if not architecture:
         raise RecipeError(
-            f"A {type(model).__name__} without a config cannot be built again. Pass a function that builds it, "
-            "or give the class get_config."
+            f"A model must have a config that Keras can build it from. Received: a {type(model).__name__}. Pass a "
+            "function that builds it, give the class get_config, or name its parts in custom_objects."
         )
-    custom = custom_classes(model)
     weights = snapshot(model)
     return Source(
         name,
@@ -189,7 +217,7 @@ def _from_ticket(ticket: Ticket, custom_objects: Mapping[str, Any] | None) -> So
         lambda: ticket.build(custom_objects),
         ticket.architecture,
         lambda seed: ticket.weights("init"),
-        ticket_recipe(ticket) | ({} if rate is None else {"rate": rate}),
+        ticket_recipe(ticket, custom_objects or {}) | ({} if rate is None else {"rate": rate}),
     )
 
 
@@ -204,9 +232,21 @@ def ticket_rate(ticket: Ticket) -> Any:
     return model_rate(registry.create("models", spec))
 
 
-def ticket_recipe(ticket: Ticket) -> dict[str, Any]:
-    """The training dials that a ticket was found with; entries that are no dials here are left out."""
+def ticket_recipe(ticket: Ticket, custom_objects: Collection[str] = ()) -> dict[str, Any]:
+    """The training dials that a ticket was found with; entries that are no dials here are left out.
+
+    Args:
+        ticket: any ticket.
+        custom_objects: names of classes that its optimizer may need besides Keras's own.
+
+    Raises:
+        TicketError: its optimizer's config names what a ticket may not.
+    """
     recipe = ticket.provenance.get("recipe") or {}
+    optimizer = recipe.get("optimizer")
+    if isinstance(optimizer, Mapping):
+        # Without a module it can only be one of Keras's own, by name; its config can still hold anything.
+        refuse(optimizer if "module" in optimizer else optimizer.get("config") or {}, custom_objects)
     return {name: value for name, value in recipe.items() if name in Dials.__annotations__}
 
 
@@ -230,7 +270,7 @@ def _load(path: Path, custom_objects: Mapping[str, Any] | None) -> "keras.Model"
             # The slots of a saved optimizer are not wanted: every level starts with fresh ones.
             warnings.filterwarnings("ignore", "Skipping variable loading for optimizer", UserWarning)
             return keras.models.load_model(path, custom_objects=dict(custom_objects or {}), safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except Exception as error:  # a damaged file, or a custom class, fails in its own way
         raise RecipeError(f"{path} must be a model saved by Keras. Received: {error}") from error
 
 

@@ -81,7 +81,7 @@ def train(
 
     ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
     given = {name: value for name, value in dials.items() if value is not None}
-    recipe = Recipe.of(given, ticket_recipe(ticket))
+    recipe = Recipe.of(given, ticket_recipe(ticket, custom_objects or ()))
     seeds = dict(ticket.provenance.get("seeds") or {})
     seed = int(seeds.get("data", 0)) if seed is None else seed
     spec = _data_spec(ticket, data)
