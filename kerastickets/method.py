@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
 from kerastickets import options, registry
-from kerastickets.errors import RecipeError
+from kerastickets.errors import PluginError, RecipeError
 from kerastickets.schedule import Schedule, check_amounts, plan, rates_by_key
 from kerastickets.steps import Duration
 from kerastickets.tree import Tree
@@ -103,11 +103,7 @@ class Method:
         """
         given: dict[str, Any] = {name: value for name, value in dials.items() if value is not None}
         name, made = _criterion(criterion, given.pop("options", {}))
-        for dial in given:
-            if dial not in MethodDials.__annotations__:
-                raise RecipeError(
-                    f"No pruning dial named {dial!r}. Dials: {', '.join(MethodDials.__annotations__)}"
-                )
+        _check_kinds(given)
         merged = _amounts(given, dict(getattr(made, "defaults", {})), model_rate) | {
             name: value for name, value in given.items() if name not in _AMOUNTS
         }
@@ -230,14 +226,37 @@ class Method:
 _AMOUNTS = ("levels", "rate", "target", "sparsity")
 
 
-def _criterion(criterion: Any, given: Mapping[str, Any]) -> tuple[str, Any]:
+def _check_kinds(given: Mapping[str, Any]) -> None:
+    """Refuse dials that do not exist, and values of another kind that would mean something unasked."""
+    for name, value in given.items():
+        if name not in MethodDials.__annotations__:
+            raise RecipeError(options.unknown("pruning dial", name, MethodDials.__annotations__, "Dials"))
+        # A single text is a collection of letters, and every text is true.
+        listed = isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping))
+        if name in ("include", "exclude", "snapshot_at") and not listed:
+            raise RecipeError(f"`{name}` must be a list. Received: {name}={value!r}")
+        if name in ("include", "exclude") and not all(isinstance(pattern, str) for pattern in value):
+            raise RecipeError(f"`{name}` must be a list of patterns. Received: {name}={value!r}")
+        if name in ("no_train", "allow_collapse") and not isinstance(value, bool):
+            raise RecipeError(f"`{name}` must be true or false. Received: {name}={value!r}")
+        if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
+            raise RecipeError(f"`{name}` must have text for keys. Received: {name}={value!r}")
+
+
+def _criterion(criterion: Any, given: Any) -> tuple[str, Any]:
+    if not isinstance(given, Mapping):
+        raise RecipeError(f"`options` must be a mapping. Received: options={given!r}")
     if isinstance(criterion, str):
         return criterion.partition(":")[0], registry.create("criteria", criterion, given)
+    if isinstance(criterion, type) or not callable(criterion):
+        raise PluginError(f"A criterion must be a name or an instance. Received: {criterion!r}")
     if given:
-        raise RecipeError("`options` go with a criterion's name; an instance has its own.")
+        raise RecipeError(
+            f"`options` go with a criterion's name; an instance has its own. Received: options={dict(given)}"
+        )
     # `IterativeSnip()` is called as its registered twin is, so that either continues the other's run.
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", type(criterion).__name__).lower()
-    return name, criterion
+    name = getattr(criterion, "__name__", type(criterion).__name__)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower(), criterion
 
 
 def _amounts(
