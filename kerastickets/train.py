@@ -142,6 +142,7 @@ def _subject(ticket: Ticket, source: Source, start: str | None, seed: int) -> Ti
     if start == "rewind":
         start = f"rewind@{max(ticket.rewinds)}" if ticket.rewinds else "init"
     start = start or ticket.start
+    start = "init" if start == "rewind@0" else start
     ticket.weights(start)
     trees = {name: tree for name, tree in ticket.snapshots.items() if name != "final" or start == "final"}
     return ticket.replace(snapshots=trees, provenance=dict(ticket.provenance) | {"start": start})
