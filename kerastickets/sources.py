@@ -306,23 +306,24 @@ def data_name(spec: Any) -> str:
     """A data set as provenance names it: the spec, with files by their base name, or a `Data`'s own name.
 
     Example:
-        >>> data_name("npz:/somewhere/points.npz"), data_name("moons-circles:noise=0.1")
-        ('npz:points.npz', 'moons-circles:noise=0.1')
+        >>> data_name("npz:/somewhere/points.npz,seed=1"), data_name("digits")
+        ('npz:points.npz,seed=1', 'digits')
     """
     text = spec if isinstance(spec, str) else str(spec.name)
     name, colon, rest = text.partition(":")
-    return f"{name}{colon}{Path(rest).name}" if "/" in rest else text
+    return name + colon + ",".join(Path(part).name if "/" in part else part for part in rest.split(","))
 
 
 def data_files(data: Any) -> dict[str, str]:
-    """sha256 by base name of the file that a data set's spec names (`npz:FILE`), if it names one.
+    """sha256 by base name of the files that a data set's spec names (`npz:FILE`), if it names any.
 
     Example:
         >>> data_files("digits")
         {}
     """
     rest = data.partition(":")[2] if isinstance(data, str) else ""
-    return {Path(rest).name: file_digest(Path(rest))} if rest and Path(rest).is_file() else {}
+    paths = (Path(part.rpartition("=")[2]).expanduser() for part in rest.split(",") if part)
+    return {path.name: file_digest(path) for path in paths if path.is_file()}
 
 
 def data_digest(data: Data) -> str:
