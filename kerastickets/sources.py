@@ -311,7 +311,8 @@ def data_name(spec: Any) -> str:
     """
     text = spec if isinstance(spec, str) else str(spec.name)
     name, colon, rest = text.partition(":")
-    return name + colon + ",".join(Path(part).name if "/" in part else part for part in rest.split(","))
+    parts = (part.rpartition("=") for part in rest.split(","))
+    return name + colon + ",".join(f"{key}{sign}{Path(value).name}" for key, sign, value in parts)
 
 
 def data_files(data: Any) -> dict[str, str]:
