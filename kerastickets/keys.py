@@ -55,10 +55,10 @@ def snake(name: str) -> str:
     """A class name as Keras writes it in made-up layer names.
 
     Example:
-        >>> snake("Conv2DTranspose"), snake("LSTM")
-        ('conv2d_transpose', 'lstm')
+        >>> snake("Conv2DTranspose"), snake("ConvLSTM2D")
+        ('conv2d_transpose', 'conv_lstm2d')
     """
-    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
@@ -66,10 +66,11 @@ def made_up(name: str, class_name: str) -> str | None:
     """The stem of `name` if Keras made it up for a layer of this class, else None.
 
     Example:
-        >>> made_up("dense_7", "Dense"), made_up("head", "Dense")
+        >>> made_up("dense_7", "Dense"), made_up("head_dense_7", "Dense")
         ('dense', None)
     """
-    match = re.fullmatch(rf"((?:.*_)?{snake(class_name)})(_\d+)?", name)
+    # `Bidirectional` puts a word before the names of its two layers.
+    match = re.fullmatch(rf"((?:forward_|backward_)*{snake(class_name)})(_\d+)?", name)
     return match[1] if match else None
 
 

@@ -64,6 +64,13 @@ def shared():
     return keras.Model(x, layers.Dense(3)(block(layer(block(layer(layer(x)))))))
 
 
+def pictures():
+    """A recurrent convolution, whose name Keras writes in a way of its own."""
+    x = keras.Input((3, 5, 5, 1))
+    h = layers.ConvLSTM2D(2, 3)(x)
+    return keras.Model(x, layers.Dense(3)(layers.Flatten()(h)))
+
+
 def branched():
     """Parallel branches, made in another order than they are joined."""
     x = keras.Input((4,))
@@ -179,6 +186,7 @@ REBUILDABLE = [
     convolutional,
     nested,
     shared,
+    pictures,
     branched,
     residual,
     attention,

@@ -4,7 +4,17 @@ import pytest
 from keras import layers
 
 from kerastickets.errors import AlignError, TicketError
-from kerastickets.keys import align, assign, check_aligned, numbered, paths, snapshot, variables, walk
+from kerastickets.keys import (
+    align,
+    assign,
+    check_aligned,
+    made_up,
+    numbered,
+    paths,
+    snapshot,
+    variables,
+    walk,
+)
 from kerastickets.layers import aware
 from kerastickets.masking import sparsify
 from kerastickets.ticket import Ticket
@@ -96,6 +106,24 @@ def test_a_shared_layer_has_one_key_at_its_first_place():
 def test_a_name_somebody_chose_is_kept_and_numbers_go_around_it():
     kernels = [key for key in variables(nets.named()) if key.endswith("kernel")]
     assert kernels == ["dense/kernel", "dense_2/kernel", "head/kernel", "dense_1/kernel"]
+
+
+def test_a_name_that_ends_like_a_made_up_one_is_still_somebodys_own():
+    stack = [layers.Dense(4, name="fc_dense_2"), layers.Dense(3, name="fc_dense_1"), layers.Dense(3)]
+    model = keras.Sequential([keras.Input((4,)), *stack])
+    kernels = [key for key in variables(model) if key.endswith("kernel")]
+    assert kernels == ["fc_dense_2/kernel", "fc_dense_1/kernel", "dense/kernel"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ConvLSTM2D", "Conv2DTranspose", "LSTM", "PReLU", "MyNet2Layer", "X2Y", "Net5", "Block_2", "RMSNorm"],
+)
+def test_names_that_keras_makes_up_are_known_as_such(name):
+    made = type(name, (layers.Layer,), {})
+    stems = {made_up(made().name, name) for _ in range(3)}
+    assert len(stems) == 1
+    assert None not in stems
 
 
 @pytest.mark.parametrize(
