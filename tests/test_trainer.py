@@ -1,5 +1,8 @@
 """One training: when it evaluates and stops, and which weights it keeps."""
 
+import functools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,9 +10,15 @@ from kerastickets.errors import RecipeError
 from tests.training import ones, same, start, trainer
 
 
+@functools.cache
+def compiled():
+    return trainer(train="20it", eval_every="4it")
+
+
 def scripted(monkeypatch, values, **dials):
     """A training whose validations give `values`, from iteration 0 on, and whose test is not scripted."""
-    made = trainer(**{"train": "20it", "eval_every": "4it", **dials})
+    made = compiled()
+    monkeypatch.setattr(made, "recipe", replace(made.recipe, **dials))
     script = iter(values)
     real = made.engine.evaluate
     name = made.recipe.monitor.removeprefix("val_")
