@@ -111,6 +111,7 @@ class Loop:
         assign(model, self.init)
         report = fates(model, method.include, method.exclude)
         masks: dict[str, Any] = dict(ones({fate.key: fate.shape for fate in report if fate.masked}))
+        masks |= self.source.masks
         if self.job.start is not None:
             masks |= self.job.start.masks
         own_kinds = kinds(model, masks)

@@ -39,6 +39,7 @@ class Source:
         recipe: its own dials: training ones, and `rate`.
         objective: loss and metrics it was compiled with, if any.
         files: sha256 by base name of the files it came from.
+        masks: those that a live or saved model held already; what they prune stays pruned.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Source:
     recipe: Mapping[str, Any]
     objective: "Objective | None" = None
     files: Mapping[str, str] = field(default_factory=dict)
+    masks: Tree = field(default_factory=dict)
 
 
 def find_model(spec: Any) -> Any:
@@ -189,6 +191,7 @@ def _from_model(
 ) -> Source:
     from kerastickets.architecture import custom_classes, faithful_architecture, rebuild
     from kerastickets.keys import snapshot
+    from kerastickets.masking import masks_of
     from kerastickets.objective import Objective
 
     custom = custom_classes(model) | dict(custom_objects or {})
@@ -207,6 +210,7 @@ def _from_model(
         _compiled_recipe(model),
         Objective.compiled(model, data),
         files,
+        masks_of(model),
     )
 
 

@@ -11,7 +11,8 @@ from kerastickets.architecture import architecture
 from kerastickets.data import Data
 from kerastickets.errors import AlignError, DataError, PluginError, RecipeError, TicketError
 from kerastickets.keys import snapshot, variables
-from kerastickets.masking import masks_of
+from kerastickets.masking import masks_of, sparsify
+from kerastickets.prune import prune
 from kerastickets.sources import (
     data_digest,
     data_files,
@@ -258,6 +259,22 @@ def test_a_models_weights_are_the_initial_ones_for_every_seed():
 def test_a_models_name_does_not_count_the_models_before_it():
     assert source(nets.plain()).name == source(nets.plain()).name == "sequential"
     assert source(keras.Sequential([keras.Input((4,)), layers.Dense(3)], name="own")).name == "own"
+
+
+def test_masks_that_a_model_holds_are_where_pruning_begins(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), kt.Dense(6, activation="tanh"), kt.Dense(3)])
+    mask = np.random.default_rng(3).random((4, 6)) < 0.5
+    sparsify(model, {"dense/kernel": mask})
+    model.save(tmp_path / "sparse.keras")
+    for found in (model, tmp_path / "sparse.keras"):
+        masks = source(found).masks
+        assert (masks["dense/kernel"] == mask).all()
+        assert masks["dense_1/kernel"].all()
+    assert source(nets.plain()).masks == {}
+    training = {"train": "1it", "eval_every": "1it", "batch_size": 8, "jit": "off"}
+    run = prune(model, nets.data(), levels=1, rate=0.5, no_train=True, **training)
+    assert run.tickets[0].kept == mask.sum() + 18
+    assert not (run.tickets[1].masks["dense/kernel"] & ~mask).any()
 
 
 @pytest.mark.parametrize(
