@@ -1,16 +1,20 @@
 """Where a run starts from: models of every kind, files, and tickets."""
 
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
 from kerastickets.errors import AlignError, RecipeError
 from kerastickets.initial import fresh
 from kerastickets.keys import snapshot
 from kerastickets.prune import prune
-from tests.training import data, find, noisy, plain, same
+from kerastickets.train import train
+from tests.training import DIALS, data, doubled, find, noisy, piped, plain, same
 
 
 def test_a_model_of_ones_own_is_not_touched():
@@ -129,3 +133,57 @@ def test_something_to_prune_must_be_given():
         prune(3, data())
     with pytest.raises(RecipeError, match=r"must return a keras.Model. Received: int"):
         prune(lambda: 3, data())
+
+
+def test_a_subclassed_model_with_its_own_train_step_is_pruned_as_a_function():
+    run = find(doubled, levels=1, rate=0.5)
+    assert [ticket.kept for ticket in run.tickets] == [56, 28]
+    assert run.tickets[1].architecture == {}
+    assert [ticket.weights("final")["steps"] for ticket in run.tickets] == [
+        10,
+        10,
+    ]  # it ran, from 0 each level
+
+
+def test_a_pipeline_is_pruned_on_and_continues(tmp_path):
+    dials = DIALS | {"rate": 0.5, "rewind_to": "3it"}
+    prune(noisy, piped(), levels=1, out=tmp_path, **dials)
+    continued = prune(noisy, piped(), levels=2, out=tmp_path, **dials)
+    whole = prune(noisy, piped(), levels=2, **dials)
+    assert continued.tickets == whole.tickets
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16"])
+def test_half_precision_is_pruned_and_trained_again(policy):
+    def half():
+        first = layers.Dense(8, activation="tanh", dtype=policy)
+        return keras.Sequential([keras.Input((4,)), first, layers.Dense(3, dtype=policy)])
+
+    found = find(half, levels=1, rate=0.5).tickets[1]
+    assert found.kept == 28
+    assert found.weights("final")["dense/kernel"].dtype == np.float32
+    assert same(train(found, data()).ticket.weights("final"), found.weights("final"))
+
+
+_DRY = """
+import sys
+from kerastickets.errors import KerasTicketsError
+from kerastickets.job import Job
+Job.of("mlp:8", "digits", "snip:batches=2", dials={"sparsity": 0.9, "train": "500it", "lr": 0.1})
+bad = [("mlp", "magnitud", {}), ("mpl", "snip", {}), ("mlp", "snip", {"sparsity": 1.0}), ("mlp", "snip", {"levels": 0}),
+       ("mlp", "snip", {"train": "5"}), ("gone.keras", "snip", {}), ("mlp", "snip", {"lr": -1.0}),
+       ("mlp", "snip", {"x": 1})]
+for model, criterion, dials in bad:
+    try:
+        Job.of(model, "digits", criterion, dials=dials)
+    except KerasTicketsError as error:
+        print(type(error).__name__)
+print(sorted({"tensorflow", "keras", "sklearn"} & sys.modules.keys()))
+"""
+
+
+def test_mistakes_are_found_before_tensorflow_is_imported():
+    done = subprocess.run([sys.executable, "-c", _DRY], capture_output=True, text=True, check=True)
+    *names, loaded = done.stdout.split("\n")[:-1]
+    assert names == ["PluginError"] * 2 + ["RecipeError"] * 6
+    assert loaded == "[]"

@@ -6,12 +6,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from kerastickets.data import CROSS_ENTROPY, Data
 from kerastickets.errors import RecipeError
 from kerastickets.initial import fresh
 from kerastickets.keys import snapshot
 from kerastickets.trainer import Trainer
-from tests.training import cosine, data, masks, noisy, ones, recipe, same, start, trainer
+from tests.training import cosine, data, doubled, masks, noisy, ones, piped, recipe, same, start, trainer
 
 
 def test_frozen_weights_and_frozen_statistics_stay():
@@ -83,33 +82,6 @@ def test_weight_penalties_are_added_to_the_loss():
     assert heavy.rows[0]["val_loss"] - bare.rows[0]["val_loss"] == pytest.approx(penalty, rel=1e-5)
 
 
-class Doubled(keras.Model):
-    """A user's own model whose `train_step` doubles the loss and counts its calls."""
-
-    def __init__(self):
-        super().__init__()
-        self.dense, self.dense_1 = layers.Dense(8, activation="tanh"), layers.Dense(3)
-        self.steps = self.add_weight(name="steps", shape=(), initializer="zeros", trainable=False)
-
-    def call(self, x):
-        return self.dense_1(self.dense(x))
-
-    def train_step(self, batch):
-        x, y = batch
-        with tf.GradientTape() as tape:
-            loss = 2 * self.compute_loss(x, y, self(x, training=True))
-        trainable = self.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, trainable), trainable)
-        self.steps.assign_add(1)
-        return self.compute_metrics(x, y, self(x))
-
-
-def doubled():
-    model = Doubled()
-    model(np.zeros((1, 4), "float32"))
-    return model
-
-
 def test_a_users_own_train_step_runs():
     begin = start(doubled)
     outcome = trainer(doubled, optimizer="sgd", lr=0.1).train(begin, masks(), seed=0)
@@ -134,22 +106,6 @@ def test_convolutions_train_without_xla_and_dense_nets_with_it():
 
 
 # Pipelines
-
-
-def stream(seed):
-    """Batches of eight, their order keyed by (seed, epoch), half of an epoch's batches augmented."""
-    x, y = data().train
-    order = tf.data.Dataset.range(1 << 40).map(
-        lambda epoch: tf.random.experimental.stateless_shuffle(tf.range(40), seed=(seed, epoch))
-    )
-    rows = order.unbatch().batch(8, drop_remainder=True)
-    return rows.map(lambda rows: (tf.gather(x, rows), tf.gather(y, rows)))
-
-
-def piped(batches=stream):
-    whole = data()
-    splits = (whole.train, whole.validation, whole.test)
-    return Data("piped", *splits, CROSS_ENTROPY, ("accuracy",), classes=3, batches=batches)
 
 
 def test_pipelines_train_deterministically_and_without_xla():
