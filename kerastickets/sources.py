@@ -165,9 +165,9 @@ def _from_function(function: Callable[..., Any], data: Data, name: str) -> Sourc
 
 
 def _takes_data(function: Callable[..., Any]) -> bool:
-    """Whether the first argument is the data: one that must be given, or is called so."""
+    """Whether the first argument is the data: one that must be given, is called so, or may be anything."""
     first = next(iter(inspect.signature(function).parameters.values()), None)
-    if first is None or first.kind in (first.VAR_POSITIONAL, first.VAR_KEYWORD, first.KEYWORD_ONLY):
+    if first is None or first.kind in (first.VAR_KEYWORD, first.KEYWORD_ONLY):
         return False
     return first.default is first.empty or first.name == "data"
 
