@@ -4,7 +4,9 @@ Importing it imports nothing heavy; names load on first use, and those that work
 import TensorFlow.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -103,9 +105,23 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'kerastickets' has no attribute {name!r}")
     value = getattr(import_module(f"kerastickets.{_HOMES[name]}"), name)
-    # Importing the module `prune` binds it here under the function's name: the function wins.
     globals()[name] = value
     return value
+
+
+class _Package(ModuleType):
+    """This package, in which `prune` and `train` stay functions although modules bear their names.
+
+    Importing a module binds it in its package under its own name, whoever imports it and whenever: after
+    `from kerastickets.prune import history` alone, `kerastickets.prune` would be the module.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        shadowed = isinstance(value, ModuleType) and name in _HOMES
+        super().__setattr__(name, getattr(value, name) if shadowed else value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
