@@ -1,6 +1,8 @@
 """What a run reports, records and refuses, and what is left when a level goes wrong."""
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import keras
@@ -162,3 +164,17 @@ def test_scores_that_are_no_scores_are_refused(kind, error):
 def test_dials_that_cannot_be_meant_are_refused(dials, message):
     with pytest.raises(RecipeError, match=message):
         find(**({"levels": 1, "rate": 0.5} if not {"sparsity", "levels"} & dials.keys() else {}), **dials)
+
+
+_NAMES = """
+import kerastickets as kt
+from kerastickets.prune import history
+import kerastickets.train
+print(kt.prune.__name__, kt.train.__name__, kt.evaluate.__name__)
+"""
+
+
+def test_functions_keep_their_names_although_modules_bear_them_too():
+    """Importing `kerastickets.prune`, as `kt.train` does inside, must not put the module in the function's place."""
+    done = subprocess.run([sys.executable, "-c", _NAMES], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["prune", "train", "evaluate"]
