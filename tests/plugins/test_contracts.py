@@ -56,7 +56,7 @@ def test_the_names_of_this_release_are_registered():
     # An empty group would be tested by nothing above.
     assert set(registry.names("criteria")) >= {"iterative-snip", "magnitude", "random", "snip"}
     assert set(registry.names("operations")) >= {"rewind"}
-    assert set(registry.names("models")) >= {"conv-2", "lenet-300-100", "mlp"}
+    assert set(registry.names("models")) >= {"conv-2", "conv-4", "conv-6", "lenet-300-100", "lenet-5", "mlp"}
     assert set(registry.names("datasets")) >= {"digits", "moons-circles", "npz", *PREPARED}
 
 

@@ -30,6 +30,13 @@ def kernels(model):
         ("mlp:widths=784-392", (1568,), [1229312, 307328, 3920]),
         ("conv-2", (32, 32, 3), [1728, 36864, 4194304, 65536, 2560]),  # 4300992
         ("conv-2:padding=valid", (32, 32, 3), [1728, 36864, 3211264, 65536, 2560]),  # 3317952
+        ("conv-4", (32, 32, 3), [1728, 36864, 73728, 147456, 2097152, 65536, 2560]),  # 2425024
+        (
+            "conv-6",
+            (32, 32, 3),
+            [1728, 36864, 73728, 147456, 294912, 589824, 1048576, 65536, 2560],  # 2261184
+        ),
+        ("lenet-5", (28, 28, 1), [150, 2400, 48000, 10080, 840]),  # 61470
     ],
 )
 def test_weights_are_counted_as_published(spec, shape, counts):
@@ -43,6 +50,9 @@ def test_published_totals():
     assert total("lenet-300-100", 28, 28, 1) == 266200
     assert total("conv-2", 32, 32, 3) == 4300992
     assert total("conv-2:padding=valid", 32, 32, 3) == 3317952
+    assert total("conv-4", 32, 32, 3) == 2425024
+    assert total("conv-6", 32, 32, 3) == 2261184
+    assert total("lenet-5", 28, 28, 1) == 61470
 
 
 @pytest.mark.parametrize(
@@ -51,6 +61,7 @@ def test_published_totals():
         ("lenet-300-100", (28, 28, 1), [2 / (784 + 300), 2 / (300 + 100)]),
         ("mlp:widths=300-100,initializer=kaiming", (28, 28, 1), [2 / 784, 2 / 300]),
         ("conv-2:padding=valid", (10, 10, 3), [None, 2 / (9 * 64 + 9 * 64), 2 / (576 + 256)]),
+        ("lenet-5", (28, 28, 1), [None, 2 / (25 * 6 + 25 * 16), 2 / (400 + 120)]),
     ],
 )
 def test_kernels_start_untruncated_and_biases_at_zero(spec, shape, variances):
@@ -69,9 +80,11 @@ def test_layers_of_equal_shape_start_differently():
     assert not np.array_equal(first.numpy(), second.numpy())
 
 
-@pytest.mark.parametrize("spec", ["lenet-300-100", "mlp:widths=5,activation=tanh", "conv-2"])
+@pytest.mark.parametrize(
+    "spec", ["lenet-300-100", "mlp:widths=5,activation=tanh", "conv-2", "conv-4", "conv-6", "lenet-5"]
+)
 def test_models_end_in_logits_and_are_rebuilt_from_their_config(spec):
-    data = images(8, 8, 1, classes=3)
+    data = images(12, 12, 1, classes=3)
     model = build(spec, data)
     again = keras.Sequential.from_config(model.get_config())
     assert model.output_shape == again.output_shape == (None, 3)
@@ -86,6 +99,11 @@ def test_targets_get_one_unit_each():
     assert build("mlp:widths=7", data).output_shape == (None, 2)
 
 
+def adam(lr, conv):
+    rate = {"conv": conv, "dense": 0.2, "output": 0.1}
+    return {"optimizer": "adam", "lr": lr, "epsilon": 1e-8, "batch_size": 60, "rate": rate}
+
+
 def test_recipes():
     assert {name: dict(registry.load("models", name).recipe) for name in registry.names("models")} == {
         "lenet-300-100": {
@@ -96,13 +114,10 @@ def test_recipes():
             "rate": {"dense": 0.2, "output": 0.1},
         },
         "mlp": {"optimizer": "adam", "lr": 1e-3, "epsilon": 1e-8, "batch_size": 64, "rate": {"*": 0.2}},
-        "conv-2": {
-            "optimizer": "adam",
-            "lr": 2e-4,
-            "epsilon": 1e-8,
-            "batch_size": 60,
-            "rate": {"conv": 0.1, "dense": 0.2, "output": 0.1},
-        },
+        "conv-2": adam(2e-4, 0.1),
+        "conv-4": adam(3e-4, 0.1),
+        "conv-6": adam(3e-4, 0.15),
+        "lenet-5": adam(1.2e-3, 0.1),
     }
 
 
@@ -115,12 +130,25 @@ def test_recipes():
             r"at least 6x6. Received: data set 'toy' with inputs \(5, 8, 1\)",
         ),
         ("conv-2", (1, 8, 1), "at least 2x2"),
+        ("conv-4", (3, 8, 1), "conv-4 must have images .* at least 4x4"),
+        ("conv-6", (8, 7, 1), "conv-6 must have images .* at least 8x8"),
+        ("lenet-5", (3, 4, 1), "lenet-5 must have images .* at least 4x4"),
         ("conv-2", (64,), r"must have images .* with inputs \(64,\)"),
     ],
 )
-def test_conv_2_refuses_what_it_cannot_convolve(spec, shape, message):
+def test_convolutional_nets_refuse_what_they_cannot_convolve(spec, shape, message):
     with pytest.raises(DataError, match=message):
         build(spec, images(*shape))
+
+
+@pytest.mark.parametrize(
+    ("spec", "side", "units"),
+    [("conv-4", 4, 128), ("conv-6", 8, 256), ("lenet-5", 12, 16), ("lenet-5", 8, 64), ("lenet-5", 4, 16)],
+)
+def test_deeper_nets_take_the_smallest_image_that_fits(spec, side, units):
+    model = build(spec, images(side, side, 1))
+    flatten = next(layer for layer in model.layers if isinstance(layer, keras.layers.Flatten))
+    assert flatten.output.shape == (None, units)
 
 
 @pytest.mark.parametrize(("spec", "side"), [("conv-2:padding=valid", 6), ("conv-2", 2)])
