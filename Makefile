@@ -91,7 +91,8 @@ wheel: $(READY)  ## build the wheel, install it into a clean environment, run it
 	$(BIN)/python -m pip --python $(CLEAN)/bin/python install -q --no-deps --no-index dist/*.whl
 	$(BIN)/python -c '$(PURELIB)' > "$$($(CLEAN)/bin/python -c '$(PURELIB)')/dependencies.pth"
 	kt="$$PWD/$(CLEAN)/bin"; cd "$$(mktemp -d)"; "$$kt/python" -c '$(FROM_WHEEL)'; \
-		"$$kt/kt" --version; "$$kt/kt" --help > help.txt; "$$kt/kt" plugins; rm help.txt; rmdir "$$PWD"
+		"$$kt/kt" --version; "$$kt/kt" --help > out.txt; "$$kt/kt" plugins; \
+		"$$kt/kt" doctor > out.txt || { cat out.txt; exit 1; }; rm out.txt; rmdir "$$PWD"
 
 bench: $(READY)  ## measure every speed claim; results in benchmarks/results
 	for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
