@@ -13,6 +13,7 @@ from kerastickets.errors import AlignError, LayerCollapseError, RecipeError
 from kerastickets.tree import Tree, kept, total
 
 Masks = dict[str, np.ndarray]
+Granularity = Literal["weight", "channel"]
 
 
 def cut(
@@ -21,6 +22,7 @@ def cut(
     masks: Tree,
     scope: Literal["global", "layer"] = "global",
     *,
+    granularity: Granularity = "weight",
     allow_collapse: bool = False,
 ) -> Masks:
     """The masks that keep exactly the `keep` highest-scoring of the weights that `masks` still keep.
@@ -36,6 +38,8 @@ def cut(
         masks: booleans by key, of the shapes of `scores`.
         scope: `global` ranks all weights together. `layer` ranks each key apart, at equal density where
             `keep` is one number, see `spread`.
+        granularity: `weight`, or `channel`: scores are summed over each output channel (the last axis)
+            and whole channels go, so that as many of the best stay as fit into `keep` weights.
         allow_collapse: whether a key may lose its last weight.
 
     Returns:
@@ -54,12 +58,19 @@ def cut(
     _check_aligned("scores", scores, masks)
     _check_scope(scope)
     ranked = {key: _surviving(key, scores[key], masks[key]) for key in sorted(masks)}
+    counts: dict[str, int] | int
     if isinstance(keep, Mapping) or scope == "layer":
         counts = _counts(keep, masks) if isinstance(keep, Mapping) else spread(keep, masks)
-        chosen = {key: _top(values, counts[key]) for key, values in ranked.items()}
     else:
-        chosen = _top_of_all(ranked, _count("keep", keep, kept(masks)))
-    result = {key: _scatter(masks[key], chosen[key]) for key in ranked}
+        counts = _count("keep", keep, kept(masks))
+    if granularity == "channel":
+        result = _channels(ranked, counts, masks)
+    elif granularity == "weight":
+        result = {key: _scatter(masks[key], chosen) for key, chosen in _weights(ranked, counts).items()}
+    else:
+        raise RecipeError(
+            f"`granularity` must be 'weight' or 'channel'. Received: granularity={granularity!r}"
+        )
     if not allow_collapse:
         _check_alive(result, masks)
     return result
@@ -182,6 +193,38 @@ def _top(values: np.ndarray, keep: int) -> np.ndarray:
     chosen = values > threshold
     tied = np.flatnonzero(values == threshold)
     chosen[tied[: keep - np.count_nonzero(chosen)]] = True
+    return chosen
+
+
+def _weights(ranked: Mapping[str, np.ndarray], keep: int | Mapping[str, int]) -> dict[str, np.ndarray]:
+    if isinstance(keep, int):
+        return _top_of_all(ranked, keep)
+    return {key: _top(values, keep[key]) for key, values in ranked.items()}
+
+
+def _channels(ranked: Mapping[str, np.ndarray], keep: int | Mapping[str, int], masks: Tree) -> Masks:
+    """Whole channels, best first, as long as their surviving weights fit into `keep`."""
+    sums, sizes = {}, {}
+    for key, values in ranked.items():
+        scores = np.zeros(masks[key].size)
+        scores[np.asarray(masks[key], bool).ravel()] = values
+        width = masks[key].shape[-1] if masks[key].ndim else 1
+        sums[key] = scores.reshape(-1, width).sum(0)
+        sizes[key] = np.asarray(masks[key]).reshape(-1, width).sum(0)
+    if isinstance(keep, int):
+        whole = _fitting(np.concatenate(list(sums.values())), np.concatenate(list(sizes.values())), keep)
+        ends = np.cumsum([value.size for value in sums.values()])
+        stay = dict(zip(sums, np.split(whole, ends[:-1]), strict=True))
+    else:
+        stay = {key: _fitting(sums[key], sizes[key], keep[key]) for key in sums}
+    return {key: np.logical_and(masks[key], stay[key]) for key in sums}
+
+
+def _fitting(scores: np.ndarray, sizes: np.ndarray, keep: int) -> np.ndarray:
+    alive = np.flatnonzero(sizes)
+    order = alive[np.argsort(-scores[alive], kind="stable")]  # ties: the earlier channel first
+    chosen = np.zeros(scores.shape, bool)
+    chosen[order[np.cumsum(sizes[order]) <= keep]] = True
     return chosen
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 from kerastickets import options, registry
 from kerastickets.errors import PluginError, RecipeError
+from kerastickets.mask import Granularity
 from kerastickets.schedule import Schedule, check_amounts, plan, rates_by_key
 from kerastickets.steps import Duration
 from kerastickets.tree import Tree
@@ -38,6 +39,7 @@ class MethodDials(TypedDict, total=False):
     snapshot_at: Collection[Duration | str | int]
     no_train: bool
     allow_collapse: bool
+    granularity: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Method:
         snapshot_at: further steps of level 0 whose weights every ticket carries.
         no_train: leave the last level untrained.
         allow_collapse: let a cut empty a layer.
+        granularity: `weight`, or `channel`: whole output channels go, output layers and depthwise kernels excepted.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Method:
     snapshot_at: tuple[Duration, ...]
     no_train: bool
     allow_collapse: bool
+    granularity: Granularity
 
     @classmethod
     def of(cls, criterion: Any, dials: MethodDials, model_rate: Rate | None = None) -> "Method":
@@ -125,6 +129,7 @@ class Method:
             snapshot_at=tuple(Duration.parse(when) for when in merged.get("snapshot_at", ())),
             no_train=bool(merged.get("no_train", False)),
             allow_collapse=bool(merged.get("allow_collapse", False)),
+            granularity=merged.get("granularity", "weight"),
         )
         method.check()
         return method
@@ -134,6 +139,7 @@ class Method:
         for name, value, allowed in (
             ("between", self.between, get_args(Between)),
             ("after_cut", self.after_cut, get_args(AfterCut)),
+            ("granularity", self.granularity, get_args(Granularity)),
         ):
             if value not in allowed:
                 raise RecipeError(f"`{name}` must be one of {', '.join(allowed)}. Received: {name}={value}")
@@ -220,6 +226,7 @@ class Method:
             "snapshot_at": [str(when) for when in self.snapshot_at],
             "no_train": self.no_train,
             "allow_collapse": self.allow_collapse,
+            "granularity": self.granularity,
         }
 
 

@@ -105,7 +105,7 @@ class Loop:
     def _plan(self) -> tuple[Tree, Schedule]:
         from kerastickets.keys import assign
         from kerastickets.masking import fates
-        from kerastickets.roles import kinds, output_keys
+        from kerastickets.roles import depthwise_keys, kinds, output_keys
 
         model, method = self.source.build(), self.method
         assign(model, self.init)
@@ -116,8 +116,12 @@ class Loop:
             masks |= self.job.start.masks
         own_kinds = kinds(model, masks)
         rates = method.rate if isinstance(method.rate, Mapping) else {}
-        outputs = output_keys(model, masks) if "output" in rates else set()
+        by_channel = method.granularity == "channel"
+        outputs = output_keys(model, masks) if "output" in rates or by_channel else set()
         left_alone = method.unprunable(masks, own_kinds, outputs)
+        if by_channel:
+            # A channel of the output is a class, and a depthwise kernel's last axis is no channel.
+            left_alone |= outputs | depthwise_keys(model, masks)
         left_alone |= {fate.key for fate in report if fate.why == "excluded"} & masks.keys()
         prunable = {key: mask for key, mask in masks.items() if key not in left_alone}
         if not prunable:
@@ -261,6 +265,7 @@ class Loop:
             self.schedule.counts[level],
             {key: mask for key, mask in parent.masks.items() if key not in self._fixed},
             self.schedule.scope,
+            granularity=self.method.granularity,
             allow_collapse=self.method.allow_collapse,
         )
         return new | self._fixed

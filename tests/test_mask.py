@@ -281,3 +281,36 @@ def test_layers_by_hand():
         {"key": "b", "shape": [2, 2], "kept": 1, "total": 4, "density": 0.25},
     ]
     assert json.loads(json.dumps(facts)) == facts
+
+
+CHANNELS = {
+    "a": np.array([[3.0, 1.0, 2.0], [3.0, 1.0, 2.0]]),
+    "b": np.array([[5.0, 0.5], [5.0, 0.5], [1.0, 1.0]]),
+}
+
+
+def test_whole_channels_are_kept_by_their_sums():
+    # Sums: a 6 2 4 (of 2 weights each), b 11 2 (of 3): b0 and a0 and a2 make 7 of 8 weights; a1 would make 9.
+    masks = cut(CHANNELS, 8, ones({"a": (2, 3), "b": (3, 2)}), granularity="channel")
+    assert masks["a"].tolist() == [[True, False, True]] * 2
+    assert masks["b"].tolist() == [[True, False]] * 3
+
+
+def test_channels_by_layer_and_after_single_weights_went():
+    masks = ones({"a": (2, 3), "b": (3, 2)})
+    masks["a"][0, 0] = False  # channel 0 of a now sums 3, of one weight
+    kept = cut(CHANNELS, {"a": 3, "b": 3}, masks, granularity="channel")
+    assert kept["a"].tolist() == [[False, False, True], [True, False, True]]
+    assert kept["b"].tolist() == [[True, False]] * 3
+
+
+def test_equal_channels_keep_the_earlier_and_an_emptied_layer_is_named():
+    equal = {"a": np.ones((2, 4))}
+    assert (
+        cut(equal, 4, ones({"a": (2, 4)}), granularity="channel")["a"].tolist()
+        == [[True, True, False, False]] * 2
+    )
+    with pytest.raises(LayerCollapseError, match="'a'"):
+        cut(equal, 1, ones({"a": (2, 4)}), granularity="channel")
+    with pytest.raises(RecipeError, match="Received: granularity='row'"):
+        cut(equal, 1, ones({"a": (2, 4)}), granularity="row")
