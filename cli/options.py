@@ -151,6 +151,11 @@ _TRAINING: tuple[Any, ...] = (
     ),
     click.option("--warmup", type=DURATION, help="Raise the learning rate from 0 over this long."),
     click.option(
+        "--augment",
+        metavar="HOW",
+        help="Change training images at random: flip, crop:4 (pixels) or flip+crop:4.  [default: none]",
+    ),
+    click.option(
         "--jit", type=click.Choice(["auto", "on", "off"]), help="Compile with XLA.  [default: auto]"
     ),
 )

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerastickets.augment import PLAIN, Augmentation
 from kerastickets.data import Data
 from kerastickets.errors import RecipeError
 from kerastickets.keys import paths
@@ -76,12 +77,22 @@ class Engine:
         data: the data set.
         batch_size: examples a training step.
         jit: XLA for training and evaluation.
+        augment: what happens to the images of each training step.
 
     Raises:
-        RecipeError: the batch is larger than the training data.
+        RecipeError: the batch is larger than the training data, or the data cannot be augmented so.
     """
 
-    def __init__(self, model: keras.Model, data: Data, batch_size: int, jit: bool) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        data: Data,
+        batch_size: int,
+        jit: bool,
+        augment: Augmentation = PLAIN,
+    ) -> None:
+        augment.check(data)
+        self._augment = augment
         self.model, self.data, self.jit = model, data, jit
         self.examples = len(data.train[0])
         self.batch_size = batch_size
@@ -129,7 +140,8 @@ class Engine:
         while count and not self.data.batches:
             epoch, at = divmod(first, self.per_epoch)
             run = min(count, self.per_epoch - at)
-            self._steps(self._permutation(seed, epoch), tf.constant(at), tf.constant(run))
+            keys = tf.constant([self._augment.key(seed), epoch * self.per_epoch], tf.int32)
+            self._steps(self._permutation(seed, epoch), tf.constant(at), tf.constant(run), keys)
             first, count = first + run, count - run
         return self._metrics()
 
@@ -156,20 +168,26 @@ class Engine:
         return self._order[1]
 
     def _compile_resident(self) -> Any:
-        model, size = self.model, self.batch_size
+        model, size, augment = self.model, self.batch_size, self._augment
         x, y = (tf.constant(array) for array in self.data.train)
         number = tf.TensorSpec((), tf.int32)
 
         @tf.function(
             jit_compile=self.jit,
             autograph=False,
-            input_signature=[tf.TensorSpec((self.examples,), tf.int32), number, number],
+            input_signature=[
+                tf.TensorSpec((self.examples,), tf.int32),
+                number,
+                number,
+                tf.TensorSpec((2,), tf.int32),
+            ],
         )
-        def steps(order: Any, first: Any, count: Any) -> None:
+        def steps(order: Any, first: Any, count: Any, keys: Any) -> None:
             def body(i: Any) -> Any:
                 # A Python slice of `order` has no static length, which XLA needs.
                 rows = tf.slice(order, [i * size], [size])
-                model.train_step((tf.gather(x, rows), tf.gather(y, rows)))
+                images = augment(tf.gather(x, rows), keys[0], keys[1] + i)
+                model.train_step((images, tf.gather(y, rows)))
                 return i + 1
 
             tf.while_loop(lambda i: i < first + count, body, [first], parallel_iterations=1)

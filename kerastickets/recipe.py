@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict, get_args
 
+from kerastickets.augment import Augmentation
 from kerastickets.errors import RecipeError
 from kerastickets.options import unknown
 from kerastickets.steps import Duration
@@ -39,6 +40,7 @@ class Dials(TypedDict, total=False):
     l2: float
     lr_schedule: str
     warmup: Duration | str | int
+    augment: str
     jit: Jit
 
 
@@ -64,6 +66,8 @@ class Recipe:
         lr_schedule: `constant`, `cosine`, `linear` (both to 0 at the end), `exponential:F` (times F each
             epoch) or `steps:10ep=0.1,15ep=0.01` (the rate times a factor from a moment on).
         warmup: raise the rate linearly from 0 over this long.
+        augment: what happens to training images: `none`, `flip` (half of them, left to right), `crop:4` (a
+            random crop after padding 4 pixels of zeros) or `flip+crop:4`; keyed by (data seed, step).
         jit: XLA: `auto` follows the trainer's rule, `on`, `off`.
 
     Raises:
@@ -89,6 +93,7 @@ class Recipe:
     l2: float = 0.0
     lr_schedule: str = "constant"
     warmup: Duration = Duration(0, "it")
+    augment: str = "none"
     jit: Jit = "auto"
 
     def __post_init__(self) -> None:
@@ -114,6 +119,7 @@ class Recipe:
             # One type for 1, 1.0 and NumPy's: a recipe is JSON, and equal recipes are equal text.
             object.__setattr__(self, name, None if value is None else float(value))
         schedule_points(self.lr_schedule)
+        Augmentation.parse(self.augment)
         self._check_optimizer()
 
     def _check_optimizer(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from kerastickets.augment import Augmentation
 from kerastickets.data import Data
 from kerastickets.engine import Engine, environment, use_jit
 from kerastickets.errors import RecipeError
@@ -101,7 +102,8 @@ class Trainer:
         self.model.compile(optimizer, objective.loss, metrics=objective.metrics(), jit_compile=False)
         guard(self.model.optimizer)
         self.jit = use_jit(self.model, recipe.jit) and data.batches is None
-        self.engine = Engine(self.model, data, recipe.batch_size, self.jit)
+        augment = Augmentation.parse(recipe.augment)
+        self.engine = Engine(self.model, data, recipe.batch_size, self.jit, augment)
 
     def _prepare(self, keys: Collection[str], frozen: Collection[str]) -> None:
         own = variables(self.model)

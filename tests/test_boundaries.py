@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # The core, lowest first: importing a module imports its own row and earlier ones, never a later one.
 ROWS = [
     "errors tree steps values options registry gate",
-    "mask schedule method recipe header ticketfile ticket protocols",
+    "mask schedule method augment recipe header ticketfile ticket protocols",
     "data sources runfolder run job",
     "keys architecture masking roles layers shrink initial metrics optimizing scoring",
     "objective engine intervals trainer callbacks",

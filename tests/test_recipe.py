@@ -27,6 +27,7 @@ def test_defaults():
         "l2": 0.0,
         "lr_schedule": "constant",
         "warmup": "0it",
+        "augment": "none",
         "jit": "auto",
     }
 
@@ -75,6 +76,8 @@ def test_a_description_makes_the_recipe_again():
         ({"l2": -1}, "Received: l2=-1"),
         ({"optimizer": object}, "`optimizer` must be a name, or a config as keras.optimizers.serialize"),
         ({"optimizer": {"config": {}}}, "Received: optimizer={'config': {}}"),
+        ({"augment": None}, "`augment` must be none, flip, crop:4"),
+        ({"augment": "flip+rotate"}, "Received: augment='flip+rotate'"),
         ({"lr_schedule": None}, "Received: lr_schedule=None"),
         ({"lr_schedule": "cos"}, "Received: lr_schedule='cos'"),
         ({"lr_schedule": "cosine:3"}, "Received: lr_schedule='cosine:3'"),
@@ -98,7 +101,9 @@ def test_a_dial_out_of_range_is_named_with_what_was_received(dials, message):
 def test_an_unknown_dial_suggests_the_nearest():
     with pytest.raises(RecipeError, match=r"No training dial named 'batchsize'. Did you mean 'batch_size'\?"):
         Recipe.of({"batchsize": 3})
-    with pytest.raises(RecipeError, match=r"No training dial named 'xyz'. Dials: batch_size, epsilon, "):
+    with pytest.raises(
+        RecipeError, match=r"No training dial named 'xyz'. Dials: augment, batch_size, epsilon, "
+    ):
         Recipe.of({}, {"xyz": 3})
 
 
