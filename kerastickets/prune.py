@@ -49,7 +49,8 @@ def prune(
         start: a ticket, or its file, whose mask and initial weights to continue from.
         seed: keys initial weights, data order and scoring batches.
         out: folder to write; the same call continues what is there. None writes nothing.
-        callbacks: given a level, fresh Keras callbacks; `on_epoch_*` fires per evaluation.
+        callbacks: given a level, fresh Keras callbacks; `on_epoch_*` fires per evaluation. A folder does not
+            record them: continue it with the same ones.
         on_row: called with each evaluation's row.
         on_level_end: called with each finished `Level`, also those found in `out`.
         custom_objects: your classes by name, for files and tickets.
