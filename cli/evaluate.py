@@ -56,7 +56,7 @@ def _show(facts: Mapping[str, Any]) -> None:
         click.echo(f"{'calibration':12}  {calibration['ece']:.4f} expected error")
     if classes := facts.get("classes"):
         click.echo()
-        rows = [(row["class"], row["count"], percent(row["accuracy"])) for row in classes]
+        rows = [(row.get("name", row["class"]), row["count"], percent(row["accuracy"])) for row in classes]
         click.echo(table(("class", "count", "accuracy"), rows, left=0))
     if tasks := facts.get("tasks"):
         click.echo()

@@ -21,6 +21,19 @@ CROSS_ENTROPY = {"class_name": "SparseCategoricalCrossentropy", "config": {"from
 BINARY_CROSS_ENTROPY = {"class_name": "BinaryCrossentropy", "config": {"from_logits": True}}
 
 
+def task_cross_entropy(*classes: int) -> dict[str, Any]:
+    """The loss of several tasks of classes that share one layer of logits: the sum of their cross-entropies.
+
+    Args:
+        classes: the number of classes of each task, in the order of the logits.
+
+    Example:
+        >>> task_cross_entropy(10, 10)["config"]
+        {'classes': [10, 10]}
+    """
+    return {"class_name": "kerastickets>TaskCrossEntropy", "config": {"classes": list(classes)}}
+
+
 @dataclass(frozen=True)
 class Task:
     """One of several tasks that a data set joins: which inputs and outputs belong to it.
@@ -49,14 +62,17 @@ class Data:
 
     Args:
         name: what tables and provenance call it.
-        train: `(x, y)`, inputs `(n, ...)` and labels `(n,)`, or targets `(n, outputs)`.
+        train: `(x, y)`, inputs `(n, ...)` and labels `(n,)`, or targets `(n, outputs)`, or for several
+            tasks of classes labels `(n, tasks)`.
         validation: the same, taken out of train; it selects and stops.
         test: the same; it selects nothing.
         loss: a Keras loss identifier that JSON can hold: a name or `{"class_name", "config"}`.
         metrics: Keras metric identifiers, or functions without arguments that make a metric.
-        classes: the number of classes, labels being 0 to classes - 1; None where `y` are targets.
+        classes: the number of classes, labels being 0 to classes - 1; a number for each task where `y` has
+            a column of labels for each; None where `y` are targets.
         tasks: the tasks this set joins, by name; empty for a single task.
         batches: where given, makes the training batches (a `tf.data.Dataset`) for a data seed.
+        labels: the name of each class; empty where they have none but their numbers.
 
     Raises:
         DataError: for empty splits, unequal lengths or shapes, values that are not finite, labels
@@ -75,13 +91,21 @@ class Data:
     test: Split
     loss: Loss
     metrics: tuple[str | Mapping[str, Any] | Callable[[], Any], ...]
-    classes: int | None
+    classes: int | tuple[int, ...] | None
     tasks: Mapping[str, Task] = field(default_factory=dict)
     batches: Callable[[int], Any] | None = None
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.classes is not None and self.classes < 2:
+        if self.classes is not None and min(self._classes, default=0) < 2:
             raise DataError(f"`classes` must be at least 2, or None. Received: classes={self.classes}")
+        object.__setattr__(self, "labels", tuple(self.labels))
+        names = set(self.labels)
+        if self.labels and (len(names) < len(self.labels) or len(names) != self.classes):
+            raise DataError(
+                f"`labels` must name each of the {self.classes} classes of data set '{self.name}' once. "
+                f"Received: labels={self.labels}"
+            )
         for name in ("train", "validation", "test"):
             object.__setattr__(self, name, self._checked(name, *getattr(self, name)))
         for name in ("validation", "test"):
@@ -101,7 +125,14 @@ class Data:
     def outputs(self) -> int:
         """How many units a model's last layer needs: one a class, or one a target."""
         targets = self.train[1]
-        return self.classes or (targets.shape[-1] if targets.ndim > 1 else 1)
+        return sum(self._classes) or (targets.shape[-1] if targets.ndim > 1 else 1)
+
+    @property
+    def _classes(self) -> tuple[int, ...]:
+        """The number of classes of each column of labels; empty where there are targets."""
+        if self.classes is None:
+            return ()
+        return self.classes if isinstance(self.classes, tuple) else (self.classes,)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}={len(getattr(self, name)[1])}" for name in ("train", "validation", "test"))
@@ -115,8 +146,13 @@ class Data:
         if self.classes is not None and np.asarray(y).dtype.kind not in "biu":
             raise DataError(f"Labels in {where} must be integers. Received: dtype={np.asarray(y).dtype}")
         y = _numbers(y, np.float32 if self.classes is None else np.int64, f"Labels in {where}")
-        if self.classes is not None and y.ndim != 1:
+        if isinstance(self.classes, int) and y.ndim != 1:
             raise DataError(f"Labels in {where} must have one axis. Received: shape={y.shape}")
+        if isinstance(self.classes, tuple) and y.shape[1:] != (len(self.classes),):
+            raise DataError(
+                f"Labels in {where} must be (n, {len(self.classes)}), a column for each task. "
+                f"Received: shape={y.shape}"
+            )
         if len(x) != len(y):
             raise DataError(
                 f"Every example in {where} must have one label. Received: {len(x)} and {len(y)} labels"
@@ -132,26 +168,35 @@ class Data:
                 )
 
     def _check_classes(self) -> None:
-        if self.classes is None:
-            return
-        for split in ("train", "validation", "test"):
-            labels = getattr(self, split)[1]
-            if labels.min() < 0 or labels.max() >= self.classes:
+        for column, classes in enumerate(self._classes):
+            for split in ("train", "validation", "test"):
+                labels = self._column(split, column)
+                if labels.min() < 0 or labels.max() >= classes:
+                    raise DataError(
+                        f"Labels in {split} of data set '{self.name}' must be 0 to {classes - 1}. "
+                        f"Received: labels from {labels.min()} to {labels.max()}"
+                    )
+            # Not a bincount: a stray label of a thousand million would allocate that many counts.
+            present = np.unique(self._column("train", column))
+            if len(present) < classes:
+                first = np.flatnonzero(np.append(present, -1) != np.arange(len(present) + 1))[0]
                 raise DataError(
-                    f"Labels in {split} of data set '{self.name}' must be 0 to {self.classes - 1}. "
-                    f"Received: labels from {labels.min()} to {labels.max()}"
+                    f"Every class must have an example in train of data set '{self.name}'. "
+                    f"Received: {len(present)} of {classes} classes, none of class {first}. "
+                    "Renumber the labels from 0."
                 )
-        # Not a bincount: a stray label of a thousand million would allocate that many counts.
-        present = np.unique(self.train[1])
-        if len(present) < self.classes:
-            first = np.flatnonzero(np.append(present, -1) != np.arange(len(present) + 1))[0]
-            raise DataError(
-                f"Every class must have an example in train of data set '{self.name}'. "
-                f"Received: {len(present)} of {self.classes} classes, none of class {first}. "
-                "Renumber the labels from 0."
-            )
+
+    def _column(self, split: str, column: int) -> np.ndarray:
+        labels: np.ndarray = getattr(self, split)[1]
+        return labels if labels.ndim == 1 else labels[:, column]
 
     def _check_tasks(self) -> None:
+        counts = tuple(len(task.outputs) for task in self.tasks.values())
+        if isinstance(self.classes, tuple) and counts != self.classes:
+            raise DataError(
+                f"Each of the {len(self.classes)} columns of labels of data set '{self.name}' must have its task, "
+                f"with an output for each of {self.classes} classes. Received: tasks with outputs {counts}"
+            )
         size = int(np.prod(self.input_shape))
         for name, task in self.tasks.items():
             for what, positions, end in (

@@ -1,9 +1,12 @@
 """Metrics that Keras lacks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
+
+from kerastickets.losses import spans
 
 
 @keras.saving.register_keras_serializable("kerastickets")
@@ -40,3 +43,46 @@ class LogitAccuracy(keras.metrics.Mean):
     def get_config(self) -> dict[str, Any]:
         """What makes the same metric again."""
         return {**super().get_config(), "output": self.output}
+
+
+@keras.saving.register_keras_serializable("kerastickets")
+class TaskAccuracy(keras.metrics.Mean):
+    """The share of right labels, where one layer of logits serves several tasks of classes.
+
+    Each example counts once, with the mean over the tasks looked at, so sample weights are one an example.
+
+    Args:
+        classes: the number of classes of each task, in the order of the logits.
+        task: the position of the one task to look at, from 0; None looks at all.
+        name: what reports call it.
+        dtype: the dtype of the running mean.
+
+    Example:
+        >>> accuracy = TaskAccuracy(classes=(2, 3))
+        >>> accuracy.update_state([[0, 2], [1, 1]], [[5.0, 1, 0, 0, 9], [5.0, 1, 0, 7, 0]])
+        >>> float(accuracy.result())  # right: 2 of 2, then 1 of 2
+        0.75
+    """
+
+    def __init__(
+        self, classes: Sequence[int], task: int | None = None, name: str = "accuracy", dtype: Any = None
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.classes, self.task = tuple(classes), task
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch: labels `y_true` `(n, tasks)` and logits `y_pred` `(n, sum of classes)`."""
+        y_true = ops.cast(y_true, "int32")
+        y_pred = ops.cast(y_pred, self.dtype)
+        places = spans(self.classes)
+        tasks = range(len(places)) if self.task is None else [self.task]
+        right = [
+            ops.equal(ops.argmax(y_pred[..., first : first + count], axis=-1), y_true[..., task])
+            for task, (first, count) in enumerate(places)
+            if task in tasks
+        ]
+        super().update_state(ops.mean(ops.cast(ops.stack(right), self.dtype), axis=0), sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes the same metric again."""
+        return {**super().get_config(), "classes": list(self.classes), "task": self.task}

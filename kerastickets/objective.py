@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+import kerastickets.losses  # noqa: F401 - registers what a data set's loss may name
 from kerastickets.data import Data
 from kerastickets.errors import DataError
 
@@ -46,6 +47,11 @@ class Objective:
                 f"A model for {data.name} needs {data.outputs} outputs. Received: a model with {units}"
             )
         loss = data.loss
+        if isinstance(data.classes, tuple) and gives_probabilities(model):
+            raise DataError(
+                f"A model for {data.name} must end in logits, without softmax or sigmoid: its outputs serve "
+                f"{len(data.classes)} tasks. Received: a model that gives probabilities"
+            )
         if (
             isinstance(loss, dict)
             and loss.get("config", {}).get("from_logits")

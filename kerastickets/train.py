@@ -1,6 +1,6 @@
 """Train one ticket, and measure one: what happens to tickets outside the pruning loop."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -227,10 +227,26 @@ def evaluate(
     measured = net.evaluate(x, y, 1000, verbose=0, return_dict=True)
     # A metric can be one number a class; as in training, those are left out.
     facts |= {key: float(value) for key, value in measured.items() if np.ndim(value) == 0}
-    if data.classes is not None:
-        facts |= _by_class(_probabilities(net, x), y, data.classes)
+    if isinstance(data.classes, int):
+        facts |= _by_class(_probabilities(net, x), y, data.classes, data.labels)
     if data.tasks:
         facts["tasks"] = {task: {"accuracy": facts.get(f"{task}_accuracy")} for task in data.tasks}
+    if isinstance(data.classes, tuple):
+        facts["tasks"] = _by_task(net, x, y, data)
+    return facts
+
+
+def _by_task(net: Any, x: np.ndarray, y: np.ndarray, data: Data) -> dict[str, Any]:
+    """Accuracy, classes and calibration of each task; tasks are in the order of the columns of labels."""
+    from scipy.special import softmax
+
+    outputs = np.asarray(net.predict(x, batch_size=1000, verbose=0), "float64")
+    facts: dict[str, Any] = {}
+    assert isinstance(data.classes, tuple)
+    for column, ((name, task), classes) in enumerate(zip(data.tasks.items(), data.classes, strict=True)):
+        probabilities, labels = softmax(outputs[:, task.outputs], axis=1), y[:, column]
+        accuracy = float((probabilities.argmax(1) == labels).mean())
+        facts[name] = {"accuracy": accuracy, **_by_class(probabilities, labels, classes)}
     return facts
 
 
@@ -243,11 +259,14 @@ def _probabilities(net: Any, x: np.ndarray) -> np.ndarray:
     return outputs if gives_probabilities(net) else softmax(outputs, axis=1)
 
 
-def _by_class(probabilities: np.ndarray, y: np.ndarray, classes: int) -> dict[str, Any]:
+def _by_class(
+    probabilities: np.ndarray, y: np.ndarray, classes: int, names: Sequence[str] = ()
+) -> dict[str, Any]:
     right = probabilities.argmax(1) == y
     rows = [
         {
             "class": c,
+            **({"name": names[c]} if names else {}),
             "count": int((y == c).sum()),
             "accuracy": float(right[y == c].mean()) if (y == c).any() else None,
         }

@@ -22,7 +22,7 @@ ROWS = [
     "errors tree steps values options registry gate",
     "mask schedule method augment recipe header ticketfile ticket protocols",
     "data sources runfolder run job",
-    "keys architecture masking roles layers shrink initial metrics optimizing scoring",
+    "keys architecture masking roles layers shrink initial losses metrics optimizing scoring",
     "objective engine intervals trainer callbacks",
     "prune train",
     "graph compact",

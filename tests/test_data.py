@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from kerastickets.data import CROSS_ENTROPY, Data, Task, moments, shuffled, standardise
+from kerastickets.data import (
+    CROSS_ENTROPY,
+    Data,
+    Task,
+    moments,
+    shuffled,
+    standardise,
+    task_cross_entropy,
+)
 from kerastickets.errors import DataError
 
 X = np.arange(12, dtype=np.float64).reshape(4, 3)
@@ -141,3 +149,47 @@ def test_shuffled_depends_on_the_key_alone():
     labels = np.arange(40) % 4
     assert shuffled(labels, "a").tolist() == shuffled(labels, "a").tolist()
     assert shuffled(labels, "a").tolist() != shuffled(labels, "b").tolist()
+
+
+TASKS = {
+    "left": Task(inputs=(0,), outputs=(0, 1, 2), loss=CROSS_ENTROPY),
+    "right": Task(inputs=(1, 2), outputs=(3, 4), loss=CROSS_ENTROPY),
+}
+
+
+def two(y=((0, 0), (1, 1), (2, 0), (1, 1)), **changes):
+    splits = dict.fromkeys(("train", "validation", "test"), (X, np.array(y)))
+    return data(**{**splits, "classes": (3, 2), "loss": task_cross_entropy(3, 2), "tasks": TASKS, **changes})
+
+
+def test_tasks_of_classes_have_a_column_of_labels_each_and_their_outputs_side_by_side():
+    made = two()
+    assert (made.outputs, made.classes, made.train[1].dtype) == (5, (3, 2), np.int64)
+    assert made.loss == {"class_name": "kerastickets>TaskCrossEntropy", "config": {"classes": [3, 2]}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": (3, 1)}, r"at least 2, or None. Received: classes=\(3, 1\)"),
+        ({"classes": ()}, "at least 2, or None"),
+        ({"y": [0, 1, 2, 1]}, r"must be \(n, 2\), a column for each task. Received: shape=\(4,\)"),
+        ({"y": [[0, 0], [1, 2], [2, 0], [1, 1]]}, "must be 0 to 1. Received: labels from 0 to 2"),
+        ({"y": [[0, 0], [1, 0], [2, 0], [1, 0]]}, "Received: 1 of 2 classes, none of class 1"),
+        ({"tasks": {}}, r"must have its task, with an output for each .* Received: tasks with outputs \(\)"),
+        ({"labels": ("a", "b", "c")}, "must name each of the .* classes .* once"),
+    ],
+)
+def test_tasks_of_classes_are_checked_column_by_column(changes, message):
+    with pytest.raises(DataError, match=message):
+        two(**changes)
+
+
+def test_classes_may_have_names():
+    assert data(labels=["cat", "dog", "bird"]).labels == ("cat", "dog", "bird")
+    assert data().labels == ()
+    for labels in (("cat", "dog"), ("cat", "dog", "cat"), ("a", "b", "c", "d")):
+        with pytest.raises(
+            DataError, match=r"`labels` must name each of the 3 classes of data set 'toy' once"
+        ):
+            data(labels=labels)

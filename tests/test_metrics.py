@@ -1,10 +1,10 @@
-"""LogitAccuracy against hand-worked numbers."""
+"""LogitAccuracy and TaskAccuracy against hand-worked numbers."""
 
 import keras
 import numpy as np
 import pytest
 
-from kerastickets.metrics import LogitAccuracy
+from kerastickets.metrics import LogitAccuracy, TaskAccuracy
 
 TRUE = [[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]]
 LOGITS = [[3.0, -1.0], [2.0, -4.0], [0.0, 5.0]]  # right: both, the second, the second (0 says no)
@@ -51,3 +51,21 @@ def test_it_works_in_compile_beside_another_of_its_kind():
     result = model.evaluate(np.array(LOGITS), np.array(TRUE), batch_size=2, verbose=0, return_dict=True)
     assert result["accuracy"] == pytest.approx(4 / 6)
     assert result["first"] == pytest.approx(1 / 3)
+
+
+TASKS = np.array([[0, 2], [1, 1], [1, 0]])
+TASK_LOGITS = np.array(
+    [[5.0, 1, 0, 0, 9], [5, 1, 0, 7, 0], [0, 1, 0, 7, 8]]
+)  # right: both, the second, the first
+
+
+@pytest.mark.parametrize(("task", "expected"), [(None, 4 / 6), (0, 2 / 3), (1, 2 / 3)])
+def test_share_of_right_labels_of_tasks(task, expected):
+    assert value(TaskAccuracy((2, 3), task), (TASKS, TASK_LOGITS)) == pytest.approx(expected)
+
+
+def test_task_accuracy_weighs_examples_and_is_serialised():
+    weighted = value(TaskAccuracy((2, 3)), (TASKS, TASK_LOGITS, [1.0, 2.0, 5.0]))
+    assert weighted == pytest.approx((1 + 2 / 2 + 5 / 2) / 8)
+    again = keras.metrics.deserialize(keras.metrics.serialize(TaskAccuracy((2, 3), 1, name="fashion")))
+    assert (again.name, again.task, again.classes) == ("fashion", 1, (2, 3))
