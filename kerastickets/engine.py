@@ -17,6 +17,7 @@ from kerastickets.augment import PLAIN, Augmentation
 from kerastickets.data import Data
 from kerastickets.errors import RecipeError
 from kerastickets.keys import paths
+from kerastickets.layout import Layout
 from kerastickets.recipe import Jit
 from kerastickets.tree import integer
 
@@ -75,12 +76,14 @@ class Engine:
     Args:
         model: a compiled Keras model, with masks attached and its optimizer guarded.
         data: the data set.
-        batch_size: examples a training step.
+        batch_size: examples a training step, of all replicas together.
         jit: XLA for training and evaluation.
         augment: what happens to the images of each training step.
+        layout: where it runs; the model was made in its scope.
 
     Raises:
-        RecipeError: the batch is larger than the training data, or the data cannot be augmented so.
+        RecipeError: the batch is larger than the training data, the replicas cannot share it evenly, or the
+            data cannot be augmented so.
     """
 
     def __init__(
@@ -90,7 +93,10 @@ class Engine:
         batch_size: int,
         jit: bool,
         augment: Augmentation = PLAIN,
+        layout: Layout | None = None,
     ) -> None:
+        self.layout = layout or Layout()
+        self.layout.check_batch(batch_size)
         augment.check(data)
         self._augment = augment
         self.model, self.data, self.jit = model, data, jit
@@ -112,18 +118,20 @@ class Engine:
     def _build_state(self) -> None:
         """Create metric, loss and optimizer variables without a training step that would have to be undone."""
         x, y = (array[: self.batch_size] for array in self.data.train)
-        self.model.test_step((tf.constant(x), tf.constant(y)))
+        self.layout.run(lambda batch, at: self.model.test_step(batch), (tf.constant(x), tf.constant(y)))
         self.model.optimizer.build(self.model.trainable_variables)
         self.model.reset_metrics()
 
     def reset(self, seed: int, first: int) -> None:
-        """Make the optimizer fresh and key every random layer to (seed, layer, `first`)."""
+        """Make the optimizer fresh and key every random layer to (seed, layer, `first`), and to the replica."""
         for variable, value in zip(self.model.optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
         for path, layer in paths(self.model):
             for n, source in enumerate(layer._seed_generators):
-                key = integer("noise", seed, "/".join(path), n)
-                source.state.assign(np.array([key, first], source.state.dtype))
+                key = "noise", seed, "/".join(path), n
+                # The first replica draws what one device draws; the others draw from keys of their own.
+                keys = [integer(*key, *([r] if r else [])) for r in range(self.layout.replicas)]
+                self.layout.assign_each(source.state, [np.array([key, first]) for key in keys])
         self._stream = None
 
     def train(self, seed: int, first: int, count: int, *, resume: bool = False) -> dict[str, float]:
@@ -143,6 +151,7 @@ class Engine:
             keys = tf.constant([self._augment.key(seed), epoch * self.per_epoch], tf.int32)
             self._steps(self._permutation(seed, epoch), tf.constant(at), tf.constant(run), keys)
             first, count = first + run, count - run
+        self.layout.average(self.model)
         return self._metrics()
 
     def evaluate(self, split: str) -> dict[str, float]:
@@ -169,7 +178,7 @@ class Engine:
 
     def _compile_resident(self) -> Any:
         model, size, augment = self.model, self.batch_size, self._augment
-        x, y = (tf.constant(array) for array in self.data.train)
+        x, y = (self.layout.keep(array) for array in self.data.train)
         number = tf.TensorSpec((), tf.int32)
 
         @tf.function(
@@ -186,8 +195,12 @@ class Engine:
             def body(i: Any) -> Any:
                 # A Python slice of `order` has no static length, which XLA needs.
                 rows = tf.slice(order, [i * size], [size])
-                images = augment(tf.gather(x, rows), keys[0], keys[1] + i)
-                model.train_step((images, tf.gather(y, rows)))
+
+                def step(rows: Any, at: Any, x: Any, y: Any) -> None:
+                    images = augment(tf.gather(x, rows), keys[0], keys[1] + i, batch=size, at=at)
+                    model.train_step((images, tf.gather(y, rows)))
+
+                self.layout.run(step, rows, x, y)
                 return i + 1
 
             tf.while_loop(lambda i: i < first + count, body, [first], parallel_iterations=1)
@@ -201,7 +214,7 @@ class Engine:
         @tf.function(autograph=False, reduce_retracing=True)
         def steps(stream: Any, count: Any) -> None:
             def body(i: Any) -> Any:
-                model.train_step(next(stream))
+                self.layout.run(lambda batch, at: model.train_step(batch), next(stream))
                 return i + 1
 
             tf.while_loop(lambda i: i < count, body, [tf.constant(0)], parallel_iterations=1)
@@ -209,6 +222,8 @@ class Engine:
         return steps
 
     def _compile_evaluation(self, x: np.ndarray, y: np.ndarray) -> Any:
+        if self.layout.replicas > 1:
+            return self.layout.evaluation(self.model, x, y, _EVALUATION_BATCH)
         model, size = self.model, min(len(x), _EVALUATION_BATCH)
         full = math.floor(len(x) / size)
         xs, ys = tf.constant(x), tf.constant(y)

@@ -18,6 +18,7 @@ from kerastickets.engine import Engine, environment, use_jit
 from kerastickets.errors import RecipeError
 from kerastickets.intervals import Intervals
 from kerastickets.keys import Place, assign, snapshot, variables, walk
+from kerastickets.layout import Layout
 from kerastickets.masking import assign_masks, attach, guard, matches
 from kerastickets.objective import Objective
 from kerastickets.optimizing import make_optimizer
@@ -75,6 +76,7 @@ class Trainer:
             name runs in inference mode.
         objective: loss and metrics; the data's own by default.
         callbacks: given the level, fresh Keras callbacks for it; `on_epoch_*` fires per evaluation.
+        layout: where it trains; `build` is called in its scope.
 
     Raises:
         RecipeError: a dial the model, the data or the optimizer cannot follow.
@@ -90,8 +92,22 @@ class Trainer:
         frozen: Collection[str] = (),
         objective: Objective | None = None,
         callbacks: Callable[[int], Iterable[Any]] | None = None,
+        layout: Layout | None = None,
     ) -> None:
         self.data, self.recipe, self.callbacks = data, recipe, callbacks
+        self.layout = layout or Layout()
+        with self.layout.scope():
+            self._make(build, keys, frozen, objective)
+
+    def _make(
+        self,
+        build: Callable[[], keras.Model],
+        keys: Collection[str],
+        frozen: Collection[str],
+        objective: Objective | None,
+    ) -> None:
+        data, recipe = self.data, self.recipe
+        allowed = self.layout.allows_jit(recipe.jit)
         self.model = build()
         self.per_epoch = max(1, len(data.train[0]) // recipe.batch_size)
         self.total = recipe.train.iterations(self.per_epoch)
@@ -101,9 +117,9 @@ class Trainer:
         self.loss = keras.losses.get(objective.loss)
         self.model.compile(optimizer, objective.loss, metrics=objective.metrics(), jit_compile=False)
         guard(self.model.optimizer)
-        self.jit = use_jit(self.model, recipe.jit) and data.batches is None
+        self.jit = allowed and use_jit(self.model, recipe.jit) and data.batches is None
         augment = Augmentation.parse(recipe.augment)
-        self.engine = Engine(self.model, data, recipe.batch_size, self.jit, augment)
+        self.engine = Engine(self.model, data, recipe.batch_size, self.jit, augment, self.layout)
 
     def _prepare(self, keys: Collection[str], frozen: Collection[str]) -> None:
         own = variables(self.model)
@@ -120,8 +136,8 @@ class Trainer:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Threads, oneDNN and XLA, for provenance."""
-        return environment(self.jit)
+        """Threads, oneDNN, XLA, replicas and workers, for provenance."""
+        return environment(self.jit) | self.layout.describe()
 
     def load(self, weights: Tree, masks: Tree, *, seed: int, first: int = 0) -> keras.Model:
         """Put the model into the state at the start of a training, and return it.

@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # The core, lowest first: importing a module imports its own row and earlier ones, never a later one.
 ROWS = [
     "errors tree steps values options registry gate",
-    "mask schedule method augment recipe header ticketfile ticket protocols",
+    "strategies mask schedule method augment recipe header ticketfile ticket protocols",
     "data sources runfolder run job",
-    "keys architecture masking roles layers shrink initial losses metrics optimizing scoring",
+    "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout",
     "objective engine intervals trainer callbacks",
     "prune train",
     "graph compact",
