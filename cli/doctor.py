@@ -15,16 +15,28 @@ from kerastickets_cli.options import json_option
 from kerastickets_cli.output import emit, table
 
 Facts = dict[str, Any]
+# Data sets are read instead.
+_CONTRACTS = {
+    "criteria": "check_criterion",
+    "operations": "check_operation",
+    "analyzers": "check_analyzer",
+    "transfers": "check_transfer",
+    "models": "check_model",
+}
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
-@click.command(epilog="\b\nExample:\n  kt doctor")
+@click.command(epilog="\b\nExample:\n  kt doctor --bench")
+@click.option(
+    "--bench", is_flag=True, help="Measure training too, next to PyTorch and JAX where installed: minutes."
+)
 @json_option
 @click.pass_context
-def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Check versions, import every plugin and read every data set; the exit code is 1 if something is broken.
+def doctor(ctx: click.Context, bench: bool, as_json: bool) -> None:
+    """Check versions, run every plugin through its contract and read every data set.
 
-    A data set that is not prepared on this machine is reported, but is no failure.
+    The exit code is 1 if something is broken. A data set that is not prepared on this machine is reported,
+    but is no failure.
     """
     with interruptible("Interrupted."):
         facts: Facts = {"versions": versions(), "tensorflow": tensorflow()}
@@ -32,6 +44,10 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         if not as_json:
             _show(facts)
         facts["datasets"] = [_told(data, as_json) for data in datasets()]
+        if bench:
+            from kerastickets_cli.bench import contests
+
+            facts["bench"] = [_timed(contest, as_json) for contest in contests()]
     checks = [facts["tensorflow"], *facts["plugins"], *facts["datasets"]]
     facts["ok"] = all(check["ok"] for check in checks) and None not in facts["versions"].values()
     if as_json:
@@ -68,13 +84,20 @@ def tensorflow() -> Facts:
 
 
 def plugin(entry: registry.Entry) -> Facts:
-    """Whether a plugin imports, and its options can be read."""
+    """Whether a plugin imports, its options can be read, and it keeps the contract of its group on a tiny net."""
     facts = {name: getattr(entry, name) for name in ("group", "name", "distribution", "version")}
     try:
-        registry.options(registry.load(entry.group, entry.name))
+        cls = registry.load(entry.group, entry.name)
+        needs = any(option.required for option in registry.options(cls))
+        if entry.group in _CONTRACTS and not needs:
+            from kerastickets import testing
+
+            getattr(testing, _CONTRACTS[entry.group])(registry.create(entry.group, entry.name))
         return facts | {"ok": True, "error": None}
-    except KerasTicketsError as error:
+    except (KerasTicketsError, AssertionError) as error:
         return facts | {"ok": False, "error": str(error)}
+    except Exception as error:  # whatever a stranger's plugin raises
+        return facts | {"ok": False, "error": f"{type(error).__name__}: {error}"}
 
 
 def datasets() -> Iterator[Facts]:
@@ -120,6 +143,14 @@ def _told(data: Facts, as_json: bool) -> Facts:
     if not as_json:
         click.echo(f"{data['name']:14}  {_found(data)}")
     return data
+
+
+def _timed(contest: Facts, as_json: bool) -> Facts:
+    from kerastickets_cli.bench import told
+
+    if not as_json:
+        click.echo(told(contest))
+    return contest
 
 
 def _found(data: Facts) -> str:
