@@ -23,6 +23,8 @@ from kerastickets.tree import integer
 
 # Large enough to be quick, and a divisor of the usual 5 000 and 10 000 examples, so that no odd batch remains.
 _EVALUATION_BATCH = 1000
+# Examples whose order one call is given: some epochs of a small set, one of a large.
+_BLOCK = 2**16
 _CELLS = (keras.layers.SimpleRNNCell, keras.layers.GRUCell, keras.layers.LSTMCell)
 
 
@@ -108,6 +110,7 @@ class Engine:
                 f"Received: batch_size={batch_size}"
             )
         self.per_epoch = self.examples // batch_size
+        self._epochs = max(1, _BLOCK // self.examples)
         self._build_state()
         # What a fresh optimizer holds: its learning rate and loss scale too, so never zeros.
         self._fresh = [np.array(v.numpy()) for v in model.optimizer.variables]
@@ -146,10 +149,10 @@ class Engine:
                 self._stream = iter(self.data.batches(seed).repeat().skip(first))
             self._steps(self._stream, tf.constant(count))
         while count and not self.data.batches:
-            epoch, at = divmod(first, self.per_epoch)
-            run = min(count, self.per_epoch - at)
-            keys = tf.constant([self._augment.key(seed), epoch * self.per_epoch], tf.int32)
-            self._steps(self._permutation(seed, epoch), tf.constant(at), tf.constant(run), keys)
+            block, at = divmod(first, self._epochs * self.per_epoch)
+            run = min(count, self._epochs * self.per_epoch - at)
+            keys = tf.constant([self._augment.key(seed), first - at], tf.int32)
+            self._steps(self._permutations(seed, block), tf.constant(at), tf.constant(run), keys)
             first, count = first + run, count - run
         self.layout.average(self.model)
         return self._metrics()
@@ -170,10 +173,12 @@ class Engine:
         results = self.model.get_metrics_result()
         return {name: float(value) for name, value in results.items() if np.ndim(value) == 0}
 
-    def _permutation(self, seed: int, epoch: int) -> Any:
-        if self._order is None or self._order[0] != (seed, epoch):
-            order = np.random.default_rng([seed, epoch]).permutation(self.examples)
-            self._order = (seed, epoch), tf.constant(order, tf.int32)
+    def _permutations(self, seed: int, block: int) -> Any:
+        """The orders of a block of epochs in one array: a call an epoch would cost tiny nets half their time."""
+        if self._order is None or self._order[0] != (seed, block):
+            epochs = range(block * self._epochs, (block + 1) * self._epochs)
+            orders = [np.random.default_rng([seed, epoch]).permutation(self.examples) for epoch in epochs]
+            self._order = (seed, block), tf.constant(np.concatenate(orders), tf.int32)
         return self._order[1]
 
     def _compile_resident(self) -> Any:
@@ -185,7 +190,7 @@ class Engine:
             jit_compile=self.jit,
             autograph=False,
             input_signature=[
-                tf.TensorSpec((self.examples,), tf.int32),
+                tf.TensorSpec((self._epochs * self.examples,), tf.int32),
                 number,
                 number,
                 tf.TensorSpec((2,), tf.int32),
@@ -194,7 +199,8 @@ class Engine:
         def steps(order: Any, first: Any, count: Any, keys: Any) -> None:
             def body(i: Any) -> Any:
                 # A Python slice of `order` has no static length, which XLA needs.
-                rows = tf.slice(order, [i * size], [size])
+                epoch, at = i // self.per_epoch, i % self.per_epoch
+                rows = tf.slice(order, [epoch * self.examples + at * size], [size])
 
                 def step(rows: Any, at: Any, x: Any, y: Any) -> None:
                     images = augment(tf.gather(x, rows), keys[0], keys[1] + i, batch=size, at=at)
