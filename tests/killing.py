@@ -74,15 +74,11 @@ def at_replace(name, *, after):
 #: What a child does first, and its `on_row`: in the order in which one folder meets them.
 MOMENTS = [
     (lambda: at_replace("run.json", after=False), None),
-    (lambda: at_replace("run.json", after=True), None),
-    (None, at_row(0, 0)),
     (None, at_row(0, 155)),
     (lambda: at_replace("level-00.safetensors", after=False), None),
     (lambda: at_replace("level-00.safetensors", after=True), None),
     (lambda: at_replace("metrics.jsonl", after=False), None),
     (None, at_half_a_row),
-    (None, at_row(2, 300)),
-    (lambda: at_replace("level-03.safetensors", after=True), None),
 ]
 
 
