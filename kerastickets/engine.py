@@ -114,9 +114,11 @@ class Engine:
         self._build_state()
         # What a fresh optimizer holds: its learning rate and loss scale too, so never zeros.
         self._fresh = [np.array(v.numpy()) for v in model.optimizer.variables]
+        self._average = self.layout.averaging(model)
         self._evaluations: dict[str, Any] = {}
         self._stream: Any = None
         self._order: tuple[tuple[int, int], Any] | None = None
+        self._names: list[str] = []
 
     def _build_state(self) -> None:
         """Create metric, loss and optimizer variables without a training step that would have to be undone."""
@@ -143,35 +145,53 @@ class Engine:
         With `resume` the metrics go on from the steps before, as after a pause for a snapshot.
         """
         if not resume:
-            self.model.reset_metrics()
+            self._zero()
+        results = None
         if self.data.batches:
             if self._stream is None:
                 self._stream = iter(self.data.batches(seed).repeat().skip(first))
-            self._steps(self._stream, tf.constant(count))
+            results = self._steps(self._stream, tf.constant(count))
         while count and not self.data.batches:
             block, at = divmod(first, self._epochs * self.per_epoch)
             run = min(count, self._epochs * self.per_epoch - at)
             keys = tf.constant([self._augment.key(seed), first - at], tf.int32)
-            self._steps(self._permutations(seed, block), tf.constant(at), tf.constant(run), keys)
+            results = self._steps(self._permutations(seed, block), tf.constant(at), tf.constant(run), keys)
             first, count = first + run, count - run
-        self.layout.average(self.model)
-        return self._metrics()
+        self._average()
+        return self._metrics(results)
 
     def evaluate(self, split: str) -> dict[str, float]:
         """Loss and metrics on all of `split`: `"validation"` or `"test"`."""
-        self.model.reset_metrics()
         if split not in self._evaluations:
             self._evaluations[split] = self._compile_evaluation(*getattr(self.data, split))
-        self._evaluations[split]()
-        return self._metrics()
+        self._zero()
+        return self._metrics(self._evaluations[split]())
 
     @cached_property
     def _steps(self) -> Any:
         return self._compile_pipeline() if self.data.batches else self._compile_resident()
 
-    def _metrics(self) -> dict[str, float]:
-        results = self.model.get_metrics_result()
-        return {name: float(value) for name, value in results.items() if np.ndim(value) == 0}
+    @cached_property
+    def _zero(self) -> Any:
+        """Starts the metrics anew: compiled, since from outside it is a call for each of their variables."""
+        if self.layout.strategy is not None:
+            return self.model.reset_metrics
+        return tf.function(self.model.reset_metrics, autograph=False).get_concrete_function()
+
+    def _results(self) -> Any:
+        """At the end of a compiled call: all metrics that are one number as one vector, which is read in one copy."""
+        if self.layout.strategy is not None:
+            return None
+        results = {name: tf.convert_to_tensor(v) for name, v in self.model.get_metrics_result().items()}
+        found = {name: value for name, value in results.items() if value.shape.rank == 0}
+        self._names = list(found)
+        return tf.stack([tf.cast(value, tf.float64) for value in found.values()]) if found else tf.zeros(0)
+
+    def _metrics(self, results: Any) -> dict[str, float]:
+        if results is not None:
+            return dict(zip(self._names, results.numpy().tolist(), strict=True))
+        own = self.model.get_metrics_result()
+        return {name: float(value) for name, value in own.items() if np.ndim(value) == 0}
 
     def _permutations(self, seed: int, block: int) -> Any:
         """The orders of a block of epochs in one array: a call an epoch would cost tiny nets half their time."""
@@ -196,7 +216,7 @@ class Engine:
                 tf.TensorSpec((2,), tf.int32),
             ],
         )
-        def steps(order: Any, first: Any, count: Any, keys: Any) -> None:
+        def steps(order: Any, first: Any, count: Any, keys: Any) -> Any:
             def body(i: Any) -> Any:
                 # A Python slice of `order` has no static length, which XLA needs.
                 epoch, at = i // self.per_epoch, i % self.per_epoch
@@ -210,6 +230,7 @@ class Engine:
                 return i + 1
 
             tf.while_loop(lambda i: i < first + count, body, [first], parallel_iterations=1)
+            return self._results()
 
         # The concrete function, since this one never needs another trace.
         return steps.get_concrete_function()
@@ -218,12 +239,13 @@ class Engine:
         model = self.model
 
         @tf.function(autograph=False, reduce_retracing=True)
-        def steps(stream: Any, count: Any) -> None:
+        def steps(stream: Any, count: Any) -> Any:
             def body(i: Any) -> Any:
                 self.layout.run(lambda batch, at: model.train_step(batch), next(stream))
                 return i + 1
 
             tf.while_loop(lambda i: i < count, body, [tf.constant(0)], parallel_iterations=1)
+            return self._results()
 
         return steps
 
@@ -235,7 +257,7 @@ class Engine:
         xs, ys = tf.constant(x), tf.constant(y)
 
         @tf.function(jit_compile=self.jit, autograph=False)
-        def evaluation() -> None:
+        def evaluation() -> Any:
             def part(array: Any, at: Any) -> Any:
                 rest = list(array.shape[1:])
                 return tf.slice(array, [at * size] + [0] * len(rest), [size, *rest])
@@ -247,5 +269,6 @@ class Engine:
             tf.while_loop(lambda i: i < full, body, [tf.constant(0)], parallel_iterations=1)
             if len(x) % size:
                 model.test_step((xs[full * size :], ys[full * size :]))
+            return self._results()
 
         return evaluation.get_concrete_function()

@@ -76,6 +76,10 @@ class Layout:
         """Whether this process writes: it is the only one, or the first of several."""
         return self.worker == 0
 
+    def recipe(self) -> dict[str, str]:
+        """What `run.json` records: nothing for one device, so that it needs no name of its own."""
+        return {"strategy": self.name} if self.replicas > 1 else {}
+
     def describe(self) -> dict[str, int]:
         """What decides bits, for provenance."""
         return {"replicas": self.replicas, "workers": self.workers}
@@ -134,7 +138,10 @@ class Layout:
             at = _replica() * share
             step(tf.nest.map_structure(lambda array: _rows(array, at, share), batch), at, *kept)
 
-        self.strategy.run(replica, args=resident)
+        if tf.executing_eagerly():
+            self._compiled(replica, *resident)()
+        else:
+            self.strategy.run(replica, args=resident)
 
     def evaluation(self, model: keras.Model, x: np.ndarray, y: np.ndarray, size: int) -> Any:
         """A compiled evaluation in which every example counts once, in one replica or another.
@@ -188,12 +195,12 @@ class Layout:
         each = self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(values[context.replica_id_in_sync_group], variable.dtype)
         )
-        self.strategy.run(lambda own: variable.assign(own), args=(each,))
+        self._compiled(variable.assign, each)()
 
-    def average(self, model: keras.Model) -> None:
-        """Average statistics, such as BatchNormalization's, which Keras lets every replica count alone.
+    def averaging(self, model: keras.Model) -> Callable[[], Any]:
+        """A compiled mean of statistics, such as BatchNormalization's, which Keras lets every replica count alone.
 
-        They are linear in what was counted, so it does not matter how often this is done.
+        They are linear in what was counted, so it does not matter how often the mean is taken.
         """
         own = [
             place.variable
@@ -201,8 +208,12 @@ class Layout:
             if any(place.variable is found for found in place.layer._non_trainable_variables)
             and keras.backend.is_float_dtype(place.variable.dtype)
         ]
-        if own:
-            self.strategy.run(lambda: _average(own))
+        return self._compiled(lambda: _average(own)) if own else lambda: None
+
+    def _compiled(self, step: Callable[..., Any], *args: Any) -> Any:
+        # Replicas that run op by op are slow, and TensorFlow says so each time.
+        everywhere = tf.function(lambda: self.strategy.run(step, args=args), autograph=False)
+        return everywhere.get_concrete_function()
 
     def rows(self, what: str, values: np.ndarray) -> np.ndarray:
         """What every worker says: an array of (workers, *shape), equal on all of them.
