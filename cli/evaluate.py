@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from kerastickets import registry
+from kerastickets.dataspec import find_data
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import find_model, json_option, own_model_option, ticket_argument
 from kerastickets_cli.output import emit, percent, table
@@ -37,7 +37,7 @@ def evaluate(ticket: str, dataset: str | None, split: str, model: str | None, as
         loaded = Ticket.load(ticket)
         find_model(model)
         if dataset:
-            registry.create("datasets", dataset)
+            find_data(dataset)
         facts = measure(loaded, dataset, split=split, model=model)
     if as_json:
         emit({"ticket": ticket, "digest": loaded.digest, **facts})

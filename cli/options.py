@@ -116,6 +116,23 @@ class SeedsType(click.ParamType):
         return tuple(seeds)
 
 
+class SizeType(click.ParamType):
+    """`1000` examples, or a share of them such as `0.25`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:
+        """A whole number as it is, anything else as a share."""
+        try:
+            return int(value) if _digits(str(value)) else float(value)
+        except ValueError:
+            self.fail(
+                f"A size must be a count such as 1000, or a share such as 0.25. Received: {value!r}",
+                param,
+                ctx,
+            )
+
+
 def _digits(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 18
 
@@ -125,6 +142,12 @@ DURATION = DurationType()
 _TRAINING: tuple[Any, ...] = (
     click.option(
         "--train", type=DURATION, help="How long to train, in all: 20ep or 5000it.  [default: 20ep]"
+    ),
+    click.option(
+        "--train-size",
+        type=SizeType(),
+        metavar="N",
+        help="Use N training examples, or such a share of them as 0.25, of each class.  [default: all]",
     ),
     click.option(
         "--eval-every", type=DURATION, help="Evaluate on validation data this often.  [default: 1ep]"

@@ -17,6 +17,7 @@ from kerastickets.run import Level, Run, trained_level
 from kerastickets.runfolder import RunFolder, read_rows
 from kerastickets.schedule import Schedule
 from kerastickets.sources import Source, data_digest, data_files, data_name, data_of, source_of
+from kerastickets.subset import train_part
 from kerastickets.ticket import Ticket
 from kerastickets.tree import Tree
 
@@ -44,7 +45,7 @@ def prune(
         model: a registered name (`"lenet-300-100"`, `"mlp:widths=38-38"`), a `.keras` file,
             `"package.module:function"`, a function `(data) -> keras.Model`, or a `keras.Model`, which is
             not touched and whose weights are the initial ones. None takes the model of `start`.
-        data: a registered name (`"mnist"`, `"npz:points.npz"`) or a `Data`.
+        data: a registered name (`"mnist"`, `"mnist[0,1]"`, `"npz:points.npz"`) or a `Data`.
         criterion: a registered name (`"magnitude"`, `"snip:batches=4"`) or an instance.
         start: a ticket, or its file, whose mask and initial weights to continue from.
         seed: keys initial weights, data order and scoring batches.
@@ -96,6 +97,7 @@ class Loop:
         self.source: Source = source_of(job.model, self.data, job.model_name, custom_objects)
         own = {name: value for name, value in self.source.recipe.items() if name != "rate"}
         self.recipe = Recipe.of(job.dials, own)
+        self.whole, self.data = self.data, train_part(self.data, self.recipe.train_size, job.seed)
         self.init = job.start.weights("init") if job.start else self.source.init(job.seed)
         self._callbacks = callbacks
         self._trainer: Any = None
@@ -159,7 +161,7 @@ class Loop:
         return {
             "model": self.source.name,
             "loss": self.source.objective.describe() if self.source.objective else self.data.loss,
-            "dataset": {"name": self.data_name, "sha256": data_digest(self.data)},
+            "dataset": {"name": self.data_name, "sha256": data_digest(self.whole)},
             "criterion": {"name": self.method.name, "options": dict(self.method.options)},
             "method": {k: v for k, v in self.method.describe().items() if k != "levels"},
             "levels": self.levels,

@@ -26,6 +26,7 @@ class Dials(TypedDict, total=False):
     """The keyword arguments of `kt.prune` and `kt.train` that say how to train; see `Recipe`."""
 
     train: Duration | str | int
+    train_size: int | float | None
     eval_every: Duration | str | int
     patience: int | None
     monitor: str
@@ -50,6 +51,8 @@ class Recipe:
 
     Args:
         train: how long, in all, from iteration 0.
+        train_size: how many training examples to use, or as a float above 0 which share of them: of each
+            class its share, chosen by the data seed. None, or 1.0, uses all.
         eval_every: evaluate on validation data this often, and at the end.
         patience: stop after this many evaluations without improvement; None never stops early.
         monitor: `val_accuracy`, `val_loss`, or `val_` and any metric of the data; losses, errors,
@@ -79,6 +82,7 @@ class Recipe:
     """
 
     train: Duration = Duration(20, "ep")
+    train_size: int | float | None = None
     eval_every: Duration = Duration(1, "ep")
     patience: int | None = None
     monitor: str = "val_accuracy"
@@ -118,6 +122,7 @@ class Recipe:
             _need(ok, name, what, repr(value))
             # One type for 1, 1.0 and NumPy's: a recipe is JSON, and equal recipes are equal text.
             object.__setattr__(self, name, None if value is None else float(value))
+        object.__setattr__(self, "train_size", _size(self.train_size))
         schedule_points(self.lr_schedule)
         Augmentation.parse(self.augment)
         self._check_optimizer()
@@ -171,6 +176,16 @@ class Recipe:
 def _optimizer_name(optimizer: Any) -> str:
     name = optimizer.get("class_name") if isinstance(optimizer, Mapping) else optimizer
     return str(name).lower()
+
+
+def _size(value: Any) -> int | float | None:
+    """One type for Python's and NumPy's numbers; a share of 1.0 is None, a count of 1 is not."""
+    count = isinstance(value, numbers.Integral)
+    ok = value is None or (_real(value) and (value >= 1 if count else 0 < value <= 1))
+    _need(ok, "train_size", "be a count of at least 1, or a share above 0 and up to 1.0", repr(value))
+    if count:
+        return int(value)
+    return None if value is None or value == 1 else float(value)
 
 
 def _whole(value: Any) -> bool:

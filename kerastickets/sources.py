@@ -1,6 +1,5 @@
-"""Where models and data come from: names, files, functions, and objects a caller already has."""
+"""Where models come from: names, files, functions, and objects a caller already has. (And data: `dataspec`.)"""
 
-import hashlib
 import importlib
 import inspect
 import warnings
@@ -10,11 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from kerastickets import registry
 from kerastickets.data import Data
-from kerastickets.errors import AlignError, DataError, PluginError, RecipeError
+from kerastickets.dataspec import data_digest, data_files, data_name, data_of, file_digest, find_data
+from kerastickets.errors import AlignError, PluginError, RecipeError
 from kerastickets.gate import refuse
 from kerastickets.options import unknown
 from kerastickets.recipe import Dials
@@ -25,6 +23,21 @@ if TYPE_CHECKING:
     import keras
 
     from kerastickets.objective import Objective
+
+__all__ = [
+    "Source",
+    "data_digest",
+    "data_files",
+    "data_name",
+    "data_of",
+    "file_digest",
+    "find_data",
+    "find_model",
+    "model_rate",
+    "source_of",
+    "ticket_rate",
+    "ticket_recipe",
+]
 
 
 @dataclass(frozen=True)
@@ -276,66 +289,3 @@ def _load(path: Path, custom_objects: Mapping[str, Any] | None) -> "keras.Model"
             return keras.models.load_model(path, custom_objects=dict(custom_objects or {}), safe_mode=True)
     except Exception as error:  # a damaged file, or a custom class, fails in its own way
         raise RecipeError(f"{path} must be a model saved by Keras. Received: {error}") from error
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def data_of(data: Any) -> Data:
-    """The data a spec or an object means.
-
-    Args:
-        data: a registered `NAME` or `NAME:k=v` (`npz:FILE`), or a `Data`.
-
-    Raises:
-        PluginError: no such data set.
-        DataError: it is not prepared, or holds what cannot be trained on.
-    """
-    if isinstance(data, Data):
-        return data
-    if not isinstance(data, str):
-        raise DataError(f"A data set must be a name or a kerastickets.Data. Received: {type(data).__name__}")
-    made = registry.create("datasets", data)()
-    if not isinstance(made, Data):
-        raise PluginError(
-            f"The data set {data!r} must give a kerastickets.Data. Received: {type(made).__name__}"
-        )
-    return made
-
-
-def data_name(spec: Any) -> str:
-    """A data set as provenance names it: the spec, with files by their base name, or a `Data`'s own name.
-
-    Example:
-        >>> data_name("npz:/somewhere/points.npz,seed=1"), data_name("digits")
-        ('npz:points.npz,seed=1', 'digits')
-    """
-    text = spec if isinstance(spec, str) else str(spec.name)
-    name, colon, rest = text.partition(":")
-    parts = (part.rpartition("=") for part in rest.split(","))
-    return name + colon + ",".join(f"{key}{sign}{Path(value).name}" for key, sign, value in parts)
-
-
-def data_files(data: Any) -> dict[str, str]:
-    """sha256 by base name of the files that a data set's spec names (`npz:FILE`), if it names any.
-
-    Example:
-        >>> data_files("digits")
-        {}
-    """
-    rest = data.partition(":")[2] if isinstance(data, str) else ""
-    paths = (Path(part.rpartition("=")[2]).expanduser() for part in rest.split(",") if part)
-    return {path.name: file_digest(path) for path in paths if path.is_file()}
-
-
-def data_digest(data: Data) -> str:
-    """sha256 over every array of a data set: what a run's recipe records, so that changed data is noticed."""
-    digest = hashlib.sha256()
-    for split in (data.train, data.validation, data.test):
-        for array in split:
-            digest.update(f"{array.dtype}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()

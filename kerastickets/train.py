@@ -11,6 +11,7 @@ from kerastickets.data import Data
 from kerastickets.errors import DataError, RecipeError
 from kerastickets.recipe import Dials, Recipe
 from kerastickets.sources import Source, data_files, data_name, data_of, find_model, source_of, ticket_recipe
+from kerastickets.subset import train_part
 from kerastickets.ticket import Ticket
 
 Row = dict[str, Any]
@@ -85,7 +86,7 @@ def train(
     seeds = dict(ticket.provenance.get("seeds") or {})
     seed = int(seeds.get("data", 0)) if seed is None else seed
     spec = _data_spec(ticket, data)
-    found_data = data_of(spec)
+    found_data = train_part(data_of(spec), recipe.train_size, seed)
     source = _source(ticket, found_data, model, custom_objects)
     subject = _subject(ticket, source, start, seed)
     step = int(subject.start.partition("@")[2] or 0) if subject.start.startswith("rewind@") else 0

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = [
     "errors tree steps values options registry gate",
     "strategies mask schedule method augment recipe header ticketfile ticket protocols",
-    "data sources runfolder run job",
+    "data subset dataspec sources runfolder run job",
     "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout",
     "objective engine intervals trainer callbacks",
     "prune train",

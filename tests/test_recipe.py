@@ -13,6 +13,7 @@ from kerastickets.steps import Duration
 def test_defaults():
     assert Recipe().describe() == {
         "train": "20ep",
+        "train_size": None,
         "eval_every": "1ep",
         "patience": None,
         "monitor": "val_accuracy",
@@ -41,6 +42,13 @@ def test_text_numbers_and_durations_are_one_recipe():
     exact = Recipe(lr=1, l2=np.float64(0.5), epsilon=np.float32(0.25))
     assert exact.describe() == Recipe(lr=1.0, l2=0.5, epsilon=0.25).describe()
     assert json.loads(json.dumps(exact.describe())) == exact.describe()
+
+
+def test_a_whole_training_split_is_one_recipe_and_a_count_is_no_share():
+    assert Recipe(train_size=1.0) == Recipe()
+    assert Recipe(train_size=1).train_size == 1
+    assert Recipe(train_size=np.int64(50)).describe()["train_size"] == 50
+    assert Recipe.of({"train_size": 1.0}, {"train_size": 0.25}) == Recipe()
 
 
 def test_a_description_makes_the_recipe_again():
@@ -76,6 +84,12 @@ def test_a_description_makes_the_recipe_again():
         ({"l2": -1}, "Received: l2=-1"),
         ({"optimizer": object}, "`optimizer` must be a name, or a config as keras.optimizers.serialize"),
         ({"optimizer": {"config": {}}}, "Received: optimizer={'config': {}}"),
+        ({"train_size": 0}, "`train_size` must be a count of at least 1, or a share above 0 and up to 1.0"),
+        ({"train_size": 1.5}, "Received: train_size=1.5"),
+        ({"train_size": 0.0}, "Received: train_size=0.0"),
+        ({"train_size": True}, "Received: train_size=True"),
+        ({"train_size": "0.5"}, "Received: train_size='0.5'"),
+        ({"train_size": float("nan")}, "Received: train_size=nan"),
         ({"augment": None}, "`augment` must be none, flip, crop:4"),
         ({"augment": "flip+rotate"}, "Received: augment='flip+rotate'"),
         ({"lr_schedule": None}, "Received: lr_schedule=None"),

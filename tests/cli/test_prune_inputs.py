@@ -1,5 +1,8 @@
 """What `kt prune` refuses: wrong usage with 2, names and files with 1, before TensorFlow is asked."""
 
+import json
+import re
+
 import pytest
 
 USAGE = {
@@ -19,6 +22,10 @@ USAGE = {
     "--train 0ep": "`train` must be at least one iteration. Received: train=0ep",
     "--eval-every 0it": "`eval_every` must be at least one iteration.",
     "--snapshot-at 5it,x": "like '500it' or '20ep'. Received: 'x'",
+    "--train-size 0": "`train_size` must be a count of at least 1, or a share above 0 and up to 1.0.",
+    "--train-size 1.5": "Received: train_size=1.5",
+    "--train-size some": "A size must be a count such as 1000, or a share such as 0.25. Received: 'some'",
+    "--augment flop": "`augment` must be none, flip, crop:4 (pixels) or flip+crop:4. Received: augment='flop'",
     "--patience 0": "`patience` must be at least 1, or none. Received: patience=0",
     "--batch-size 0": "`batch_size` must be at least 1. Received: batch_size=0",
     "--lr 0": "`lr` must be positive and finite. Received: lr=0.0",
@@ -42,6 +49,9 @@ NAMES = {
     "--criterion snip -o batch=3": "No option of Snip named 'batch'. Did you mean 'batches'? Options: batches.",
     "--criterion snip -o batches=x": "Option 'batches' of Snip must be int. Received: batches='x'",
     "--dataset digit": "No dataset named 'digit'. Did you mean 'digits'? Installed: ",
+    "--dataset digit[3,8]": "No dataset named 'digit'. Did you mean 'digits'? Installed: ",
+    "--dataset digits[3]": "Two classes or more must be chosen, each once. Received: digits[3]",
+    "--dataset digits[3,x]": "No class of data set 'digits' named 'x'. Classes: 0, 1, 2",
     "--dataset npz:no.npz": "no.npz",
     "--model lenet": "No model named 'lenet'.",
     "--model no_module:build": "No model named 'no_module' and no module of that name.",
@@ -76,6 +86,21 @@ def test_what_only_the_data_tells(kt, small, working_folder):
     assert said == "Error: target must be in [1, 592], the weights that are left. Received: target=593\n"
     said = kt("prune", *small, "--monitor", "val_f1", "--levels", 1, "--rate", 0.5, code=1).stderr
     assert "Error: `monitor` must be one of val_" in said
+
+
+def test_parts_of_data_are_pruned_on_and_named(kt, small, working_folder):
+    chosen = ("--dataset", "digits[3,8]", "--train-size", "0.5", "--augment", "flip+crop:1")
+    facts = json.loads(kt("prune", *small, *chosen, "--levels", 1, "--rate", 0.5, "--json").stdout)
+    assert facts["dataset"] == "digits[3,8]"
+    recipe = json.loads((working_folder / facts["run"] / "run.json").read_text())["recipe"]
+    assert {name: recipe["train"][name] for name in ("train_size", "augment")} == {
+        "train_size": 0.5,
+        "augment": "flip+crop:1",
+    }
+    ticket = working_folder / facts["run"] / facts["levels"][-1]["ticket"]
+    assert json.loads(kt("show", ticket, "--json").stdout)["provenance"]["dataset"] == "digits[3,8]"
+    assert json.loads(kt("eval", ticket, "--json").stdout)["classes"][1]["name"] == "8"
+    assert re.search(r"^ *8 +\d+ ", kt("eval", ticket).stdout, re.MULTILINE)
 
 
 def test_a_diverging_run_keeps_what_is_finished(kt, small, working_folder):
