@@ -1,0 +1,72 @@
+"""Scoring by SNIP, against one plain forward-backward pass over the same batch: within 1.5 times.
+
+Both run eagerly, as scoring does: once per level, where compiling would cost more than it saves.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from _harness import interleaved, summary, table, write
+
+from kerastickets import registry
+from kerastickets.keys import snapshot
+from kerastickets.masking import fates
+from kerastickets.scoring import Batches, Scoring
+from kerastickets_cli.race.keras_side import build
+from kerastickets_cli.race.nets import NETS, Net
+
+
+def sides(net: Net) -> dict[str, Callable[[], float]]:
+    """The two contestants for one net."""
+    x, y = net.data()
+    model = build(net)
+    masks = {fate.key: np.ones(fate.shape, bool) for fate in fates(model) if fate.masked}
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    scoring = Scoring(model, masks, snapshot(model), None, Batches((x, y), net.batch, 0, 0), loss, 0)
+    snip = registry.create("criteria", "snip")
+    batch = tuple(tf.constant(array[: net.batch]) for array in (x, y))
+
+    def plain() -> None:
+        with tf.GradientTape() as tape:
+            value = loss(batch[1], model(batch[0], training=True))
+        [gradient.numpy() for gradient in tape.gradient(value, model.trainable_variables)]
+
+    return {"forward and backward": lambda: timed(plain), "SNIP": lambda: timed(lambda: snip(scoring))}
+
+
+def timed(action: Callable[[], Any]) -> float:
+    """Seconds of one call."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure, print, and write the result file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=15, help="rounds that count")
+    repeats = parser.parse_args().repeats
+    results = {}
+    for name in ("lenet-300-100", "conv-2"):
+        facts = summary(interleaved(sides(NETS[name]), repeats), against="forward and backward")
+        print(f"{name}\n{table(facts, against='forward and backward')}")
+        ratio = facts["SNIP"]["ratio"]
+        results[name] = {"seconds": facts, "goal": 1.5, "measured": ratio, "met": ratio <= 1.5}
+    path = write(
+        "snip", {"repeats": repeats, "nets": results}, packages=("kerastickets", "tensorflow", "keras")
+    )
+    print(f"written: benchmarks/results/{path.name}")
+
+
+if __name__ == "__main__":
+    main()
