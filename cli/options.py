@@ -159,7 +159,7 @@ _TRAINING: tuple[Any, ...] = (
     click.option(
         "--keep", type=click.Choice(["best", "last"]), help="Which weights are final.  [default: best]"
     ),
-    click.option("--batch-size", type=int, metavar="N", help="Examples a step."),
+    click.option("--batch-size", type=int, metavar="N", help="Examples a step, over all replicas."),
     click.option("--optimizer", metavar="NAME", help="A Keras optimizer: adam, sgd, adamw, ..."),
     click.option("--lr", type=float, help="The learning rate."),
     click.option("--epsilon", type=float, help="Adam's epsilon."),
@@ -240,6 +240,14 @@ def _all(decorators: tuple[Any, ...]) -> Callable[[Command], Command]:
 
 training_options = _all(_TRAINING)
 pruning_options = _all(_PRUNING)
+strategy_option = click.option(
+    "--strategy",
+    type=click.Choice(["default", "mirrored", "multiworker"]),
+    default="default",
+    show_default=True,
+    help="Where to train: on one device, on all of this machine, or on the machines of TF_CONFIG, each of which "
+    "runs this same command.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar and no notes on stderr.")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from kerastickets.strategies import is_chief
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import (
     PairType,
@@ -17,6 +18,7 @@ from kerastickets_cli.options import (
     pruning_options,
     quiet_option,
     rates,
+    strategy_option,
     training_options,
 )
 from kerastickets_cli.output import check_folder, emit, note
@@ -63,7 +65,7 @@ _INTERRUPTED = "Interrupted. Finished levels are kept: the same command continue
     help="Run seeds in N processes of one thread each: the same numbers for every N, but not quite those of "
     "a process with several threads. Without it, seeds run one after another in this process.",
 )
-@click.option("--strategy", type=click.Choice(["default"]), default="default", help="Where to train.")
+@strategy_option
 @click.option("--from", "start", metavar="TICKET", help="Continue from a ticket's mask and initial weights.")
 @click.option(
     "--out", metavar="DIR", help="The run's folder.  [default: runs/MODEL-DATASET-CRITERION-RECIPE]"
@@ -84,12 +86,22 @@ def prune(**chosen: Any) -> None:
     """
     if chosen["seed"] is not None and chosen["seeds"]:
         raise click.UsageError("Give --seed or --seeds, not both.", click.get_current_context())
+    if chosen["jobs"] and chosen["strategy"] != "default":
+        raise click.UsageError(
+            f"--jobs gives each seed a process of one thread: leave out --jobs or --strategy {chosen['strategy']}.",
+            click.get_current_context(),
+        )
+    if chosen["dry_run"] and chosen["strategy"] == "multiworker":
+        raise click.UsageError(
+            "--dry-run measures this machine alone: leave out --strategy.", click.get_current_context()
+        )
     seeds = chosen["seeds"] or (chosen["seed"] or 0,)
     with interruptible("Interrupted." if chosen["dry_run"] else _INTERRUPTED):
         request = _request(chosen)
         request.job(seeds[0])
         out = Path(chosen["out"]) if chosen["out"] else None
-        check_folder(out or Path("runs"))
+        if is_chief(chosen["strategy"]):
+            check_folder(out or Path("runs"))
         if chosen["dry_run"]:
             from kerastickets_cli.estimate import estimate
 
@@ -104,13 +116,17 @@ def _request(chosen: dict[str, Any]) -> Request:
     dials = given(chosen, PruneDials.__annotations__)
     dials |= {"options": pairs("-o", chosen["options"])} if chosen["options"] else {}
     dials |= {"rate": rates(chosen["rate"])} if chosen["rate"] else {}
-    names = ("model", "dataset", "criterion", "start", "accept_versions")
+    names = ("model", "dataset", "criterion", "start", "accept_versions", "strategy")
     return Request.of(**{name: chosen[name] for name in names}, dials=dials)
 
 
 def _run(request: Request, seeds: Sequence[int], out: Path | None, chosen: dict[str, Any]) -> None:
     many, as_json, quiet = bool(chosen["seeds"]), chosen["as_json"], chosen["quiet"]
     batch = Batch(request, tuple(seeds), out, many)
+    if not is_chief(request.strategy):
+        run_here(batch, Report(len(seeds), seeds=many, rows=False, bar=False))
+        note("Done, as one of several workers. The chief, worker 0, has the run.", quiet)
+        return
     with Report(len(seeds), seeds=many, rows=not as_json, bar=wants_bar(quiet)) as report:
         runs = run_apart(batch, chosen["jobs"], report) if chosen["jobs"] else run_here(batch, report)
     if as_json:

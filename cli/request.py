@@ -8,6 +8,7 @@ import click
 
 from kerastickets.dataspec import find_data
 from kerastickets.errors import RecipeError
+from kerastickets.strategies import check_strategy
 from kerastickets_cli.options import find_model
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Request:
         start: a ticket's file, or None.
         dials: the dials that were given.
         accept_versions: continue what other library versions began.
+        strategy: where to train.
     """
 
     model: str | None
@@ -35,6 +37,7 @@ class Request:
     start: str | None
     dials: Mapping[str, Any]
     accept_versions: bool
+    strategy: str = "default"
 
     @classmethod
     def of(
@@ -45,6 +48,7 @@ class Request:
         start: str | None,
         dials: Mapping[str, Any],
         accept_versions: bool = False,
+        strategy: str = "default",
     ) -> "Request":
         """With what was left out filled in: from the ticket, else LeNet-300-100 on digits."""
         if start is not None:
@@ -53,7 +57,7 @@ class Request:
             dataset = dataset or Ticket.load(start).provenance.get("dataset")
         else:
             model = model or _MODEL
-        return cls(model, str(dataset or _DATASET), criterion, start, dials, accept_versions)
+        return cls(model, str(dataset or _DATASET), criterion, start, dials, accept_versions, strategy)
 
     def job(self, seed: int) -> "Job":
         """The checked job of one seed.
@@ -66,8 +70,18 @@ class Request:
 
         find_model(self.model)
         find_data(self.dataset)
+        # The environment is wrong then, not the command: no usage error.
+        check_strategy(self.strategy)
         dials = cast("PruneDials", dict(self.dials))
         try:
-            return Job.of(self.model, self.dataset, self.criterion, start=self.start, seed=seed, dials=dials)
+            return Job.of(
+                self.model,
+                self.dataset,
+                self.criterion,
+                start=self.start,
+                seed=seed,
+                strategy=self.strategy,
+                dials=dials,
+            )
         except RecipeError as error:
             raise click.UsageError(str(error), click.get_current_context(silent=True)) from error

@@ -8,6 +8,7 @@ import click
 
 from kerastickets.dataspec import find_data
 from kerastickets.errors import RecipeError
+from kerastickets.strategies import check_strategy, is_chief
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import (
     StartType,
@@ -17,6 +18,7 @@ from kerastickets_cli.options import (
     json_option,
     own_model_option,
     quiet_option,
+    strategy_option,
     ticket_argument,
     training_options,
 )
@@ -40,6 +42,7 @@ from kerastickets_cli.report import Bar, wants_bar
 @click.option("--freeze", multiple=True, metavar="PATTERN", help="Do not train these weights (repeatable).")
 @own_model_option
 @training_options
+@strategy_option
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -69,11 +72,17 @@ def train(**chosen: Any) -> None:
     out = Path(chosen["out"] or source.with_name(f"{source.stem}-trained.safetensors"))
     with interruptible("Interrupted. Nothing was written."):
         ticket = Ticket.load(source)
-        check_file(out, chosen["force"])
+        check_strategy(chosen["strategy"])
+        chief = is_chief(chosen["strategy"])
+        if chief:
+            check_file(out, chosen["force"])
         find_model(chosen["model"])
         if chosen["dataset"]:
             find_data(chosen["dataset"])
         trained = _train(ticket, chosen, dials)
+        if not chief:
+            note("Done, as one of several workers. The chief, worker 0, has the ticket.", chosen["quiet"])
+            return
         trained.ticket.save(out)
     facts = _facts(trained, out)
     if chosen["as_json"]:
@@ -86,8 +95,9 @@ def train(**chosen: Any) -> None:
 def _train(ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any]) -> Any:
     from kerastickets.train import train as train_ticket
 
-    watch = _Watch(ticket, dials) if wants_bar(chosen["quiet"]) else None
-    names = ("start", "freeze", "seed", "model")
+    bar = wants_bar(chosen["quiet"]) and is_chief(chosen["strategy"])
+    watch = _Watch(ticket, dials) if bar else None
+    names = ("start", "freeze", "seed", "model", "strategy")
     try:
         return train_ticket(
             ticket,

@@ -19,6 +19,7 @@ from kerastickets.errors import RecipeError
 from kerastickets.keys import paths
 from kerastickets.layout import Layout
 from kerastickets.recipe import Jit
+from kerastickets.shares import averaging, shared_evaluation
 from kerastickets.tree import integer
 
 # Large enough to be quick, and a divisor of the usual 5 000 and 10 000 examples, so that no odd batch remains.
@@ -114,7 +115,7 @@ class Engine:
         self._build_state()
         # What a fresh optimizer holds: its learning rate and loss scale too, so never zeros.
         self._fresh = [np.array(v.numpy()) for v in model.optimizer.variables]
-        self._average = self.layout.averaging(model)
+        self._average = averaging(self.layout, model)
         self._evaluations: dict[str, Any] = {}
         self._stream: Any = None
         self._order: tuple[tuple[int, int], Any] | None = None
@@ -251,7 +252,7 @@ class Engine:
 
     def _compile_evaluation(self, x: np.ndarray, y: np.ndarray) -> Any:
         if self.layout.replicas > 1:
-            return self.layout.evaluation(self.model, x, y, _EVALUATION_BATCH)
+            return shared_evaluation(self.layout, self.model, x, y, _EVALUATION_BATCH)
         model, size = self.model, min(len(x), _EVALUATION_BATCH)
         full = math.floor(len(x) / size)
         xs, ys = tf.constant(x), tf.constant(y)

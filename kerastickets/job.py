@@ -10,6 +10,7 @@ from kerastickets.errors import RecipeError
 from kerastickets.method import Method, MethodDials
 from kerastickets.recipe import Dials, Recipe
 from kerastickets.sources import find_model, ticket_rate
+from kerastickets.strategies import check_strategy
 from kerastickets.ticket import Ticket
 
 _METHOD = frozenset(MethodDials.__annotations__)
@@ -31,6 +32,7 @@ class Job:
         model_name: for provenance.
         seed: keys initial weights, data order and scoring batches.
         start: a ticket to continue from, or None.
+        strategy: where to train: a name, or a `tf.distribute.Strategy`.
     """
 
     model: Any
@@ -40,6 +42,7 @@ class Job:
     model_name: str
     seed: int
     start: Ticket | None = None
+    strategy: Any = "default"
 
     @classmethod
     def of(
@@ -50,11 +53,13 @@ class Job:
         *,
         start: Ticket | str | Path | None = None,
         seed: int = 0,
+        strategy: Any = "default",
         dials: PruneDials | None = None,
     ) -> "Job":
         """Check everything that can be checked without TensorFlow; see `prune`."""
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise RecipeError(f"`seed` must be an integer of at least 0. Received: seed={seed!r}")
+        check_strategy(strategy)
         given: dict[str, Any] = dict(dials or {})
         ticket = start if isinstance(start, Ticket) or start is None else Ticket.load(start)
         found = _found(model, ticket)
@@ -65,7 +70,7 @@ class Job:
         method = Method.of(criterion, method_dials, rate)  # type: ignore[arg-type]
         Recipe.of(train_dials, {k: v for k, v in own.items() if k != "rate"})
         name = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
-        return cls(found, data, method, train_dials, name, seed, ticket)
+        return cls(found, data, method, train_dials, name, seed, ticket, strategy)
 
 
 def _found(model: Any, ticket: Ticket | None) -> Any:

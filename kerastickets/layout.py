@@ -5,8 +5,8 @@ sees does not depend on the layout.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -16,8 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerastickets.errors import RecipeError
-from kerastickets.keys import walk
+from kerastickets.errors import KerasTicketsError, RecipeError
 from kerastickets.strategies import Cluster, check_strategy
 
 # TensorFlow's own classes by the names used here; others have variables that this loop cannot train.
@@ -26,6 +25,7 @@ _NAMES = {
     "MultiWorkerMirroredStrategy": "multiworker",
     "OneDeviceStrategy": "one device",
 }
+_ODD_BATCH = "a batch that replicas cannot share"
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,56 +130,18 @@ class Layout:
         if isinstance(length, int):
             self.check_batch(length)
         else:
-            message = f"every batch must divide by the {self.replicas} replicas"
-            tf.debugging.assert_equal(length % self.replicas, 0, message)
+            tf.debugging.assert_equal(length % self.replicas, 0, _ODD_BATCH)
 
         def replica(*kept: Any) -> None:
             share = length // self.replicas
-            at = _replica() * share
-            step(tf.nest.map_structure(lambda array: _rows(array, at, share), batch), at, *kept)
+            at = replica_number() * share
+            step(tf.nest.map_structure(lambda array: rows_of(array, at, share), batch), at, *kept)
 
         if tf.executing_eagerly():
-            self._compiled(replica, *resident)()
+            # Called as it is, for then a step may make variables, as the first evaluation does.
+            tf.function(lambda: self.strategy.run(replica, args=resident), autograph=False)()
         else:
             self.strategy.run(replica, args=resident)
-
-    def evaluation(self, model: keras.Model, x: np.ndarray, y: np.ndarray, size: int) -> Any:
-        """A compiled evaluation in which every example counts once, in one replica or another.
-
-        Args:
-            model: a model with metrics that add up over replicas, as Keras's do.
-            x: inputs.
-            y: labels.
-            size: examples a step and replica; the last step takes up to twice as many, and what is left.
-
-        Raises:
-            RecipeError: there are fewer examples than replicas.
-        """
-        if len(x) < self.replicas:
-            raise RecipeError(
-                f"Each of {self.replicas} replicas needs an example to evaluate. Received: a split of {len(x)}. "
-                "Use strategy=default, or more data."
-            )
-        share, left = divmod(len(x), self.replicas)
-        whole = max(0, share // size - 1)
-
-        def shares(x: Any, y: Any) -> None:
-            # The first replicas take one more each where the examples do not divide.
-            one = tf.cast(_replica() < left, tf.int32)
-            begin = _replica() * share + tf.minimum(_replica(), left)
-
-            def body(i: Any) -> Any:
-                model.test_step((_rows(x, begin + i * size, size), _rows(y, begin + i * size, size)))
-                return i + 1
-
-            tf.while_loop(lambda i: i < whole, body, [tf.constant(0)], parallel_iterations=1)
-            at, rest = begin + whole * size, share - whole * size + one
-            model.test_step((_rows(x, at, rest), _rows(y, at, rest)))
-
-        kept = self.keep(x), self.keep(y)
-        return tf.function(
-            lambda: self.strategy.run(shares, args=kept), autograph=False
-        ).get_concrete_function()
 
     def keep(self, array: np.ndarray) -> Any:
         """`array` on every device that computes here."""
@@ -195,25 +157,36 @@ class Layout:
         each = self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(values[context.replica_id_in_sync_group], variable.dtype)
         )
-        self._compiled(variable.assign, each)()
+        self.compiled(variable.assign, each)()
 
-    def averaging(self, model: keras.Model) -> Callable[[], Any]:
-        """A compiled mean of statistics, such as BatchNormalization's, which Keras lets every replica count alone.
-
-        They are linear in what was counted, so it does not matter how often the mean is taken.
-        """
-        own = [
-            place.variable
-            for place in (walk(model) if self.replicas > 1 else ())
-            if any(place.variable is found for found in place.layer._non_trainable_variables)
-            and keras.backend.is_float_dtype(place.variable.dtype)
-        ]
-        return self._compiled(lambda: _average(own)) if own else lambda: None
-
-    def _compiled(self, step: Callable[..., Any], *args: Any) -> Any:
+    def compiled(self, step: Callable[..., Any], *args: Any) -> Any:
+        """A compiled call of `step(*args)` in every replica."""
         # Replicas that run op by op are slow, and TensorFlow says so each time.
         everywhere = tf.function(lambda: self.strategy.run(step, args=args), autograph=False)
         return everywhere.get_concrete_function()
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Within the body, TensorFlow's errors about replicas are named ones.
+
+        Raises:
+            RecipeError: a data set's own batch cannot be shared evenly.
+            KerasTicketsError: another worker is gone.
+        """
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if self.strategy is not None and _ODD_BATCH in error.message:
+                raise RecipeError(
+                    f"Every batch that the data makes must divide by the {self.replicas} replicas. Received: one that "
+                    "does not. Choose another batch size there, and drop the remainder."
+                ) from error
+            if self.workers > 1:
+                raise KerasTicketsError(
+                    f"All {self.workers} workers must go on to the end. Received: {type(error).__name__}. "
+                    "Run the same command on every worker again: finished levels are kept."
+                ) from error
+            raise
 
     def rows(self, what: str, values: np.ndarray) -> np.ndarray:
         """What every worker says: an array of (workers, *shape), equal on all of them.
@@ -279,7 +252,8 @@ class Layout:
 _DEFAULT = tf.distribute.get_strategy()
 
 
-def _replica() -> Any:
+def replica_number() -> Any:
+    """Which replica this is, over all workers; within `Layout.run`."""
     return tf.distribute.get_replica_context().replica_id_in_sync_group
 
 
@@ -288,22 +262,11 @@ def _length(batch: Any) -> Any:
     return first.shape[0] or tf.shape(first)[0]
 
 
-def _rows(array: Any, at: Any, count: Any) -> Any:
+def rows_of(array: Any, at: Any, count: Any) -> Any:
+    """Rows `at` to `at + count` of an array."""
     # Static lengths where they are known: augmentation and some layers need them.
     rest = [-1 if length is None else length for length in array.shape[1:]]
     return tf.slice(array, [at] + [0] * len(rest), [count, *rest])
-
-
-def _average(own: list[keras.Variable]) -> None:
-    context = tf.distribute.get_replica_context()
-    # As differences from the first replica's, so that equal values stay as they are to the last bit.
-    first = tf.cast(tf.equal(_replica(), 0), "float32")
-    values = [tf.cast(variable.value, "float32") for variable in own]
-    bases = context.all_reduce(tf.distribute.ReduceOp.SUM, [value * first for value in values])
-    gaps = [value - base for value, base in zip(values, bases, strict=True)]
-    means = context.all_reduce(tf.distribute.ReduceOp.MEAN, gaps)
-    for variable, base, mean in zip(own, bases, means, strict=True):
-        variable.assign(tf.cast(base + mean, variable.dtype))
 
 
 @cache

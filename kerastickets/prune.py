@@ -13,6 +13,7 @@ from kerastickets.errors import RecipeError
 from kerastickets.job import Job, PruneDials
 from kerastickets.mask import cut, ones
 from kerastickets.recipe import Recipe
+from kerastickets.resuming import begun
 from kerastickets.run import Level, Run, trained_level
 from kerastickets.runfolder import RunFolder, read_rows
 from kerastickets.schedule import Schedule
@@ -31,6 +32,7 @@ def prune(
     *,
     start: Ticket | str | Path | None = None,
     seed: int = 0,
+    strategy: Any = "default",
     out: str | Path | None = None,
     callbacks: Callable[[int], Iterable[Any]] | None = None,
     on_row: Callable[[Row], None] | None = None,
@@ -49,6 +51,7 @@ def prune(
         criterion: a registered name (`"magnitude"`, `"snip:batches=4"`) or an instance.
         start: a ticket, or its file, whose mask and initial weights to continue from.
         seed: keys initial weights, data order and scoring batches.
+        strategy: where to train: `default`, `mirrored`, `multiworker` or a `tf.distribute.Strategy`.
         out: folder to write; the same call continues what is there. None writes nothing.
         callbacks: given a level, fresh Keras callbacks; `on_epoch_*` fires per evaluation. A folder does not
             record them: continue it with the same ones.
@@ -73,7 +76,7 @@ def prune(
     Reference:
         J. Frankle, M. Carbin, The Lottery Ticket Hypothesis, section 2; N. Lee et al., SNIP, section 4.
     """
-    job = Job.of(model, data, criterion, start=start, seed=seed, dials=dials)
+    job = Job.of(model, data, criterion, start=start, seed=seed, strategy=strategy, dials=dials)
     return Loop(job, custom_objects, callbacks).run(out, on_row, on_level_end, accept_versions)
 
 
@@ -92,7 +95,11 @@ class Loop:
         custom_objects: Mapping[str, Any] | None = None,
         callbacks: Callable[[int], Iterable[Any]] | None = None,
     ) -> None:
+        from kerastickets.layout import Layout
+
         self.job, self.method = job, job.method
+        # First of all: TensorFlow joins a cluster before it computes anything.
+        self.layout = Layout.of(job.strategy)
         self.data = data_of(job.data)
         self.source: Source = source_of(job.model, self.data, job.model_name, custom_objects)
         own = {name: value for name, value in self.source.recipe.items() if name != "rate"}
@@ -153,6 +160,7 @@ class Loop:
                 self.masks,
                 objective=self.source.objective,
                 callbacks=self._callbacks,
+                layout=self.layout,
             )
         return self._trainer
 
@@ -168,7 +176,7 @@ class Loop:
             "train": self.recipe.describe(),
             "seeds": self.seeds,
             "start": Ticket(self.source.architecture, self.masks, {"init": self.init}).digest,
-        }
+        } | self.layout.recipe()
 
     @property
     def data_name(self) -> str:
@@ -189,15 +197,11 @@ class Loop:
     ) -> Run:
         """Go through all levels; continue where `out` already holds some. See `prune`."""
         report = on_level_end or (lambda level: None)
-        if out is None:
-            return self._go(None, [], [], on_row, report)
-        held = RunFolder(out).locked(
-            self.recipe_json(), versions(), extendable=self.method.extendable, accept_versions=accept_versions
-        )
-        with held as folder:
-            # The folder may hold more levels than this run asks for: they stay, and are not reported.
-            rows = [row for row in folder.keep_rows() if row["level"] <= self.levels]
-            return self._go(folder, folder.tickets(self.levels), rows, on_row, report)
+        extendable, recipe = self.method.extendable, self.recipe_json()
+        with begun(
+            out, self.layout, recipe, versions(), extendable=extendable, accept_versions=accept_versions
+        ) as state:
+            return self._go(state.folder, state.tickets, state.rows, on_row, report)
 
     def _go(
         self,
@@ -271,7 +275,7 @@ class Loop:
             granularity=self.method.granularity,
             allow_collapse=self.method.allow_collapse,
         )
-        return new | self._fixed
+        return self.layout.masks(new | self._fixed)
 
     def _scoring(self, level: int, parent: Ticket, weights: Tree) -> Any:
         from kerastickets.scoring import Batches, Scoring

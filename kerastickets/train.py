@@ -1,5 +1,6 @@
 """Train one ticket, and measure one: what happens to tickets outside the pruning loop."""
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,16 @@ import numpy as np
 from kerastickets.data import Data
 from kerastickets.errors import DataError, RecipeError
 from kerastickets.recipe import Dials, Recipe
-from kerastickets.sources import Source, data_files, data_name, data_of, find_model, source_of, ticket_recipe
+from kerastickets.sources import (
+    Source,
+    data_digest,
+    data_files,
+    data_name,
+    data_of,
+    find_model,
+    source_of,
+    ticket_recipe,
+)
 from kerastickets.subset import train_part
 from kerastickets.ticket import Ticket
 
@@ -42,6 +52,7 @@ def train(
     start: str | None = None,
     freeze: Collection[str] = (),
     seed: int | None = None,
+    strategy: Any = "default",
     model: Any = None,
     custom_objects: Mapping[str, Any] | None = None,
     callbacks: Callable[[int], Iterable[Any]] | None = None,
@@ -58,6 +69,7 @@ def train(
             narrower dense net with about as many weights as it keeps). None takes the ticket's own.
         freeze: glob patterns of weights that do not train.
         seed: keys data order, and new weights; None takes the ticket's own data seed.
+        strategy: where to train: `default`, `mirrored`, `multiworker` or a `tf.distribute.Strategy`.
         model: what builds the model, for tickets without an architecture.
         custom_objects: your classes by name.
         callbacks: given a level, fresh Keras callbacks.
@@ -76,10 +88,13 @@ def train(
         >>> trained.ticket.snapshots.keys() >= {"init", "final"}
         True
     """
+    from kerastickets.layout import Layout
     from kerastickets.prune import versions
     from kerastickets.run import trained_level
     from kerastickets.trainer import Trainer
 
+    # First of all: TensorFlow joins a cluster before it computes anything.
+    layout = Layout.of(strategy)
     ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
     given = {name: value for name, value in dials.items() if value is not None}
     recipe = Recipe.of(given, ticket_recipe(ticket, custom_objects or ()))
@@ -99,6 +114,15 @@ def train(
         frozen=freeze,
         objective=source.objective,
         callbacks=callbacks,
+        layout=layout,
+    )
+    layout.agree(
+        {
+            "ticket": subject.digest,
+            "recipe": json.dumps([recipe.describe(), seed, step, sorted(freeze)], sort_keys=True),
+            "data set": data_digest(found_data),
+            "version of a library": json.dumps(versions()),
+        }
     )
     outcome = trainer.train(
         subject.weights(subject.start),

@@ -193,7 +193,8 @@ class Trainer:
         if self._position is not None:
             self._position.start.assign(first if rate_at is None else rate_at)
         run = _Run(self, masks, seed, level, first, started, on_row)
-        run.go(frozenset(snapshot_at))
+        with self.layout.errors():
+            run.go(frozenset(snapshot_at))
         return Outcome(run.final, run.metrics, tuple(run.rows), run.snapshots, time.perf_counter() - started)
 
     def averaged(self, masks: Tree) -> Tree:

@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = [
     "errors tree steps values options registry gate",
     "strategies mask schedule method augment recipe header ticketfile ticket protocols",
-    "data subset dataspec sources runfolder run job",
-    "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout",
+    "data subset dataspec sources runfolder resuming run job",
+    "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout shares",
     "objective engine intervals trainer callbacks",
     "prune train",
     "graph compact",
