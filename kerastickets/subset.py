@@ -113,3 +113,27 @@ def _strata(data: Data) -> np.ndarray:
     if data.classes is None:
         return np.zeros(len(y), int)
     return y if y.ndim == 1 else np.ravel_multi_index(tuple(y.T), data.classes)
+
+
+def tenths(x: np.ndarray, y: np.ndarray, parts: int, *key: int | str) -> list[Split]:
+    """Some tenths of a set drawn out of it, each with the classes in their shares: for splits that are missing.
+
+    Args:
+        x: examples `(n, ...)`.
+        y: class labels `(n,)`.
+        parts: how many tenths to draw; 0 leaves everything as it is.
+        key: what the split is for, such as the data set's name.
+
+    Returns:
+        What is left, then the tenths, as `(x, y)` each.
+
+    Example:
+        >>> x, y = np.arange(20), np.arange(20) % 2
+        >>> [len(part[0]) for part in tenths(x, y, 2, "toy")]
+        [16, 2, 2]
+    """
+    if not parts:
+        return [(x, y)]
+    order, tenth = shuffled(y, *key), len(y) // 10
+    pieces = [order[tenth * parts :], *(order[tenth * n : tenth * (n + 1)] for n in range(parts))]
+    return [(x[rows], y[rows]) for rows in pieces]

@@ -13,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from kerastickets.errors import PluginError
 
+_SIZE = re.compile(r"[0-9]+(x[0-9]+)+")
 _NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 
 
@@ -41,8 +42,8 @@ def read(annotation: Any, value: Any) -> Any:
     """`value` as `annotation` wants it.
 
     Text is parsed: numbers as Python writes them, `true` or `false`, one of a `Literal`'s values, `none`,
-    and tuples as `300-100` or, where that is ambiguous, `-1,0.5`. Other values are checked only, but
-    integers pass for floats and lists for tuples.
+    and tuples as `300-100`, sizes also as `28x28`, or, where that is ambiguous, `-1,0.5`. Other values are
+    checked only, but integers pass for floats and lists for tuples.
 
     Args:
         annotation: `int`, `float`, `bool`, `str`, `Literal[...]`, a union or a tuple of these.
@@ -150,6 +151,8 @@ def _items(member: Any, value: str) -> list[str]:
         return []
     if "," in value:
         return value.removesuffix(",").split(",")
+    if member is int and _SIZE.fullmatch(value):
+        return value.split("x")
     # `-1` and `1e-3` are one number each, not two.
     single = member in (int, float) and _NUMBER.fullmatch(value)
     return [value] if single else value.split("-")

@@ -28,6 +28,10 @@ def test_annotation_as_people_write_it(annotation, words):
 
 GOOD = [
     (int, "12", 12),
+    (tuple[int, int], "28x56", (28, 56)),
+    (tuple[int, int] | None, "none", None),
+    (tuple[str, ...], "a1x2", ("a1x2",)),
+    (tuple[str, ...], "1x2", ("1x2",)),
     (int, "-3", -3),
     (int, 7, 7),
     (int, np.int64(7), 7),

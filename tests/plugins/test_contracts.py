@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from kerastickets import registry, testing
 from kerastickets.errors import KerasTicketsError
+from tests.preparing import picture, prepare
 
 CHECKS = {
     "criteria": testing.check_criterion,
@@ -20,17 +22,41 @@ CHECKS = {
 }
 
 # Prepared by TensorFlow Datasets: tested where they are.
-PREPARED = {"mnist": "mnist", "fashion-mnist": "fashion_mnist", "cifar10": "cifar10"}
+PREPARED = {
+    "mnist": ["mnist"],
+    "fashion-mnist": ["fashion_mnist"],
+    "mnist-fashion": ["mnist", "fashion_mnist"],
+    "cifar10": ["cifar10"],
+    "cifar100": ["cifar100"],
+}
 
 
-def points(folder: Path) -> dict[str, str]:
+def points(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     file = folder / "points.npz"
     np.savez(file, x=np.random.default_rng(0).normal(size=(60, 3)), y=np.arange(60) % 2)
     return {"file": str(file)}
 
 
+def prepared_pictures(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    monkeypatch.setenv("TFDS_DATA_DIR", str(folder))
+    prepare(folder, "pets", {"train": 60, "test": 20}, ["cat", "dog"], shape=(8, 8, 3))
+    return {"name": "pets"}
+
+
+def pictures(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    for label, name in enumerate(("cat", "dog")):
+        (folder / name).mkdir()
+        for number in range(30):
+            keras.utils.save_img(folder / name / f"{number}.png", picture(label, number, (8, 8, 3)))
+    return {"dir": str(folder)}
+
+
 # What a name needs that has no defaults.
-ARGUMENTS = {("datasets", "npz"): points}
+ARGUMENTS = {
+    ("datasets", "npz"): points,
+    ("datasets", "tfds"): prepared_pictures,
+    ("datasets", "folder"): pictures,
+}
 
 
 def registered(*groups):
@@ -38,13 +64,14 @@ def registered(*groups):
 
 
 @pytest.mark.parametrize(("group", "name"), registered(*CHECKS))
-def test_a_registered_name_keeps_its_contract(group, name, tmp_path):
+def test_a_registered_name_keeps_its_contract(group, name, tmp_path, monkeypatch):
     if group == "datasets" and name in PREPARED:
         home = os.environ.get("TFDS_DATA_DIR")
-        if not home or not list(Path(home, PREPARED[name]).glob("*/dataset_info.json")):
-            pytest.skip(f"TFDS_DATA_DIR holds no {PREPARED[name]}")
+        for folder in PREPARED[name]:
+            if not home or not list(Path(home, folder).glob("*/dataset_info.json")):
+                pytest.skip(f"TFDS_DATA_DIR holds no {folder}")
     needs = ARGUMENTS.get((group, name))
-    plugin = registry.create(group, name, needs(tmp_path) if needs else {})
+    plugin = registry.create(group, name, needs(tmp_path, monkeypatch) if needs else {})
     CHECKS[group](plugin)
 
 
@@ -57,7 +84,14 @@ def test_the_names_of_this_release_are_registered():
     assert set(registry.names("criteria")) >= {"iterative-snip", "magnitude", "random", "snip"}
     assert set(registry.names("operations")) >= {"rewind"}
     assert set(registry.names("models")) >= {"conv-2", "conv-4", "conv-6", "lenet-300-100", "lenet-5", "mlp"}
-    assert set(registry.names("datasets")) >= {"digits", "moons-circles", "npz", *PREPARED}
+    assert set(registry.names("datasets")) >= {
+        "digits",
+        "folder",
+        "moons-circles",
+        "npz",
+        "tfds",
+        *PREPARED,
+    }
 
 
 @pytest.mark.parametrize("name", registry.names("operations"))

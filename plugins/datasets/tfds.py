@@ -1,0 +1,79 @@
+"""Any image set that TensorFlow Datasets has prepared."""
+
+import re
+from dataclasses import dataclass
+
+from kerastickets.data import CROSS_ENTROPY, Data, Split, moments, standardise
+from kerastickets.errors import DataError
+from kerastickets.subset import tenths
+from kerastickets_plugins.datasets.prepared import damaged, find, read
+
+
+@dataclass(frozen=True)
+class Tfds:
+    """A prepared image set of TensorFlow Datasets, as `tfds:NAME`, standardised on train by channel.
+
+    It must have the features `image` and `label`. Read from `TFDS_DATA_DIR`, or TFDS's own default
+    folder; never downloaded. A split that is missing is a tenth of train, drawn with the shares of its
+    classes by the set's name alone: without a test split, test and validation are both drawn so.
+
+    Args:
+        name: its name in TFDS, such as `kmnist`.
+        config: its configuration, for sets that come in several.
+        size: height and width to scale the images to, as `32x32`; none leaves them as they are.
+        splits: its splits for train and test, or train, validation and test, as `train-test`; none takes
+            those of these names.
+
+    Raises:
+        DataError: if the set is not prepared or damaged, is no set of labelled images, lacks a split, or
+            has images of several sizes and `size` is none.
+    """
+
+    name: str
+    config: str | None = None
+    size: tuple[int, int] | None = None
+    splits: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for part in (self.name, self.config):
+            # It becomes part of a path, and must stay inside the folder of data sets.
+            if part is not None and not re.fullmatch(r"\w[\w.-]*", part):
+                raise ValueError(f"a name of TFDS has letters, digits and underscores. Received: {part!r}")
+        if self.size is not None and min(self.size) < 1:
+            raise ValueError(f"`size` must be two numbers above 0. Received: size={self.size}")
+        if self.splits is not None and not 1 <= len(self.splits) <= 3:
+            raise ValueError(
+                f"`splits` must be train, train-test or train-validation-test. Received: splits={self.splits}"
+            )
+
+    def __call__(self) -> Data:
+        folder = find(f"{self.name}/{self.config}" if self.config else self.name)
+        found = read(folder, self.splits, self.size)
+        name = f"tfds:{self.name}"
+        train, validation, test = _three(name, found.splits, self.splits)
+        if train[0].ndim != 4:
+            raise damaged(folder, f"images of shape {train[0].shape}")
+        mean, std = moments(train[0], (0, 1, 2))
+        return Data(
+            name,
+            *((standardise(x, mean, std), y) for x, y in (train, validation, test)),
+            loss=CROSS_ENTROPY,
+            metrics=("accuracy",),
+            classes=len(found.labels),
+            labels=found.labels,
+        )
+
+
+def _three(name: str, found: dict[str, Split], chosen: tuple[str, ...] | None) -> tuple[Split, Split, Split]:
+    """Train, validation and test: those that there are, the rest drawn from train."""
+    roles = {2: ("train", "test"), 3: ("train", "validation", "test")}.get(len(chosen or ()), ("train",))
+    by_role = {role: found[part] for role, part in zip(roles, chosen, strict=True)} if chosen else found
+    if "train" not in by_role:
+        raise DataError(
+            f"Data set '{name}' must have a split to train on. Received: {', '.join(found) or 'none of the usual'}. "
+            "Name its splits: splits=TRAIN-TEST"
+        )
+    missing = [role for role in ("validation", "test") if role not in by_role]
+    train, *drawn = tenths(*by_role["train"], len(missing), name)
+    by_role = by_role | dict(zip(missing, drawn, strict=True))
+    return train, by_role["validation"], by_role["test"]
