@@ -9,7 +9,7 @@ import numpy as np
 
 from kerastickets_cli.output import number, table
 from kerastickets_cli.race.nets import NETS, Net
-from kerastickets_cli.race.side import OURS, best_torch, installed, race
+from kerastickets_cli.race.side import OURS, TUNED, best_torch, installed, race
 
 Facts = dict[str, Any]
 
@@ -28,7 +28,11 @@ def contests(repeats: int = 3) -> Iterator[Facts]:
         measured = race(net, installed(), repeats)
         best = best_torch(measured)
         times = {name: statistics.median(values) for name, values in measured.items()}
-        shown = {name: time for name, time in times.items() if name in (OURS, "JAX", "PyTorch default", best)}
+        shown = {
+            name: time
+            for name, time in times.items()
+            if name in (OURS, TUNED, "JAX", "PyTorch default", best)
+        }
         yield {
             "net": net.name,
             "batch": net.batch,

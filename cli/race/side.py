@@ -1,5 +1,6 @@
 """A side of a race is a process of its own that waits for `go`: no framework's threads disturb another's turn."""
 
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -14,9 +15,14 @@ from kerastickets_cli.race.nets import NETS, Net
 
 OURS = "kerastickets"
 
+# The same with XLA's own matrix products in place of YNNPACK's, whose calls cost more than a tiny product takes.
+TUNED = "kerastickets, XLA's own dots"
+_TUNING = {"XLA_FLAGS": "--xla_cpu_experimental_ynn_fusion_type="}
+
 # Module, variant and the package it needs. PyTorch at its best is the fastest of its variants but `default`.
 SIDES: Mapping[str, tuple[str, str, str]] = {
     OURS: ("keras_side", "", "tensorflow"),
+    TUNED: ("keras_side", "", "tensorflow"),
     "JAX": ("jax_side", "", "optax"),
     "PyTorch default": ("torch_side", "default", "torch"),
     "PyTorch fused": ("torch_side", "fused", "torch"),
@@ -27,8 +33,10 @@ SIDES: Mapping[str, tuple[str, str, str]] = {
 
 
 def installed() -> list[str]:
-    """The sides that can run here."""
-    return [name for name, (_, _, package) in SIDES.items() if importlib.util.find_spec(package)]
+    """The sides that can run here; the tuned one only with the TensorFlow whose XLA knows its flag."""
+    here = [name for name, (_, _, package) in SIDES.items() if importlib.util.find_spec(package)]
+    known = importlib.metadata.version("tensorflow").startswith("2.21.")
+    return [name for name in here if known or name != TUNED]
 
 
 def best_torch(seconds: Mapping[str, Any]) -> str | None:
@@ -63,7 +71,8 @@ class Side:
         module, variant, _ = SIDES[name]
         command = [sys.executable, "-m", f"kerastickets_cli.race.{module}", net.name, variant]
         pipe = subprocess.PIPE
-        quiet = {"stderr": subprocess.DEVNULL, "env": {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}}
+        settings = {"TF_CPP_MIN_LOG_LEVEL": "3"} | (_TUNING if name == TUNED else {})
+        quiet = {"stderr": subprocess.DEVNULL, "env": {**os.environ, **settings}}
         self.name = name
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, **quiet)  # type: ignore[call-overload]
         self._answer()
