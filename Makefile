@@ -94,13 +94,15 @@ wheel: $(READY)  ## build the wheel, install it into a clean environment, run it
 		"$$kt/kt" --version; "$$kt/kt" --help > out.txt; "$$kt/kt" plugins; \
 		"$$kt/kt" doctor > out.txt || { cat out.txt; exit 1; }; rm out.txt; rmdir "$$PWD"
 
-bench: $(READY)  ## measure every speed claim; results in benchmarks/results
+bench: $(READY)  ## measure every speed claim (installs PyTorch and JAX, which are large); results in benchmarks/results
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,bench]"
+	rm -rf kerastickets.egg-info
 	for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
 
 constraints: $(READY)  ## pin what is installed now
 	{ grep '^#' constraints.txt; \
 		$(BIN)/python -m pip freeze --all --exclude pip --exclude torch --exclude-editable | grep -E '^[A-Za-z0-9._-]+==[^/@]+$$'; \
-		echo torch==2.13.0; } > build.constraints
+		printf '%s\n' jax==0.10.2 jaxlib==0.10.2 optax==0.2.8 torch==2.13.0; } | sort -u -t= -k1,1 > build.constraints
 	mv build.constraints constraints.txt
 
 clean:  ## remove what was built and cached (keeps .venv and runs)
