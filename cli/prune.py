@@ -37,7 +37,11 @@ _INTERRUPTED = "Interrupted. Finished levels are kept: the same command continue
 @click.option(
     "--model", metavar="MODEL", help="NAME, file.keras or pkg.module:function.  [default: lenet-300-100]"
 )
-@click.option("--dataset", metavar="DATASET", help="NAME, or npz:FILE.  [default: digits]")
+@click.option(
+    "--dataset",
+    metavar="DATASET",
+    help="NAME, NAME[CLASS,CLASS,...], npz:FILE, folder:DIR or tfds:NAME.  [default: digits]",
+)
 @click.option(
     "--criterion", metavar="NAME", default="magnitude", show_default=True, help="What scores the weights."
 )

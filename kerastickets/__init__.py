@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerastickets import callbacks, layers, registry, testing
-    from kerastickets.data import CROSS_ENTROPY, Data, Task
+    from kerastickets.data import CROSS_ENTROPY, Data, Task, task_cross_entropy
     from kerastickets.errors import (
         AlignError,
         DataError,
@@ -60,6 +60,7 @@ _HOMES = {
     "prune": "prune",
     "sparsify": "masking",
     "strip": "masking",
+    "task_cross_entropy": "data",
     "train": "train",
 }
 _MODULES = ("callbacks", "layers", "registry", "testing")
@@ -94,6 +95,7 @@ __all__ = [
     "registry",
     "sparsify",
     "strip",
+    "task_cross_entropy",
     "testing",
     "train",
 ]

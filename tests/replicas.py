@@ -30,18 +30,24 @@ EQUAL = {
     "averages": {"optimizer": {"class_name": "adam", "config": {"use_ema": True}}},
     "own step": {},
     "stream": {},
+    "augmentation": {"augment": "flip+crop:1", "optimizer": "sgd", "lr": 0.1},
 }
 DIFFERENT = {
     "BatchNormalization, Dropout": {"optimizer": "sgd", "lr": 0.1},
     "clipnorm": {"optimizer": {"class_name": "sgd", "config": {"clipnorm": 0.1}}, "lr": 0.1},
 }
-BUILDS = {"own step": training.doubled, "BatchNormalization, Dropout": training.noisy}
+BUILDS = {
+    "own step": training.doubled,
+    "BatchNormalization, Dropout": training.noisy,
+    "augmentation": training.flattened,
+}
+DATA = {"stream": training.piped, "augmentation": training.pictures}
 
 
 def trained(name, dials, layout):
     """A net after 20 steps from one state, and all that it was measured by."""
     build = BUILDS.get(name, training.plain)
-    on = training.piped() if name == "stream" else training.data()
+    on = DATA.get(name, training.data)()
     trainer = training.trainer(build, on=on, layout=layout, **dials)
     trainer.load(training.start(build), training.masks(), seed=1)
     logs = trainer.engine.train(1, 0, STEPS)

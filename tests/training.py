@@ -36,6 +36,19 @@ def data(count=40):
     return Data("toy", (x, y), (x[:17], y[:17]), (x[17:], y[17:]), CROSS_ENTROPY, ("accuracy",), classes=3)
 
 
+def flattened():
+    """`plain` on images of four pixels."""
+    net = [layers.Flatten(), layers.Dense(8, activation="tanh"), layers.Dense(3)]
+    return keras.Sequential([keras.Input((2, 2, 1)), *net])
+
+
+def pictures():
+    """`data` as images of four pixels."""
+    whole = data()
+    splits = ((x.reshape(-1, 2, 2, 1), y) for x, y in (whole.train, whole.validation, whole.test))
+    return Data("pictures", *splits, CROSS_ENTROPY, ("accuracy",), classes=3)
+
+
 def recipe(**dials):
     return Recipe(**({"train": "2ep", "batch_size": 8, "lr": 0.01, "jit": "off"} | dials))
 
