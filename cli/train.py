@@ -69,7 +69,7 @@ def train(**chosen: Any) -> None:
     except RecipeError as error:
         raise click.UsageError(str(error), click.get_current_context()) from error
     source = Path(chosen["ticket"])
-    out = Path(chosen["out"] or source.with_name(f"{source.stem}-trained.safetensors"))
+    out = Path(chosen["out"] or source.parent / f"{source.stem}-trained.safetensors")
     with interruptible("Interrupted. Nothing was written."):
         ticket = Ticket.load(source)
         check_strategy(chosen["strategy"])
