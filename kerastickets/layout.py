@@ -114,6 +114,20 @@ class Layout:
             )
         return self.strategy is None
 
+    def check_optimizer(self, optimizer: Any) -> None:
+        """Refuse what Keras's optimizers cannot do in replicas.
+
+        Raises:
+            RecipeError: gradient accumulation, which synchronises within a condition.
+        """
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        steps = getattr(inner, "gradient_accumulation_steps", None)
+        if self.strategy is not None and steps:
+            raise RecipeError(
+                "Keras accumulates gradients on one device only: `gradient_accumulation_steps` needs strategy=default. "
+                f"Received: {steps} with {self.name}. Raise `batch_size` instead, or choose another strategy."
+            )
+
     def run(self, step: Callable[..., Any], batch: Any, *resident: Any) -> None:
         """Call `step(batch, at, *resident)`; in every replica, with its slice of the batch.
 

@@ -197,10 +197,8 @@ class Loop:
     ) -> Run:
         """Go through all levels; continue where `out` already holds some. See `prune`."""
         report = on_level_end or (lambda level: None)
-        extendable, recipe = self.method.extendable, self.recipe_json()
-        with begun(
-            out, self.layout, recipe, versions(), extendable=extendable, accept_versions=accept_versions
-        ) as state:
+        extendable = self.method.extendable
+        with begun(out, self.layout, self.recipe_json(), versions(), extendable, accept_versions) as state:
             return self._go(state.folder, state.tickets, state.rows, on_row, report)
 
     def _go(

@@ -36,7 +36,6 @@ def begun(
     layout: "Layout",
     recipe: Mapping[str, Any],
     versions: Mapping[str, str],
-    *,
     extendable: bool,
     accept_versions: bool = False,
 ) -> Iterator[Begun]:

@@ -113,6 +113,7 @@ class Trainer:
         self.total = recipe.train.iterations(self.per_epoch)
         self._prepare(keys, frozen)
         optimizer, self._position = make_optimizer(recipe, self.total, self.per_epoch)
+        self.layout.check_optimizer(optimizer)
         objective = objective or Objective.of(data, self.model)
         self.loss = keras.losses.get(objective.loss)
         self.model.compile(optimizer, objective.loss, metrics=objective.metrics(), jit_compile=False)

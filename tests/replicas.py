@@ -144,6 +144,10 @@ def mirrored(folder):
         "odd stream": refused(training.piped(odd), strategy="mirrored"),
         "small batch": refused(batch_size=1, strategy=layout.strategy),
         "jit": refused(jit="on", strategy="mirrored"),
+        "accumulation": refused(
+            optimizer={"class_name": "adamw", "config": {"gradient_accumulation_steps": 2}},
+            strategy="mirrored",
+        ),
         "server": refused(strategy=tf.distribute.experimental.CentralStorageStrategy()),
         "runs": runs(folder, "mirrored"),
     }

@@ -112,7 +112,7 @@ def child(*arguments, **environment):
 @pytest.fixture(scope="module")
 def mirrored(tmp_path_factory):
     """What two replicas of one process found; see `tests/replicas.py`."""
-    return last_line(child("mirrored", tmp_path_factory.mktemp("mirrored")), 400)
+    return last_line(child("mirrored", tmp_path_factory.mktemp("mirrored")), 900)
 
 
 @pytest.mark.parametrize("name", EQUAL)
@@ -154,6 +154,9 @@ def test_a_batch_is_the_global_one_and_must_divide(mirrored):
 
 def test_what_replicas_cannot_do_is_refused(mirrored):
     assert mirrored["jit"].startswith("`jit=on` needs strategy=default.")
+    assert (
+        "`gradient_accumulation_steps` needs strategy=default. Received: 2 with" in mirrored["accumulation"]
+    )
     assert mirrored["server"].endswith("Received: a CentralStorageStrategy.")
 
 
@@ -185,7 +188,7 @@ def workers(tmp_path_factory):
             task = {"type": "worker", "index": index}
             described = json.dumps({"cluster": cluster, "task": task})
             children.append(child("worker", folder, TF_CONFIG=described))
-        return [last_line(each, 400) for each in children], folder
+        return [last_line(each, 900) for each in children], folder
     finally:
         for each in children:
             each.kill()

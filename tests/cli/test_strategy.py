@@ -63,7 +63,7 @@ def test_only_the_chief_prints_and_writes(tmp_path):
             children.append(
                 subprocess.Popen(arguments, stdout=pipe, stderr=pipe, text=True, env=environment, cwd=home)
             )
-        outputs = [each.communicate(timeout=240) for each in children]
+        outputs = [each.communicate(timeout=900) for each in children]
     finally:
         for each in children:
             each.kill()
