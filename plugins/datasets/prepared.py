@@ -121,7 +121,7 @@ def _labels(builder: Any, folder: Path) -> tuple[str, ...]:
     if len(getattr(image, "shape", None) or ()) != 3 or not getattr(label, "names", None):
         raise DataError(
             f"The prepared data set in {folder} must have the features `image` and `label`, a class. "
-            f"Received: {', '.join(features)}"
+            f"Received: {', '.join(sorted(features))}"
         )
     return tuple(label.names)
 

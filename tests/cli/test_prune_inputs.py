@@ -33,7 +33,7 @@ USAGE = {
     "--monitor accuracy": "`monitor` must start with 'val_'. Received: monitor=accuracy",
     "--between never": "'never' is not one of 'train', 'none'",
     "--between none --rewind-to 5it": "need a trained level 0. Received: between=none.",
-    "--strategy mirrored": "'mirrored' is not 'default'",
+    "--strategy mirored": "'mirored' is not one of 'default', 'mirrored', 'multiworker'",
     "--seed -1": "-1 is not in the range x>=0",
     "--seed 1 --seeds 0-1": "Give --seed or --seeds, not both.",
     "--seeds 4-1": "A range of seeds must ascend",
