@@ -1,6 +1,7 @@
 """Optimizers from recipes, and learning rates that can be rewound."""
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import keras
@@ -108,10 +109,19 @@ def make_optimizer(recipe: Recipe, total: int, per_epoch: int) -> tuple[Any, Pos
         >>> float(optimizer.learning_rate), position
         (0.5, None)
     """
-    optimizer = _plain_optimizer(recipe)
+    return _scheduled(_plain_optimizer(recipe), recipe, total, per_epoch)
+
+
+def _scheduled(optimizer: Any, recipe: Recipe, total: int, per_epoch: int) -> tuple[Any, Position | None]:
     config = optimizer.get_config()
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        rated, position = _scheduled(optimizer.inner_optimizer, recipe, total, per_epoch)
+        return type(optimizer)(rated, **{k: v for k, v in config.items() if k != "inner_optimizer"}), position
     inner: Any = None
     scheduled = recipe.lr_schedule != "constant" or recipe.warmup.count > 0
+    if "learning_rate" not in config:
+        _check_parts(optimizer, scheduled)
+        return optimizer, None
     if isinstance(config["learning_rate"], dict):
         if scheduled:
             raise RecipeError(
@@ -126,6 +136,22 @@ def make_optimizer(recipe: Recipe, total: int, per_epoch: int) -> tuple[Any, Pos
         return optimizer, None
     position = Position(inner, total)
     return type(optimizer).from_config(config | {"learning_rate": position}), position
+
+
+def _check_parts(optimizer: Any, scheduled: bool) -> None:
+    """Refuse what an optimizer made of others cannot do: it has no rate, and Keras has no access to its averages."""
+    if scheduled:
+        raise RecipeError(
+            "`lr_schedule` and `warmup` need a rate to multiply. Received: "
+            f"{type(optimizer).__name__}, which has none. Leave them out."
+        )
+    schedules = keras.optimizers.schedules.LearningRateSchedule
+    for part in getattr(optimizer, "optimizers", ()):
+        if part.use_ema or isinstance(part._learning_rate, schedules):
+            raise RecipeError(
+                f"The parts of {type(optimizer).__name__} must have neither schedules nor averages, which cannot be "
+                f"rewound there. Received: {type(part).__name__} with one. Choose a plain optimizer instead."
+            )
 
 
 def _plain_optimizer(recipe: Recipe) -> Any:
@@ -150,9 +176,10 @@ def _plain_optimizer(recipe: Recipe) -> Any:
 
 def _class(name: str) -> Any:
     """Keras's optimizer of that name, in any case."""
-    bases = (keras.optimizers.Optimizer, keras.optimizers.LossScaleOptimizer)
-    classes = [value for value in vars(keras.optimizers).values() if isinstance(value, type)]
-    known = {cls.__name__.lower(): cls for cls in classes if issubclass(cls, bases[0]) and cls not in bases}
+    values = vars(keras.optimizers).values()
+    classes = [v for v in values if isinstance(v, type) and issubclass(v, keras.optimizers.Optimizer)]
+    # Without a rate of its own it is made of others, and a name does not say which.
+    known = {cls.__name__.lower(): cls for cls in classes if "learning_rate" in signature(cls).parameters}
     if name.lower() not in known:
         raise RecipeError(unknown("optimizer", name, known, "Known"))
     return known[name.lower()]
