@@ -18,6 +18,7 @@ from kerastickets.data import Data
 from kerastickets.errors import RecipeError
 from kerastickets.keys import paths
 from kerastickets.layout import Layout
+from kerastickets.optimizing import build_optimizer
 from kerastickets.recipe import Jit
 from kerastickets.shares import averaging, shared_evaluation
 from kerastickets.tree import integer
@@ -66,11 +67,12 @@ def _draws(layer: keras.Layer) -> bool:
 
 
 def environment(jit: bool) -> dict[str, Any]:
-    """What besides the recipe decides bits on one machine: threads, oneDNN and XLA, for provenance."""
+    """What besides the recipe decides bits on one machine: threads, oneDNN, XLA and its flags, for provenance."""
     threads = tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0))
     devices = sorted({device.device_type for device in tf.config.list_logical_devices()})
     onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
-    return {"threads": threads, "onednn": onednn, "xla": jit, "devices": devices}
+    flags = {"xla_flags": os.environ["XLA_FLAGS"]} if jit and os.environ.get("XLA_FLAGS") else {}
+    return {"threads": threads, "onednn": onednn, "xla": jit, "devices": devices} | flags
 
 
 class Engine:
@@ -125,13 +127,15 @@ class Engine:
         """Create metric, loss and optimizer variables without a training step that would have to be undone."""
         x, y = (array[: self.batch_size] for array in self.data.train)
         self.layout.run(lambda batch, at: self.model.test_step(batch), (tf.constant(x), tf.constant(y)))
-        self.model.optimizer.build(self.model.trainable_variables)
+        self._copies = build_optimizer(self.model.optimizer, self.model.trainable_variables)
         self.model.reset_metrics()
 
     def reset(self, seed: int, first: int) -> None:
         """Make the optimizer fresh and key every random layer to (seed, layer, `first`), and to the replica."""
         for variable, value in zip(self.model.optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
+        for slot, weight in self._copies:
+            slot.assign(weight.numpy())
         for path, layer in paths(self.model):
             for n, source in enumerate(layer._seed_generators):
                 key = "noise", seed, "/".join(path), n

@@ -1,10 +1,11 @@
 """Optimizers from recipes, and learning rates that can be rewound."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerastickets.errors import RecipeError
@@ -136,6 +137,29 @@ def _scheduled(optimizer: Any, recipe: Recipe, total: int, per_epoch: int) -> tu
         return optimizer, None
     position = Position(inner, total)
     return type(optimizer).from_config(config | {"learning_rate": position}), position
+
+
+def build_optimizer(optimizer: Any, variables: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Build `optimizer`, and find what it starts as copies of weights (ScheduleFreeAdamW's momentum).
+
+    Returns:
+        Pairs of such a variable of the optimizer and the weight it copies: a fresh optimizer needs them equal.
+    """
+    held = [v.numpy() for v in variables]
+    # Marks tell copies from zeros, which biases start as too.
+    marks = [np.full(value.shape, 0.7391 * n, value.dtype) for n, value in enumerate(held, 1)]
+    for variable, mark in zip(variables, marks, strict=True):
+        variable.assign(mark)
+    optimizer.build(variables)
+    slots = [(slot, slot.numpy()) for slot in optimizer.variables]
+    for variable, value in zip(variables, held, strict=True):
+        variable.assign(value)
+    return [
+        (slot, variable)
+        for variable, mark in zip(variables, marks, strict=True)
+        for slot, value in slots
+        if value.shape == mark.shape and np.array_equal(value, mark)
+    ]
 
 
 def _check_parts(optimizer: Any, scheduled: bool) -> None:
