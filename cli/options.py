@@ -226,6 +226,11 @@ _PRUNING: tuple[Any, ...] = (
     ),
     click.option("--no-train", is_flag=True, help="Leave the last level untrained."),
     click.option("--allow-collapse", is_flag=True, help="Let a cut empty a layer."),
+    click.option(
+        "--granularity",
+        type=click.Choice(["weight", "channel"]),
+        help="Prune single weights, or whole output channels (output layers excepted).  [default: weight]",
+    ),
 )
 
 
