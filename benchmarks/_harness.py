@@ -22,6 +22,13 @@ def seconds(command: Sequence[str], **environment: str) -> float:
     return time.perf_counter() - started
 
 
+def timed(action: Callable[[], Any]) -> float:
+    """Wall-clock seconds of one call."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
 def interleaved(sides: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
     """Measure every side in turn, `repeats` times over: a busy moment then hits all sides alike.
 

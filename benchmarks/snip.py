@@ -5,16 +5,14 @@ Both run eagerly, as scoring does: once per level, where compiling would cost mo
 
 import argparse
 import os
-import time
 from collections.abc import Callable
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
 import tensorflow as tf
-from _harness import interleaved, summary, table, write
+from _harness import interleaved, summary, table, timed, write
 
 from kerastickets import registry
 from kerastickets.keys import snapshot
@@ -40,13 +38,6 @@ def sides(net: Net) -> dict[str, Callable[[], float]]:
         [gradient.numpy() for gradient in tape.gradient(value, model.trainable_variables)]
 
     return {"forward and backward": lambda: timed(plain), "SNIP": lambda: timed(lambda: snip(scoring))}
-
-
-def timed(action: Callable[[], Any]) -> float:
-    """Seconds of one call."""
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
 
 
 def main() -> None:

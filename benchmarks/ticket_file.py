@@ -5,13 +5,10 @@ For scale, the same arrays by plain safetensors, without digest or fsync.
 
 import argparse
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from _harness import interleaved, summary, table, write
+from _harness import interleaved, summary, table, timed, write
 from safetensors.numpy import load_file, save_file
 
 from kerastickets.ticket import Ticket
@@ -25,13 +22,6 @@ def ticket() -> Ticket:
     weights = {key: rng.normal(size=shape).astype("float32") for key, shape in SHAPES.items()}
     masks = {key: rng.random(shape) < 0.2 for key, shape in SHAPES.items()}
     return Ticket({}, masks, {"init": weights})
-
-
-def timed(action: Callable[[], Any]) -> float:
-    """Seconds of one call."""
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
 
 
 def main() -> None:

@@ -132,18 +132,26 @@ def train(
         level=int(ticket.provenance.get("level") or 0),
         on_row=on_row,
     )
-    provenance = dict(subject.provenance) | {
-        "operation": "train",
-        "options": {"start": start or ticket.start, "freeze": sorted(freeze)},
-        "dataset": data_name(spec),
-        "files": dict(subject.provenance.get("files") or {}) | data_files(spec),
-        "recipe": recipe.describe(),
+    said = {"start": start or ticket.start, "freeze": sorted(freeze)}
+    provenance = _provenance(subject, ticket, spec, recipe) | {
+        "options": said,
         "seeds": seeds | {"data": seed},
-        "parents": [ticket.digest],
-        "versions": versions(),
     }
     done = trained_level(subject.replace(provenance=provenance), outcome, trainer.environment)
     return Trained(done, outcome.rows, outcome.metrics)
+
+
+def _provenance(subject: Ticket, ticket: Ticket, spec: str | Data, recipe: Recipe) -> dict[str, Any]:
+    from kerastickets.prune import versions
+
+    return dict(subject.provenance) | {
+        "operation": "train",
+        "dataset": data_name(spec),
+        "files": dict(subject.provenance.get("files") or {}) | data_files(spec),
+        "recipe": recipe.describe(),
+        "parents": [ticket.digest],
+        "versions": versions(),
+    }
 
 
 def _data_spec(ticket: Ticket, data: str | Data | None) -> str | Data:
