@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tracemalloc
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -119,12 +120,12 @@ def edit(draw, tensors, fields):
     if kind == 0 and places:
         del where[pick(draw, places)]
     elif kind == 1 and isinstance(where, dict):
-        where[pick(draw, KEYS)] = pick(draw, [*where.values(), *ODD])
+        where[pick(draw, KEYS)] = pick(draw, [*where.values(), *deepcopy(ODD)])
     elif kind == 2 and isinstance(where, list):
-        where.insert(0, pick(draw, [*HUGE, *ODD]))
+        where.insert(0, pick(draw, [*HUGE, *deepcopy(ODD)]))
     elif places:
         at = pick(draw, places)
-        change = {3: pick(draw, HUGE), 4: pick(draw, ODD)}
+        change = {3: pick(draw, HUGE), 4: pick(draw, deepcopy(ODD))}
         where[at] = change[kind] if kind in change else nest(draw, where[at])
 
 
