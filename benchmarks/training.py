@@ -10,7 +10,7 @@ import statistics
 from _harness import summary, table, write
 
 from kerastickets_cli.race.nets import NETS, Net
-from kerastickets_cli.race.side import OURS, best_torch, installed, race
+from kerastickets_cli.race.side import OURS, best_torch, contestants, race
 
 GOALS = {
     "lenet-300-100": {"PyTorch at its best": 1.6, "PyTorch default": 3.0, "JAX": 1.1},
@@ -21,7 +21,7 @@ GOALS = {
 
 def contest(net: Net, repeats: int) -> dict[str, object]:
     """Measure all sides of one contest."""
-    measured = race(net, installed(), repeats)
+    measured = race(net, contestants(net), repeats)
     best = best_torch(measured)
     if best:
         measured["PyTorch at its best"] = measured[best]
@@ -46,10 +46,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9, help="rounds that count")
     parser.add_argument("--net", choices=sorted(NETS), action="append", help="only these")
     args = parser.parse_args()
-    facts = {name: contest(NETS[name], args.repeats) for name in args.net or NETS}
     packages = ("kerastickets", "tensorflow", "keras", "torch", "jax", "optax")
-    path = write("training", {"repeats": args.repeats, "nets": facts}, packages=packages)
-    print(f"written: benchmarks/results/{path.name}")
+    for name in args.net or NETS:
+        facts = contest(NETS[name], args.repeats)
+        path = write(f"training-{name}", {"repeats": args.repeats, **facts}, packages=packages)
+        print(f"written: benchmarks/results/{path.name}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerastickets_cli.output import number, table
 from kerastickets_cli.race.nets import NETS, Net
-from kerastickets_cli.race.side import OURS, TUNED, best_torch, installed, race
+from kerastickets_cli.race.side import OURS, TUNED, best_torch, contestants, race
 
 Facts = dict[str, Any]
 
@@ -25,7 +25,7 @@ def contests(repeats: int = 3) -> Iterator[Facts]:
         above 1 means that kerastickets is faster.
     """
     for net in NETS.values():
-        measured = race(net, installed(), repeats)
+        measured = race(net, contestants(net), repeats)
         best = best_torch(measured)
         times = {name: statistics.median(values) for name, values in measured.items()}
         shown = {

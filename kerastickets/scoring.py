@@ -128,7 +128,7 @@ class Scoring:
         from kerastickets.keys import variables
 
         own = variables(self.model)
-        sums = {key: np.zeros(tuple(value.shape)) for key, value in watched.items()}
+        found: list[dict[str, Any]] = []
         for n in range(batches):
             x, y = (tf.constant(array) for array in self.batches[n])
             with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -137,7 +137,15 @@ class Scoring:
                 # Inside this scope nothing is assigned: statistics and seeds stay as they are.
                 with keras.StatelessScope(state_mapping=mapping):
                     loss = self.loss(y, self.model(x, training=True))
-            for key, gradient in tape.gradient(loss, watched).items():
-                if gradient is not None:
-                    sums[key] += keras.ops.convert_to_numpy(tf.convert_to_tensor(gradient))
-        return {key: (value / batches).astype("float32") for key, value in sums.items()}
+            found.append(tape.gradient(loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO))
+        return {
+            key: _mean([tf.convert_to_tensor(gradients[key]).numpy() for gradients in found])
+            for key in watched
+        }
+
+
+def _mean(arrays: list[np.ndarray]) -> np.ndarray:
+    """Their mean in float32, summed in float64; one array, the usual case, needs no arithmetic."""
+    if len(arrays) == 1:
+        return arrays[0].astype("float32", copy=False)
+    return np.mean(arrays, axis=0, dtype="float64").astype("float32")

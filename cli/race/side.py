@@ -39,6 +39,11 @@ def installed() -> list[str]:
     return [name for name in here if known or name != TUNED]
 
 
+def contestants(net: Net) -> list[str]:
+    """The installed sides that are worth their time on `net`: XLA's convolutions take seconds a step on a CPU."""
+    return [name for name in installed() if not (net.conv and name in (TUNED, "JAX"))]
+
+
 def best_torch(seconds: Mapping[str, Any]) -> str | None:
     """The fastest variant of PyTorch, by median, or None where there is none."""
     variants = [name for name in seconds if name.startswith("PyTorch") and name != "PyTorch default"]

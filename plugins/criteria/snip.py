@@ -40,12 +40,11 @@ class Snip:
             raise ValueError(f"`batches` must be at least 1. Received: batches={self.batches}")
 
     def __call__(self, scoring: Scoring) -> Tree:
-        saliency = {
-            k: np.abs(g.astype("float64")) for k, g in scoring.mask_gradient(batches=self.batches).items()
-        }
-        scale = sum(float(value.sum()) for value in saliency.values())
-        # All gradients can vanish; dividing by zero would make every score NaN.
-        return {key: value / scale for key, value in saliency.items()} if scale > 0 else saliency
+        saliency = {key: np.abs(g) for key, g in scoring.mask_gradient(batches=self.batches).items()}
+        scale = sum(float(value.sum(dtype="float64")) for value in saliency.values())
+        # All gradients can vanish; dividing by zero would make every score NaN. In float32 the division could
+        # make unequal scores equal.
+        return {key: np.divide(value, scale or 1.0, dtype="float64") for key, value in saliency.items()}
 
 
 @dataclass(frozen=True)

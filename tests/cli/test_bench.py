@@ -17,7 +17,7 @@ TIMES = {
 
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "installed", lambda: list(TIMES))
+    monkeypatch.setattr(bench, "contestants", lambda net: list(TIMES))
     monkeypatch.setattr(bench, "race", lambda net, names, repeats: TIMES)
     monkeypatch.setattr(bench, "matmul_seconds", lambda net: 1.5e-3)
 
