@@ -22,7 +22,7 @@ from kerastickets_cli.options import (
     training_options,
 )
 from kerastickets_cli.output import check_folder, emit, note
-from kerastickets_cli.report import Report, wants_bar
+from kerastickets_cli.progress import Report, wants_bar
 from kerastickets_cli.request import Request
 from kerastickets_cli.runs import Batch, run_here
 from kerastickets_cli.workers import run_apart

@@ -12,7 +12,7 @@ from kerastickets.strategies import check_strategy
 from kerastickets_cli.options import find_model
 
 if TYPE_CHECKING:
-    from kerastickets.prune import Job, PruneDials
+    from kerastickets.prune import PruneDials, PruneJob
 
 _MODEL, _DATASET = "lenet-300-100", "digits"
 
@@ -59,14 +59,14 @@ class Request:
             model = model or _MODEL
         return cls(model, str(dataset or _DATASET), criterion, start, dials, accept_versions, strategy)
 
-    def job(self, seed: int) -> "Job":
+    def job(self, seed: int) -> "PruneJob":
         """The checked job of one seed.
 
         Raises:
             click.UsageError: a dial that is out of range or contradicts another.
             KerasTicketsError: a name, file or option of a plugin that is not there.
         """
-        from kerastickets.prune import Job
+        from kerastickets.prune import PruneJob
 
         find_model(self.model)
         find_data(self.dataset)
@@ -74,7 +74,7 @@ class Request:
         check_strategy(self.strategy)
         dials = cast("PruneDials", dict(self.dials))
         try:
-            return Job.of(
+            return PruneJob.of(
                 self.model,
                 self.dataset,
                 self.criterion,

@@ -23,7 +23,7 @@ from kerastickets_cli.options import (
     training_options,
 )
 from kerastickets_cli.output import check_file, emit, note, percent
-from kerastickets_cli.report import Bar, wants_bar
+from kerastickets_cli.progress import Bar, wants_bar
 
 
 @click.command(

@@ -21,7 +21,7 @@ class PruneDials(MethodDials, Dials, total=False):
 
 
 @dataclass(frozen=True)
-class Job:
+class PruneJob:
     """A pruning job whose dials are checked, before TensorFlow is imported or any data read.
 
     Args:
@@ -55,7 +55,7 @@ class Job:
         seed: int = 0,
         strategy: Any = "default",
         dials: PruneDials | None = None,
-    ) -> "Job":
+    ) -> "PruneJob":
         """Check everything that can be checked without TensorFlow; see `prune`."""
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise RecipeError(f"`seed` must be an integer of at least 0. Received: seed={seed!r}")

@@ -3,14 +3,14 @@
 Iterative magnitude pruning, one-shot pruning, SNIP and iterative SNIP are settings of it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Unpack
 
 from kerastickets.data import Data
 from kerastickets.errors import RecipeError
-from kerastickets.job import Job, PruneDials
+from kerastickets.job import PruneDials, PruneJob
 from kerastickets.mask import cut, ones
 from kerastickets.recipe import Recipe
 from kerastickets.resuming import begun
@@ -35,6 +35,7 @@ def prune(
     strategy: Any = "default",
     out: str | Path | None = None,
     callbacks: Callable[[int], Iterable[Any]] | None = None,
+    watch: Collection[str] = (),
     on_row: Callable[[Row], None] | None = None,
     on_level_end: Callable[[Level], None] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
@@ -55,6 +56,7 @@ def prune(
         out: folder to write; the same call continues what is there. None writes nothing.
         callbacks: given a level, fresh Keras callbacks; `on_epoch_*` fires per evaluation. A folder does not
             record them: continue it with the same ones.
+        watch: `train` or `test`: splits measured at every evaluation besides validation, for the record only.
         on_row: called with each evaluation's row.
         on_level_end: called with each finished `Level`, also those found in `out`.
         custom_objects: your classes by name, for files and tickets.
@@ -76,8 +78,8 @@ def prune(
     Reference:
         J. Frankle, M. Carbin, The Lottery Ticket Hypothesis, section 2; N. Lee et al., SNIP, section 4.
     """
-    job = Job.of(model, data, criterion, start=start, seed=seed, strategy=strategy, dials=dials)
-    return Loop(job, custom_objects, callbacks).run(out, on_row, on_level_end, accept_versions)
+    job = PruneJob.of(model, data, criterion, start=start, seed=seed, strategy=strategy, dials=dials)
+    return Loop(job, custom_objects, callbacks, watch).run(out, on_row, on_level_end, accept_versions)
 
 
 class Loop:
@@ -87,13 +89,15 @@ class Loop:
         job: the checked job.
         custom_objects: classes by name, for files and tickets.
         callbacks: given a level, fresh Keras callbacks.
+        watch: splits measured at every evaluation besides validation.
     """
 
     def __init__(
         self,
-        job: Job,
+        job: PruneJob,
         custom_objects: Mapping[str, Any] | None = None,
         callbacks: Callable[[int], Iterable[Any]] | None = None,
+        watch: Collection[str] = (),
     ) -> None:
         from kerastickets.layout import Layout
 
@@ -106,7 +110,7 @@ class Loop:
         self.recipe = Recipe.of(job.dials, own)
         self.whole, self.data = self.data, train_part(self.data, self.recipe.train_size, job.seed)
         self.init = job.start.weights("init") if job.start else self.source.init(job.seed)
-        self._callbacks = callbacks
+        self._callbacks, self._watch = callbacks, watch
         self._trainer: Any = None
         self._fixed: dict[str, Any] = {}
         self._snapshot_at = self.method.steps_to_keep(self.recipe.train, self._per_epoch)
@@ -161,6 +165,7 @@ class Loop:
                 objective=self.source.objective,
                 callbacks=self._callbacks,
                 layout=self.layout,
+                watch=self._watch,
             )
         return self._trainer
 

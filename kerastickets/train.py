@@ -56,6 +56,7 @@ def train(
     model: Any = None,
     custom_objects: Mapping[str, Any] | None = None,
     callbacks: Callable[[int], Iterable[Any]] | None = None,
+    watch: Collection[str] = (),
     on_row: Callable[[Row], None] | None = None,
     **dials: Unpack[Dials],
 ) -> Trained:
@@ -73,6 +74,7 @@ def train(
         model: what builds the model, for tickets without an architecture.
         custom_objects: your classes by name.
         callbacks: given a level, fresh Keras callbacks.
+        watch: `train` or `test`: splits measured at every evaluation besides validation, for the record only.
         on_row: called with each evaluation's row.
         **dials: how to train, see `Recipe`; what is left out is as in the ticket's own recipe.
 
@@ -115,6 +117,7 @@ def train(
         objective=source.objective,
         callbacks=callbacks,
         layout=layout,
+        watch=watch,
     )
     layout.agree(
         {

@@ -77,6 +77,8 @@ class Trainer:
         objective: loss and metrics; the data's own by default.
         callbacks: given the level, fresh Keras callbacks for it; `on_epoch_*` fires per evaluation.
         layout: where it trains; `build` is called in its scope.
+        watch: `train` or `test`: splits measured at every evaluation besides validation. They are only
+            written down: nothing is selected by them.
 
     Raises:
         RecipeError: a dial the model, the data or the optimizer cannot follow.
@@ -93,8 +95,10 @@ class Trainer:
         objective: Objective | None = None,
         callbacks: Callable[[int], Iterable[Any]] | None = None,
         layout: Layout | None = None,
+        watch: Collection[str] = (),
     ) -> None:
         self.data, self.recipe, self.callbacks = data, recipe, callbacks
+        self.watch = watched(watch)
         self.layout = layout or Layout()
         with self.layout.scope():
             self._make(build, keys, frozen, objective)
@@ -211,6 +215,18 @@ class Trainer:
         return result
 
 
+def watched(splits: Collection[str]) -> tuple[str, ...]:
+    """The splits to measure at every evaluation, checked.
+
+    Raises:
+        RecipeError: one that is neither `train` nor `test`.
+    """
+    for split in splits:
+        if isinstance(splits, str) or split not in ("train", "test"):
+            raise RecipeError(f"`watch` must be a list of train and test. Received: watch={splits!r}")
+    return tuple(sorted(splits))
+
+
 def _freeze(places: Collection[Place], patterns: Collection[str]) -> None:
     """Stop what `patterns` name from training."""
     named = {pattern: [place for place in places if matches(place.key, pattern)] for pattern in patterns}
@@ -282,6 +298,9 @@ class _Run:
     ) -> Row:
         row: Row = {"level": self.level, "iteration": iteration, "epoch": iteration / self.trainer.per_epoch}
         metrics = dict(logs) | {f"val_{name}": value for name, value in validation.items()}
+        for split in self.trainer.watch:
+            measured = self.trainer.engine.evaluate(split)
+            metrics |= {f"{split}_{name}": value for name, value in measured.items()}
         self._check(metrics, since, iteration)
         row |= metrics
         row["seconds"] = time.perf_counter() - self.started

@@ -8,7 +8,7 @@ import pytest
 from kerastickets.errors import RecipeError
 from kerastickets.initial import fresh
 from kerastickets.keys import snapshot
-from kerastickets.prune import Job, Loop, prune
+from kerastickets.prune import Loop, PruneJob, prune
 from kerastickets.tree import masked
 from tests.training import DIALS, data, find, noisy, plain, same
 
@@ -132,7 +132,7 @@ def test_no_train_leaves_the_last_level_untrained():
 
 def spied(**dials):
     """A run, and what its trainer was asked for at each level."""
-    loop = Loop(Job.of(plain, data(), dials=DIALS | {"levels": 1, "rate": 0.5} | dials))
+    loop = Loop(PruneJob.of(plain, data(), dials=DIALS | {"levels": 1, "rate": 0.5} | dials))
     asked, real = [], loop.trainer.train
 
     def train(weights, masks, **options):

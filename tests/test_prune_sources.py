@@ -168,14 +168,14 @@ def test_half_precision_is_pruned_and_trained_again(policy):
 _DRY = """
 import sys
 from kerastickets.errors import KerasTicketsError
-from kerastickets.job import Job
-Job.of("mlp:8", "digits", "snip:batches=2", dials={"sparsity": 0.9, "train": "500it", "lr": 0.1})
+from kerastickets.job import PruneJob
+PruneJob.of("mlp:8", "digits", "snip:batches=2", dials={"sparsity": 0.9, "train": "500it", "lr": 0.1})
 bad = [("mlp", "magnitud", {}), ("mpl", "snip", {}), ("mlp", "snip", {"sparsity": 1.0}), ("mlp", "snip", {"levels": 0}),
        ("mlp", "snip", {"train": "5"}), ("gone.keras", "snip", {}), ("mlp", "snip", {"lr": -1.0}),
        ("mlp", "snip", {"x": 1})]
 for model, criterion, dials in bad:
     try:
-        Job.of(model, "digits", criterion, dials=dials)
+        PruneJob.of(model, "digits", criterion, dials=dials)
     except KerasTicketsError as error:
         print(type(error).__name__)
 print(sorted({"tensorflow", "keras", "sklearn"} & sys.modules.keys()))

@@ -5,7 +5,7 @@ import pytest
 
 from kerastickets import Duration
 from kerastickets_cli.options import DurationsType, PairType, RateType, SeedsType, pairs, rates
-from kerastickets_cli.report import Bar
+from kerastickets_cli.progress import Bar
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from kerastickets.initial import fresh
 from kerastickets.keys import snapshot, variables
 from kerastickets.mask import cut, ones
 from kerastickets.masking import fates
-from kerastickets.prune import Job, Loop, prune
+from kerastickets.prune import Loop, PruneJob, prune
 from kerastickets.scoring import Batches, Scoring
 from kerastickets.tree import generator, kept
 
@@ -214,7 +214,7 @@ def test_the_first_step_of_iterative_snip_is_snip(iterative):
 
 
 def test_later_steps_of_iterative_snip_rescore_what_is_left_on_new_batches(iterative):
-    loop = Loop(Job.of("mlp:8", "digits", "snip", dials={"target": 296}))
+    loop = Loop(PruneJob.of("mlp:8", "digits", "snip", dials={"target": 296}))
     first, second = iterative.tickets[1:3]
     model = first.build()
     batches = Batches(loop.data.train, loop.recipe.batch_size, seed=0, step=1)
