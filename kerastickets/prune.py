@@ -17,10 +17,10 @@ from kerastickets.resuming import begun
 from kerastickets.run import Level, Run, trained_level
 from kerastickets.runfolder import RunFolder, read_rows
 from kerastickets.schedule import Schedule
-from kerastickets.sources import Source, data_digest, data_files, data_name, data_of, source_of
-from kerastickets.subset import train_part
+from kerastickets.sources import Source, data_digest, data_files, data_name, source_of
 from kerastickets.ticket import Ticket
 from kerastickets.tree import Tree
+from kerastickets.workshop import Workshop
 
 Row = dict[str, Any]
 
@@ -90,6 +90,7 @@ class Loop:
         custom_objects: classes by name, for files and tickets.
         callbacks: given a level, fresh Keras callbacks.
         watch: splits measured at every evaluation besides validation.
+        workshop: what to share with other jobs of this process.
     """
 
     def __init__(
@@ -98,17 +99,20 @@ class Loop:
         custom_objects: Mapping[str, Any] | None = None,
         callbacks: Callable[[int], Iterable[Any]] | None = None,
         watch: Collection[str] = (),
+        workshop: Workshop | None = None,
     ) -> None:
         from kerastickets.layout import Layout
 
         self.job, self.method = job, job.method
         # First of all: TensorFlow joins a cluster before it computes anything.
         self.layout = Layout.of(job.strategy)
-        self.data = data_of(job.data)
+        self.workshop = workshop or Workshop()
+        self.data = self.workshop.data(job.data)
         self.source: Source = source_of(job.model, self.data, job.model_name, custom_objects)
         own = {name: value for name, value in self.source.recipe.items() if name != "rate"}
         self.recipe = Recipe.of(job.dials, own)
-        self.whole, self.data = self.data, train_part(self.data, self.recipe.train_size, job.seed)
+        self.whole = self.data
+        self.data = self.workshop.data(self.whole, self.recipe.train_size, job.seed)
         self.init = job.start.weights("init") if job.start else self.source.init(job.seed)
         self._callbacks, self._watch = callbacks, watch
         self._trainer: Any = None
@@ -155,14 +159,11 @@ class Loop:
     def trainer(self) -> Any:
         """The trainer of every level, compiled on first use."""
         if self._trainer is None:
-            from kerastickets.trainer import Trainer
-
-            self._trainer = Trainer(
-                self.source.build,
+            self._trainer = self.workshop.trainer(
+                self.source,
                 self.data,
                 self.recipe,
                 self.masks,
-                objective=self.source.objective,
                 callbacks=self._callbacks,
                 layout=self.layout,
                 watch=self._watch,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -21,8 +21,8 @@ from kerastickets.sources import (
     source_of,
     ticket_recipe,
 )
-from kerastickets.subset import train_part
 from kerastickets.ticket import Ticket
+from kerastickets.workshop import Workshop
 
 Row = dict[str, Any]
 
@@ -57,6 +57,7 @@ def train(
     custom_objects: Mapping[str, Any] | None = None,
     callbacks: Callable[[int], Iterable[Any]] | None = None,
     watch: Collection[str] = (),
+    workshop: Workshop | None = None,
     on_row: Callable[[Row], None] | None = None,
     **dials: Unpack[Dials],
 ) -> Trained:
@@ -75,6 +76,7 @@ def train(
         custom_objects: your classes by name.
         callbacks: given a level, fresh Keras callbacks.
         watch: `train` or `test`: splits measured at every evaluation besides validation, for the record only.
+        workshop: what to share with other trainings of this process.
         on_row: called with each evaluation's row.
         **dials: how to train, see `Recipe`; what is left out is as in the ticket's own recipe.
 
@@ -93,7 +95,6 @@ def train(
     from kerastickets.layout import Layout
     from kerastickets.prune import versions
     from kerastickets.run import trained_level
-    from kerastickets.trainer import Trainer
 
     # First of all: TensorFlow joins a cluster before it computes anything.
     layout = Layout.of(strategy)
@@ -103,18 +104,21 @@ def train(
     seeds = dict(ticket.provenance.get("seeds") or {})
     seed = int(seeds.get("data", 0)) if seed is None else seed
     spec = _data_spec(ticket, data)
-    found_data = train_part(data_of(spec), recipe.train_size, seed)
+    workshop = workshop or Workshop()
+    found_data = workshop.data(workshop.data(spec), recipe.train_size, seed)
     source = _source(ticket, found_data, model, custom_objects)
     subject = _subject(ticket, source, start, seed)
     step = int(subject.start.partition("@")[2] or 0) if subject.start.startswith("rewind@") else 0
-    trainer = Trainer(
-        # Of the controls, the narrower net alone is another architecture than the source's.
-        (lambda: subject.build(custom_objects)) if start == "small-dense" else source.build,
+    if start == "small-dense":  # of the controls, the one of another architecture than the source's
+        source = replace(
+            source, build=lambda: subject.build(custom_objects), architecture=subject.architecture
+        )
+    trainer = workshop.trainer(
+        source,
         found_data,
         recipe,
         subject.masks,
         frozen=freeze,
-        objective=source.objective,
         callbacks=callbacks,
         layout=layout,
         watch=watch,

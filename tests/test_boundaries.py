@@ -24,9 +24,10 @@ ROWS = [
     "data subset dataspec sources runfolder resuming run job",
     "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout shares",
     "objective engine intervals trainer callbacks",
+    "workshop",
     "prune train",
-    "graph compact",
-    "study report",
+    "combining fitting statistics table chart drawing page report together graph compact",
+    "study pool reproduce",
     "expect toys sourcechecks testing",
 ]
 ROW = {name: row for row, names in enumerate(ROWS) for name in names.split()}
