@@ -20,7 +20,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
 
-.PHONY: help setup run test test-slow test-peers doctest check format format-check lint types wheel bench \
+.PHONY: help setup run test test-slow test-peers test-browser doctest check format format-check lint types wheel bench \
 	constraints clean distclean
 
 help:  ## list the targets
@@ -57,6 +57,9 @@ test-peers: $(READY)  ## compare with torch.nn.utils.prune (installs torch, whic
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,peers]"
 	rm -rf kerastickets.egg-info
 	$(BIN)/python -m pytest -q -m peers tests
+
+test-browser: $(READY)  ## open reports in headless Chromium; skips, with the reason, where there is none
+	$(BIN)/python -m pytest -q -m browser tests
 
 doctest: $(READY)  ## the fast tests and every example in a docstring
 	$(PYTEST) --doctest-modules tests $(PACKAGES)

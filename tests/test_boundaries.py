@@ -26,8 +26,9 @@ ROWS = [
     "objective engine intervals trainer callbacks",
     "workshop",
     "prune train",
-    "combining fitting statistics table chart drawing page report together graph compact",
-    "study pool reproduce",
+    "evaluation",
+    "combining fitting statistics table chart palette diagram drawing page runpage report together graph compact",
+    "pool study verbs reproduce",
     "expect toys sourcechecks testing",
 ]
 ROW = {name: row for row, names in enumerate(ROWS) for name in names.split()}

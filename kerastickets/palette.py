@@ -1,0 +1,96 @@
+"""Colours that colour-blind readers tell apart, for light and for dark pages.
+
+Reference:
+    Okabe & Ito, "Color Universal Design" (2008): the hues; lightness is adapted to either background.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of one theme, as `#rrggbb`.
+
+    Args:
+        page: the background.
+        text: what is read.
+        quiet: labels and notes.
+        line: rules, grids and borders.
+        panel: what is set apart from the background.
+        accent: links.
+        series: eight hues of things without an order.
+        family: stops of a scale for lines with an order, such as levels.
+        heat: stops of a scale from the least to the greatest number.
+    """
+
+    page: str
+    text: str
+    quiet: str
+    line: str
+    panel: str
+    accent: str
+    series: tuple[str, ...]
+    family: tuple[str, ...]
+    heat: tuple[str, ...]
+
+    def colours(self, count: int) -> list[str]:
+        """Colours of `count` series: hues for up to eight, else shades in order.
+
+        Example:
+            >>> len(LIGHT.colours(3)), LIGHT.colours(9)[0] == LIGHT.family[0]
+            (3, True)
+        """
+        if count <= len(self.series):
+            return list(self.series[:count])
+        return [shade(self.family, index / (count - 1)) for index in range(count)]
+
+
+LIGHT = Palette(
+    page="#ffffff",
+    text="#16191d",
+    quiet="#5b636e",
+    line="#dfe3e8",
+    panel="#f6f7f9",
+    accent="#0b5cad",
+    series=("#0072b2", "#d55e00", "#00866a", "#b0508c", "#b07d00", "#3f9ed6", "#6b7280", "#7a1f3d"),
+    family=("#440154", "#414487", "#2a788e", "#22a884", "#74c04d"),
+    heat=("#f2f5f9", "#a8c6e2", "#4585bc", "#0c3a66"),
+)
+DARK = Palette(
+    page="#121519",
+    text="#e6e9ee",
+    quiet="#9aa4b1",
+    line="#2c333c",
+    panel="#1a1f25",
+    accent="#7cb8f2",
+    series=("#5aaef0", "#ff8c50", "#3cc79c", "#e394c2", "#e5b84a", "#a5dbff", "#a3abb8", "#e0738f"),
+    family=("#8f86e8", "#5b9be0", "#35b5b5", "#5ccf83", "#d8e04a"),
+    heat=("#1c232c", "#28517a", "#4f96d0", "#cbe6ff"),
+)
+
+
+def shade(stops: Sequence[str], where: float) -> str:
+    """The colour at `where` of [0, 1] between evenly spaced `stops`.
+
+    Example:
+        >>> shade(("#000000", "#0000ff"), 0.2)
+        '#000033'
+    """
+    place = where * (len(stops) - 1)
+    index = min(int(place), len(stops) - 2)
+    pair = [[int(stop[n : n + 2], 16) for n in (1, 3, 5)] for stop in stops[index : index + 2]]
+    mixed = [round(a + (b - a) * (place - index)) for a, b in zip(*pair, strict=True)]
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+def legible(count: int, most: int = 6) -> list[int]:
+    """Which of `count` series a legend names: all up to eight, else `most` of an ordered family.
+
+    Example:
+        >>> legible(3), legible(22)
+        ([0, 1, 2], [0, 4, 8, 13, 17, 21])
+    """
+    if count <= len(LIGHT.series):
+        return list(range(count))
+    return [round(n * (count - 1) / (most - 1)) for n in range(most)]
