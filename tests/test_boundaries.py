@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # The core, lowest first: importing a module imports its own row and earlier ones, never a later one.
 ROWS = [
     "errors tree steps values options registry gate",
-    "strategies mask schedule method augment recipe header ticketfile ticket protocols",
-    "data subset dataspec sources runfolder resuming run job",
+    "chance statistics fitting strategies mask schedule method augment recipe header ticketfile ticket protocols",
+    "data subset dataspec sources runfolder resuming run job combining",
     "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout shares",
     "objective engine intervals trainer callbacks",
     "workshop",

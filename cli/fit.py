@@ -1,0 +1,103 @@
+"""`kt fit`: how fast each level of a run learned."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kerastickets.errors import RecipeError
+from kerastickets_cli.options import json_option
+from kerastickets_cli.output import emit, number, percent, table
+
+_HEADER = ("level", "density", "points", "c", "plateau", "rmse", "flag")
+_SEED = re.compile(r"seed-(\d+)")
+
+
+@click.command(epilog="\b\nExample:\n  kt fit runs/first-ticket\n  kt fit runs/seeds --level 5 --json")
+@click.argument("run", metavar="RUN")
+@click.option(
+    "--metric",
+    default="val_accuracy",
+    show_default=True,
+    metavar="NAME",
+    help="The accuracy to fit: a column of the run's metrics.jsonl.",
+)
+@click.option(
+    "--level", type=click.IntRange(min=0), metavar="N", help="One level only.  [default: every level]"
+)
+@json_option
+def fit(run: str, metric: str, level: int | None, as_json: bool) -> None:
+    """Fit a exp(-c (x - b)) + d to accuracy in percent over epochs, for each level of RUN.
+
+    RUN is what `kt prune --out` wrote, or, with --seeds, the folder of its seed-K. A larger c learns faster; ±
+    is its standard error. The untrained net counts and the last evaluation does not, as published. A flag says
+    why a c should not be used, or that the published start values led astray and the fit began again from the
+    data. Evaluate often enough: five points are the least.
+    """
+    found = list(runs(Path(run)))
+    results = [{"run": str(folder), **seed, **fits(folder, metric, level)} for folder, seed in found]
+    many = bool(found[0][1])
+    if as_json:
+        emit(results if many else results[0])
+    elif many:
+        rows = [[result["seed"], *cells(row)] for result in results for row in result["levels"]]
+        click.echo(table(("seed", *_HEADER), rows, left=0))
+    else:
+        click.echo(table(_HEADER, map(cells, results[0]["levels"]), left=0))
+
+
+def runs(folder: Path) -> Iterator[tuple[Path, Mapping[str, int]]]:
+    """The run in `folder`, or those of its seeds, each with its seed."""
+    from kerastickets.runfolder import RunFolder
+
+    if RunFolder(folder).metrics_file.is_file():
+        yield folder, {}
+        return
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    seeds = sorted(int(match[1]) for match in map(_SEED.fullmatch, names) if match)
+    if not seeds:
+        raise RecipeError(
+            f"RUN must be a folder with a metrics.jsonl, or with folders seed-K of runs. Received: {folder}. "
+            "`kt prune --out DIR` writes one."
+        )
+    yield from ((folder / f"seed-{seed}", {"seed": seed}) for seed in seeds)
+
+
+def fits(folder: Path, metric: str, level: int | None) -> dict[str, Any]:
+    """The fits of a run's levels, or of one."""
+    from kerastickets.fitting import fit_learning_curve, learning_curve
+    from kerastickets.runfolder import RunFolder, read_rows
+
+    files = RunFolder(folder)
+    rows = read_rows(files.metrics_file)
+    known = sorted({row["level"] for row in rows if isinstance(row.get("level"), int)})
+    if not known or (level is not None and level not in known):
+        shown = ", ".join(map(str, known)) or "none"
+        raise RecipeError(
+            f"{files.metrics_file} must have rows of the level. Received: level={level}. Levels: {shown}"
+        )
+    chosen = known if level is None else [level]
+    found = {one: fit_learning_curve(*learning_curve(rows, metric, one)) for one in chosen}
+    return {
+        "metric": metric,
+        "levels": [
+            {"level": one, "density": density(files.ticket_file(one)), **found[one].facts()} for one in chosen
+        ],
+    }
+
+
+def density(file: Path) -> float | None:
+    """The density of a level's ticket; None while the level is not finished."""
+    from kerastickets.ticket import Ticket
+
+    return Ticket.load(file).density if file.exists() else None
+
+
+def cells(row: Mapping[str, Any]) -> Sequence[Any]:
+    """A fit as the table shows it."""
+    speed = f"{number(row['c'], 3)} ± {number(row['c_error'], 3)}"
+    flag = row["problem"] or ("restarted" if row["restarted"] else "ok")
+    plateau, rmse = number(row["d"], 2), number(row["rmse"], 2)
+    return row["level"], percent(row["density"]), row["points"], speed, plateau, rmse, flag

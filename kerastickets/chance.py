@@ -1,0 +1,126 @@
+"""What chance alone makes two masks share. `kerastickets.statistics` has these names too."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from kerastickets.errors import RecipeError
+
+_EXACT = 10_000
+
+
+@dataclass(frozen=True)
+class RandomOverlap:
+    """How many weights two masks share when each is drawn at random, layer by layer.
+
+    Args:
+        total: weights, of all layers.
+        kept_a: weights that the first mask keeps.
+        kept_b: weights that the second keeps.
+        mean: of the weights that both keep, by chance.
+        sd: standard deviation of that number.
+        iou: expected overlap over union by chance; 1 where both keep nothing.
+        exact: whether `iou` is the expectation, else it is the ratio at the mean overlap.
+        overlap: the observed overlap, if one was given.
+        z: how many standard deviations the observed one is above chance; None where chance cannot vary.
+    """
+
+    total: int
+    kept_a: int
+    kept_b: int
+    mean: float
+    sd: float
+    iou: float
+    exact: bool
+    overlap: int | None = None
+    z: float | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Chance, and what was observed, as JSON."""
+        return asdict(self)
+
+
+def random_overlap(
+    total: int | Sequence[int],
+    kept_a: int | Sequence[int],
+    kept_b: int | Sequence[int],
+    overlap: int | None = None,
+) -> RandomOverlap:
+    """What two independent random masks share: the yardstick for the overlap of two tickets.
+
+    Of `total` weights one mask keeps `kept_a` and the other `kept_b`, each set of that size being equally
+    likely. The number that both keep is hypergeometric, and a sum of such numbers over layers.
+
+    Args:
+        total: weights of a layer, or of each layer.
+        kept_a: weights that the first mask keeps there.
+        kept_b: weights that the second keeps there.
+        overlap: how many, of all layers, two masks were found to share.
+
+    Returns:
+        A `RandomOverlap`. Its `iou` is the exact expectation of overlap / (kept_a + kept_b - overlap) while
+        the overlap has at most 10 000 possible values; beyond, that ratio at the mean overlap, which is then
+        too low by less than 0.0001.
+
+    Raises:
+        RecipeError: counts that cannot be, or lists of unequal length.
+
+    Example:
+        >>> chance = random_overlap(10, 5, 4, overlap=4)
+        >>> chance.mean, round(chance.sd, 4), round(chance.z, 4)
+        (2.0, 0.8165, 2.4495)
+        >>> random_overlap([10, 100], [5, 50], [4, 50]).mean
+        27.0
+    """
+    layers = _layers(total, kept_a, kept_b)
+    mean = math.fsum(a * b / n for n, a, b in layers)
+    sd = math.sqrt(math.fsum(_variance(*layer) for layer in layers))
+    n, a, b = (sum(column) for column in zip(*layers, strict=True))
+    least = sum(max(0, a + b - n) for n, a, b in layers)
+    most = sum(min(a, b) for _, a, b in layers)
+    if overlap is not None and not least <= overlap <= most:
+        raise RecipeError(f"`overlap` must be in [{least}, {most}]. Received: overlap={overlap}")
+    exact = most - least < _EXACT
+    iou = _expected_iou(layers, least, a + b) if exact else mean / (a + b - mean)
+    z = (overlap - mean) / sd if overlap is not None and sd > 0 else None
+    return RandomOverlap(n, a, b, mean, sd, iou, exact, overlap, z)
+
+
+def _layers(
+    total: int | Sequence[int], kept_a: int | Sequence[int], kept_b: int | Sequence[int]
+) -> list[tuple[int, int, int]]:
+    columns = [[*c] if isinstance(c, Iterable) else [c] for c in (total, kept_a, kept_b)]
+    received = f"total={total}, kept_a={kept_a}, kept_b={kept_b}"
+    if len({len(column) for column in columns}) > 1 or not columns[0]:
+        raise RecipeError(f"`total`, `kept_a` and `kept_b` must list the same layers. Received: {received}")
+    try:
+        layers = [(index(n), index(a), index(b)) for n, a, b in zip(*columns, strict=True)]
+    except TypeError as error:
+        raise RecipeError(f"Weights must be counted in whole numbers. Received: {received}") from error
+    for n, a, b in layers:
+        if n < 1 or not (0 <= a <= n and 0 <= b <= n):
+            raise RecipeError(
+                f"A layer must have a weight, and keep between none and all. Received: {received}"
+            )
+    return layers
+
+
+def _variance(total: int, a: int, b: int) -> float:
+    # One weight alone cannot vary, and Python's integers cannot overflow.
+    return a * b * (total - a) * (total - b) / (total * total * max(total - 1, 1))
+
+
+def _expected_iou(layers: Sequence[tuple[int, int, int]], least: int, kept: int) -> float:
+    if kept == 0:
+        return 1.0
+    from scipy.stats import hypergeom
+
+    ranges = [(n, a, b, np.arange(max(0, a + b - n), min(a, b) + 1)) for n, a, b in layers]
+    chances = reduce(np.convolve, (hypergeom.pmf(possible, n, a, b) for n, a, b, possible in ranges))
+    overlaps = least + np.arange(chances.size)
+    return float(np.sum(chances * overlaps / (kept - overlaps)) / np.sum(chances))
