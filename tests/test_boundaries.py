@@ -27,7 +27,7 @@ ROWS = [
     "workshop",
     "prune train",
     "evaluation",
-    "combining fitting statistics table chart palette diagram drawing page runpage report together graph compact",
+    "combining fitting statistics table chart palette diagram drawing page runfacts runpage studypage report together graph compact",
     "pool study verbs reproduce",
     "expect toys sourcechecks testing",
 ]

@@ -1,0 +1,121 @@
+"""What a run's folder says, as a report needs it: recipe, levels, evaluations, and masks packed to bits.
+
+Tickets are read one after the other, through NumPy alone, and only their masks are kept.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerastickets.errors import RecipeError
+from kerastickets.run import Level
+from kerastickets.runfolder import RunFolder, read_rows
+from kerastickets.ticket import Ticket
+from kerastickets.tree import Tree
+
+_SEED = re.compile(r"seed-(\d+)")
+
+
+@dataclass(frozen=True, eq=False)
+class LevelFacts:
+    """One level: its row, its layers (`key shape kept total density`), and its masks, eight to a byte."""
+
+    row: Level
+    layers: Sequence[Mapping[str, Any]]
+    bits: np.ndarray
+    parents: tuple[str, ...]
+    environment: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class RunFacts:
+    """One run of one seed.
+
+    Args:
+        name: `seed 0`, or as the folder is called.
+        recipe: everything that can change bits.
+        versions: library versions.
+        levels: the finished ones, from 0 on.
+        rows: one per evaluation of these levels.
+    """
+
+    name: str
+    recipe: Mapping[str, Any]
+    versions: Mapping[str, str]
+    levels: tuple[LevelFacts, ...]
+    rows: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunFacts":
+        """The facts of a run's folder.
+
+        Args:
+            folder: with `run.json`, `metrics.jsonl` and `level-00.safetensors`, ...
+
+        Raises:
+            RecipeError: naming what is missing or damaged.
+            TicketError: naming the ticket that is damaged.
+        """
+        files = RunFolder(folder)
+        for file in (files.recipe_file, files.metrics_file, files.ticket_file(0)):
+            if not file.is_file():
+                raise RecipeError(
+                    f"A run's folder holds run.json, metrics.jsonl and level-00.safetensors. "
+                    f"Received: {folder} without {file.name}. Let `kt prune --out {folder}` finish a level."
+                )
+        recipe, versions = _head(files.recipe_file)
+        rows = [row for row in read_rows(files.metrics_file) if row.get("level") in range(files.finished)]
+        levels = [_level(files, level, rows) for level in range(files.finished)]
+        match = _SEED.fullmatch(folder.name)
+        seed = match[1] if match else recipe.get("seeds", {}).get("init", 0)
+        return cls(f"seed {seed}", recipe, versions, tuple(levels), tuple(rows))
+
+
+def seed_folders(folder: Path) -> list[Path]:
+    """The folders of the seeds of a run, by seed; none where it is a run of one."""
+    found = {int(match[1]): path for path in folder.glob("seed-*") if (match := _SEED.fullmatch(path.name))}
+    return [found[seed] for seed in sorted(found) if found[seed].is_dir()]
+
+
+def overlap(a: LevelFacts, b: LevelFacts) -> float | None:
+    """Weights that both keep over weights that one of them keeps; None where architectures differ.
+
+    Both keeping nothing counts as 1.
+    """
+    if [(row["key"], row["shape"]) for row in a.layers] != [(row["key"], row["shape"]) for row in b.layers]:
+        return None
+    both, either = (int(np.bitwise_count(bits).sum()) for bits in (a.bits & b.bits, a.bits | b.bits))
+    return both / either if either else 1.0
+
+
+def _head(path: Path) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    try:
+        head = json.loads(path.read_text(encoding="utf-8"))
+        recipe, versions = head["recipe"], head["versions"]
+        if not isinstance(recipe, dict) or not isinstance(versions, dict):
+            raise ValueError("recipe or versions of another kind")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecipeError(f"{path} must be what `kt prune` wrote. Received: {error!r}.") from error
+    return recipe, versions
+
+
+def _level(files: RunFolder, level: int, rows: Sequence[Mapping[str, Any]]) -> LevelFacts:
+    ticket = Ticket.load(files.ticket_file(level))
+    provenance = ticket.provenance
+    return LevelFacts(
+        row=Level.of(ticket, level, rows, files),
+        layers=ticket.layers,
+        bits=_packed(ticket.masks),
+        parents=tuple(map(str, provenance.get("parents") or ())),
+        environment=provenance.get("environment") or {},
+    )
+
+
+def _packed(masks: Tree) -> np.ndarray:
+    flat = [np.packbits(masks[key]) for key in sorted(masks)]
+    return np.concatenate(flat) if flat else np.zeros(0, np.uint8)
