@@ -30,8 +30,8 @@ def evaluate(ticket: str, dataset: str | None, split: str, model: str | None, as
 
     Its final weights are measured where it has them, else those that its training would start from.
     """
+    from kerastickets.evaluation import evaluate as measure
     from kerastickets.ticket import Ticket
-    from kerastickets.train import evaluate as measure
 
     with interruptible("Interrupted."):
         loaded = Ticket.load(ticket)

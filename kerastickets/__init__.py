@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         RecipeError,
         TicketError,
     )
+    from kerastickets.evaluation import evaluate
     from kerastickets.keys import align
     from kerastickets.mask import compare, cut
     from kerastickets.masking import masks_of, sparsify, strip
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from kerastickets.scoring import Scoring
     from kerastickets.steps import Duration
     from kerastickets.ticket import Ticket
-    from kerastickets.train import evaluate, train
+    from kerastickets.train import train
     from kerastickets.tree import Tree
 
 _HOMES = {
@@ -54,7 +55,7 @@ _HOMES = {
     "align": "keys",
     "compare": "mask",
     "cut": "mask",
-    "evaluate": "train",
+    "evaluate": "evaluation",
     "masks_of": "masking",
     "plan": "schedule",
     "prune": "prune",

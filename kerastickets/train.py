@@ -1,7 +1,7 @@
-"""Train one ticket, and measure one: what happens to tickets outside the pruning loop."""
+"""Train one ticket, outside the pruning loop."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -9,14 +9,13 @@ from typing import Any, Unpack
 import numpy as np
 
 from kerastickets.data import Data
-from kerastickets.errors import DataError, RecipeError
+from kerastickets.errors import DataError
 from kerastickets.recipe import Dials, Recipe
 from kerastickets.sources import (
     Source,
     data_digest,
     data_files,
     data_name,
-    data_of,
     find_model,
     source_of,
     ticket_recipe,
@@ -103,10 +102,10 @@ def train(
     recipe = Recipe.of(given, ticket_recipe(ticket, custom_objects or ()))
     seeds = dict(ticket.provenance.get("seeds") or {})
     seed = int(seeds.get("data", 0)) if seed is None else seed
-    spec = _data_spec(ticket, data)
+    spec = data_spec(ticket, data)
     workshop = workshop or Workshop()
     found_data = workshop.data(workshop.data(spec), recipe.train_size, seed)
-    source = _source(ticket, found_data, model, custom_objects)
+    source = ticket_source(ticket, found_data, model, custom_objects)
     subject = _subject(ticket, source, start, seed)
     step = int(subject.start.partition("@")[2] or 0) if subject.start.startswith("rewind@") else 0
     if start == "small-dense":  # of the controls, the one of another architecture than the source's
@@ -161,14 +160,20 @@ def _provenance(subject: Ticket, ticket: Ticket, spec: str | Data, recipe: Recip
     }
 
 
-def _data_spec(ticket: Ticket, data: str | Data | None) -> str | Data:
+def data_spec(ticket: Ticket, data: str | Data | None) -> str | Data:
+    """The data that is meant: `data`, or where it is None what the ticket was found on.
+
+    Raises:
+        DataError: neither says.
+    """
     found_on = ticket.provenance.get("dataset")
     if data is None and not found_on:
         raise DataError("The ticket does not say which data it was found on. Give a data set.")
     return str(found_on) if data is None else data
 
 
-def _source(ticket: Ticket, data: Data, model: Any, custom_objects: Mapping[str, Any] | None) -> Source:
+def ticket_source(ticket: Ticket, data: Data, model: Any, custom_objects: Mapping[str, Any] | None) -> Source:
+    """What builds the ticket's model: its own architecture, or `model` where one is given."""
     found = ticket if model is None else find_model(model)
     return source_of(found, data, str(ticket.provenance.get("model", "ticket")), custom_objects)
 
@@ -215,137 +220,3 @@ def _small_dense(ticket: Ticket, source: Source, seed: int) -> Ticket:
     masks = {fate.key: np.ones(fate.shape, bool) for fate in fates(model) if fate.masked}
     provenance = dict(ticket.provenance) | {"start": "init"}
     return Ticket(faithful_architecture(model), masks, {"init": snapshot(model)}, provenance)
-
-
-def evaluate(
-    ticket: Ticket | str | Path,
-    data: str | Data | None = None,
-    *,
-    split: str = "test",
-    model: Any = None,
-    custom_objects: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Measure a ticket: loss, accuracy by class and task, calibration.
-
-    Args:
-        ticket: a ticket or its file; its `final` weights are used where it has them, else its start.
-        data: a data set's name or a `Data`; None takes the one it was found on.
-        split: `train`, `validation` or `test`.
-        model: what builds the model, for tickets without an architecture.
-        custom_objects: your classes by name.
-
-    Returns:
-        JSON-ready facts: `split`, `dataset`, `weights`, `examples`, the loss and metrics, and for
-        classification `classes` (accuracy of each) and `calibration` (expected error over 15 bins).
-
-    Raises:
-        RecipeError: no such split.
-
-    Example:
-        >>> from kerastickets.testing import toy_ticket
-        >>> sorted(evaluate(toy_ticket(), "digits"))[:3]
-        ['accuracy', 'calibration', 'classes']
-    """
-    from kerastickets.keys import assign
-    from kerastickets.objective import Objective
-    from kerastickets.tree import masked
-
-    ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
-    if split not in ("train", "validation", "test"):
-        raise RecipeError(f"`split` must be train, validation or test. Received: split={split!r}")
-    spec = _data_spec(ticket, data)
-    data = data_of(spec)
-    source = _source(ticket, data, model, custom_objects)
-    net = source.build()
-    name = "final" if "final" in ticket.snapshots else ticket.start
-    assign(net, masked(ticket.weights(name), ticket.masks))
-    objective = source.objective or Objective.of(data, net)
-    # Without XLA, whose convolutions on CPU take a hundred times as long.
-    net.compile(loss=objective.loss, metrics=objective.metrics(), jit_compile=False)
-    x, y = getattr(data, split)
-    facts: dict[str, Any] = {"split": split, "dataset": data_name(spec), "weights": name, "examples": len(x)}
-    measured = net.evaluate(x, y, 1000, verbose=0, return_dict=True)
-    # A metric can be one number a class; as in training, those are left out.
-    facts |= {key: float(value) for key, value in measured.items() if np.ndim(value) == 0}
-    if isinstance(data.classes, int):
-        facts |= _by_class(_probabilities(net, x), y, data.classes, data.labels)
-    if data.tasks:
-        facts["tasks"] = {task: {"accuracy": facts.get(f"{task}_accuracy")} for task in data.tasks}
-    if isinstance(data.classes, tuple):
-        facts["tasks"] = _by_task(net, x, y, data)
-    return facts
-
-
-def _by_task(net: Any, x: np.ndarray, y: np.ndarray, data: Data) -> dict[str, Any]:
-    """Accuracy, classes and calibration of each task; tasks are in the order of the columns of labels."""
-    from scipy.special import softmax
-
-    outputs = np.asarray(net.predict(x, batch_size=1000, verbose=0), "float64")
-    facts: dict[str, Any] = {}
-    assert isinstance(data.classes, tuple)
-    for column, ((name, task), classes) in enumerate(zip(data.tasks.items(), data.classes, strict=True)):
-        probabilities, labels = softmax(outputs[:, task.outputs], axis=1), y[:, column]
-        accuracy = float((probabilities.argmax(1) == labels).mean())
-        facts[name] = {"accuracy": accuracy, **_by_class(probabilities, labels, classes)}
-    return facts
-
-
-def _probabilities(net: Any, x: np.ndarray) -> np.ndarray:
-    from scipy.special import softmax
-
-    outputs = np.asarray(net.predict(x, batch_size=1000, verbose=0), "float64")
-    from kerastickets.objective import gives_probabilities
-
-    return outputs if gives_probabilities(net) else softmax(outputs, axis=1)
-
-
-def _by_class(
-    probabilities: np.ndarray, y: np.ndarray, classes: int, names: Sequence[str] = ()
-) -> dict[str, Any]:
-    right = probabilities.argmax(1) == y
-    rows = [
-        {
-            "class": c,
-            **({"name": names[c]} if names else {}),
-            "count": int((y == c).sum()),
-            "accuracy": float(right[y == c].mean()) if (y == c).any() else None,
-        }
-        for c in range(classes)
-    ]
-    return {"classes": rows, "calibration": calibration(probabilities.max(1), right)}
-
-
-def calibration(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> dict[str, Any]:
-    """How far confidence is from accuracy.
-
-    Args:
-        confidence: probability of the predicted class of each example, in [0, 1].
-        right: whether it was right.
-        bins: number of equal bins of confidence.
-
-    Returns:
-        `ece`, the mean over examples of the gap between a bin's accuracy and confidence, and the bins.
-
-    Example:
-        >>> calibration(np.array([0.9, 0.9]), np.array([True, False]))["ece"]
-        0.4
-
-    Reference:
-        C. Guo, G. Pleiss, Y. Sun, K. Weinberger, On Calibration of Modern Neural Networks, section 2.
-    """
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    rows = []
-    for n in range(bins):
-        inside = place == n
-        mean, share = (float(a[inside].mean()) if inside.any() else None for a in (confidence, right))
-        rows.append(
-            {
-                "low": n / bins,
-                "high": (n + 1) / bins,
-                "count": int(inside.sum()),
-                "confidence": mean,
-                "accuracy": share,
-            }
-        )
-    gaps = [row["count"] * abs(row["accuracy"] - row["confidence"]) for row in rows if row["count"]]  # type: ignore[operator]
-    return {"ece": float(round(sum(gaps) / max(len(right), 1), 12)), "bins": rows}

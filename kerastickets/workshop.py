@@ -14,6 +14,8 @@ from kerastickets.sources import Source, data_of
 from kerastickets.subset import train_part
 
 if TYPE_CHECKING:
+    import keras
+
     from kerastickets.layout import Layout
     from kerastickets.recipe import Recipe
     from kerastickets.trainer import Trainer
@@ -38,6 +40,7 @@ class Workshop:
         self._most = most
         self._data: OrderedDict[Any, Data] = OrderedDict()
         self._trainers: OrderedDict[Any, Trainer] = OrderedDict()
+        self._nets: OrderedDict[Any, keras.Model] = OrderedDict()
 
     def data(self, spec: str | Data, size: int | float | None = None, seed: int = 0) -> Data:
         """A data set, or a part of its training examples; see `train_part`."""
@@ -87,6 +90,22 @@ class Workshop:
             sorted(watch),
         ]
         return self._kept(self._trainers, (json.dumps(described, sort_keys=True), data), make)
+
+    def measured(self, source: Source, data: Data) -> "keras.Model":
+        """A model of the source's architecture that is compiled to be measured on data, not to be trained."""
+        from kerastickets.objective import Objective
+
+        def make() -> "keras.Model":
+            net = source.build()
+            objective = source.objective or Objective.of(data, net)
+            # Without XLA, whose convolutions on CPU take a hundred times as long.
+            net.compile(loss=objective.loss, metrics=objective.metrics(), jit_compile=False)
+            return net
+
+        if not source.architecture or source.objective:
+            return make()
+        described = json.dumps(dict(source.architecture), sort_keys=True)
+        return self._kept(self._nets, (described, data), make)
 
     def _kept(self, things: OrderedDict[Any, Any], key: Any, make: Any) -> Any:
         if key not in things:

@@ -9,11 +9,12 @@ from keras import layers
 
 from kerastickets.data import Data, Task
 from kerastickets.errors import DataError, RecipeError, TicketError
+from kerastickets.evaluation import calibration, evaluate
 from kerastickets.initial import draw, fresh
 from kerastickets.keys import snapshot
 from kerastickets.metrics import LogitAccuracy
 from kerastickets.prune import prune
-from kerastickets.train import calibration, evaluate, train
+from kerastickets.train import train
 from kerastickets.tree import masked
 from tests.training import data, find, noisy, plain, same
 

@@ -1,0 +1,146 @@
+"""Measure a ticket on data: loss, accuracy by class and task, calibration."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerastickets.data import Data
+from kerastickets.errors import RecipeError
+from kerastickets.sources import data_name
+from kerastickets.ticket import Ticket
+from kerastickets.train import data_spec, ticket_source
+from kerastickets.workshop import Workshop
+
+
+def evaluate(
+    ticket: Ticket | str | Path,
+    data: str | Data | None = None,
+    *,
+    split: str = "test",
+    model: Any = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    workshop: Workshop | None = None,
+) -> dict[str, Any]:
+    """Measure a ticket: loss, accuracy by class and task, calibration.
+
+    Args:
+        ticket: a ticket or its file; its `final` weights are used where it has them, else its start.
+        data: a data set's name or a `Data`; None takes the one it was found on.
+        split: `train`, `validation` or `test`.
+        model: what builds the model, for tickets without an architecture.
+        custom_objects: your classes by name.
+        workshop: what to share with other jobs of this process.
+
+    Returns:
+        JSON-ready facts: `split`, `dataset`, `weights`, `examples`, the loss and metrics, and for
+        classification `classes` (accuracy of each) and `calibration` (expected error over 15 bins).
+
+    Raises:
+        RecipeError: no such split.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> sorted(evaluate(toy_ticket(), "digits"))[:3]
+        ['accuracy', 'calibration', 'classes']
+    """
+    from kerastickets.keys import assign
+    from kerastickets.tree import masked
+
+    ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
+    if split not in ("train", "validation", "test"):
+        raise RecipeError(f"`split` must be train, validation or test. Received: split={split!r}")
+    spec = data_spec(ticket, data)
+    workshop = workshop or Workshop()
+    data = workshop.data(spec)
+    net = workshop.measured(ticket_source(ticket, data, model, custom_objects), data)
+    name = "final" if "final" in ticket.snapshots else ticket.start
+    assign(net, masked(ticket.weights(name), ticket.masks))
+    x, y = getattr(data, split)
+    facts: dict[str, Any] = {"split": split, "dataset": data_name(spec), "weights": name, "examples": len(x)}
+    measured = net.evaluate(x, y, 1000, verbose=0, return_dict=True)
+    # A metric can be one number a class; as in training, those are left out.
+    facts |= {key: float(value) for key, value in measured.items() if np.ndim(value) == 0}
+    if isinstance(data.classes, int):
+        facts |= _by_class(_probabilities(net, x), y, data.classes, data.labels)
+    if data.tasks:
+        facts["tasks"] = {task: {"accuracy": facts.get(f"{task}_accuracy")} for task in data.tasks}
+    if isinstance(data.classes, tuple):
+        facts["tasks"] = _by_task(net, x, y, data)
+    return facts
+
+
+def _by_task(net: Any, x: np.ndarray, y: np.ndarray, data: Data) -> dict[str, Any]:
+    """Accuracy, classes and calibration of each task; tasks are in the order of the columns of labels."""
+    from scipy.special import softmax
+
+    outputs = np.asarray(net.predict(x, batch_size=1000, verbose=0), "float64")
+    facts: dict[str, Any] = {}
+    assert isinstance(data.classes, tuple)
+    for column, ((name, task), classes) in enumerate(zip(data.tasks.items(), data.classes, strict=True)):
+        probabilities, labels = softmax(outputs[:, task.outputs], axis=1), y[:, column]
+        accuracy = float((probabilities.argmax(1) == labels).mean())
+        facts[name] = {"accuracy": accuracy, **_by_class(probabilities, labels, classes)}
+    return facts
+
+
+def _probabilities(net: Any, x: np.ndarray) -> np.ndarray:
+    from scipy.special import softmax
+
+    outputs = np.asarray(net.predict(x, batch_size=1000, verbose=0), "float64")
+    from kerastickets.objective import gives_probabilities
+
+    return outputs if gives_probabilities(net) else softmax(outputs, axis=1)
+
+
+def _by_class(
+    probabilities: np.ndarray, y: np.ndarray, classes: int, names: Sequence[str] = ()
+) -> dict[str, Any]:
+    right = probabilities.argmax(1) == y
+    rows = [
+        {
+            "class": c,
+            **({"name": names[c]} if names else {}),
+            "count": int((y == c).sum()),
+            "accuracy": float(right[y == c].mean()) if (y == c).any() else None,
+        }
+        for c in range(classes)
+    ]
+    return {"classes": rows, "calibration": calibration(probabilities.max(1), right)}
+
+
+def calibration(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> dict[str, Any]:
+    """How far confidence is from accuracy.
+
+    Args:
+        confidence: probability of the predicted class of each example, in [0, 1].
+        right: whether it was right.
+        bins: number of equal bins of confidence.
+
+    Returns:
+        `ece`, the mean over examples of the gap between a bin's accuracy and confidence, and the bins.
+
+    Example:
+        >>> calibration(np.array([0.9, 0.9]), np.array([True, False]))["ece"]
+        0.4
+
+    Reference:
+        C. Guo, G. Pleiss, Y. Sun, K. Weinberger, On Calibration of Modern Neural Networks, section 2.
+    """
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    rows = []
+    for n in range(bins):
+        inside = place == n
+        mean, share = (float(a[inside].mean()) if inside.any() else None for a in (confidence, right))
+        rows.append(
+            {
+                "low": n / bins,
+                "high": (n + 1) / bins,
+                "count": int(inside.sum()),
+                "confidence": mean,
+                "accuracy": share,
+            }
+        )
+    gaps = [row["count"] * abs(row["accuracy"] - row["confidence"]) for row in rows if row["count"]]  # type: ignore[operator]
+    return {"ece": float(round(sum(gaps) / max(len(right), 1), 12)), "bins": rows}
