@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kerastickets_cli.options import json_option
-from kerastickets_cli.output import emit, table
+from kerastickets_cli.output import emit, percent, table
 
 _COUNTS = ("kept_a", "kept_b", "overlap", "only_a", "only_b")
 
@@ -18,10 +18,12 @@ _COUNTS = ("kept_a", "kept_b", "overlap", "only_a", "only_b")
 @click.argument("tickets", metavar="A B [TICKET]...", nargs=-1)
 @json_option
 def diff(tickets: tuple[str, ...], as_json: bool) -> None:
-    """Compare the masks of A and B, layer by layer; of more tickets, every pair.
+    """Compare the masks of A and B, layer by layer; of more tickets, every pair and all together.
 
-    overlap counts the weights that both keep, iou is overlap over union.
+    overlap counts the weights that both keep, iou is overlap over union; union counts the weights that
+    any of the tickets keeps, intersection those that all keep.
     """
+    from kerastickets.combining import coverage
     from kerastickets.mask import compare
     from kerastickets.ticket import Ticket
 
@@ -34,15 +36,38 @@ def diff(tickets: tuple[str, ...], as_json: bool) -> None:
         {"a": tickets[i], "b": tickets[j], **compare(masks[i], masks[j])}
         for i, j in itertools.combinations(range(len(tickets)), 2)
     ]
-    if as_json:
-        emit({name: pairs[0][name] for name in ("layers", "total")} if len(pairs) == 1 else {"pairs": pairs})
-    elif len(pairs) == 1:
-        rows = [_cells(row["key"], row) for row in pairs[0]["layers"]]
-        click.echo(table(("layer", *_COUNTS, "iou"), [*rows, _cells("total", pairs[0]["total"])]))
+    if len(pairs) == 1:
+        facts = {name: pairs[0][name] for name in ("layers", "total")}
     else:
-        rows = [[pair["a"], *_cells(pair["b"], pair["total"])] for pair in pairs]
-        click.echo(table(("a", "b", *_COUNTS, "iou"), rows, left=2))
+        facts = {"pairs": pairs, **coverage(*masks)}
+    if as_json:
+        emit(facts)
+    elif len(pairs) == 1:
+        rows = [_cells(row["key"], row) for row in facts["layers"]]
+        click.echo(table(("layer", *_COUNTS, "iou"), [*rows, _cells("total", facts["total"])]))
+    else:
+        click.echo(_many(facts))
+
+
+def _many(facts: Mapping[str, Any]) -> str:
+    """A line for every pair, then a line for every layer of all tickets together."""
+    rows = [[pair["a"], *_cells(pair["b"], pair["total"])] for pair in facts["pairs"]]
+    layers = [_covered(row["key"], row) for row in facts["layers"]]
+    header = ("layer", "total", "union", "density", "intersection", "density")
+    return "\n\n".join(
+        [
+            table(("a", "b", *_COUNTS, "iou"), rows, left=2),
+            table(header, [*layers, _covered("total", facts["total"])]),
+        ]
+    )
 
 
 def _cells(name: str, row: Mapping[str, Any]) -> list[Any]:
     return [name, *(row[count] for count in _COUNTS), f"{row['iou']:.4f}"]
+
+
+def _covered(name: str, row: Mapping[str, Any]) -> list[Any]:
+    both = [
+        cell for part in ("union", "intersection") for cell in (row[part], percent(row[f"{part}_density"]))
+    ]
+    return [name, row["total"], *both]

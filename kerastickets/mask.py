@@ -96,21 +96,42 @@ def spread(keep: int, masks: Tree) -> dict[str, int]:
         >>> spread(10, ones({"a": (10,), "b": (20,), "c": (1,)}))
         {'a': 3, 'b': 7, 'c': 0}
     """
-    rest = _count("keep", keep, kept(masks))
-    alive = {key: int(np.count_nonzero(masks[key])) for key in sorted(masks)}
-    sizes = {key: int(masks[key].size) for key in sorted(masks)}
+    _count("keep", keep, kept(masks))
+    alive = {key: int(np.count_nonzero(masks[key])) for key in masks}
+    return apportion(keep, {key: int(masks[key].size) for key in masks}, alive)
+
+
+def apportion(count: int, shares: Mapping[str, int], most: Mapping[str, int]) -> dict[str, int]:
+    """`count` shared out in proportion to `shares`, to no key more than its `most`.
+
+    A key whose share exceeds its `most` gets that, and the others share the rest. Fractions are settled by
+    largest remainder, equal remainders by key order.
+
+    Args:
+        count: what is shared out, at most the sum of `most` over the keys of positive shares.
+        shares: integers of at least 0 by key.
+        most: integers of at least 0 by key.
+
+    Returns:
+        Counts by key, in sorted key order, that sum to `count`.
+
+    Example:
+        >>> apportion(10, {"a": 1, "b": 1, "c": 3}, {"a": 9, "b": 9, "c": 5})
+        {'a': 3, 'b': 2, 'c': 5}
+    """
+    rest, sizes = count, dict(sorted(shares.items()))
     counts: dict[str, int] = {}
     # Each round settles the keys whose share exceeds what they have; that only raises the others' share.
-    while full := [key for key in sizes if rest * sizes[key] > alive[key] * sum(sizes.values())]:
-        counts |= {key: alive[key] for key in full}
-        rest -= sum(alive[key] for key in full)
+    while full := [key for key in sizes if rest * sizes[key] > most[key] * sum(sizes.values())]:
+        counts |= {key: most[key] for key in full}
+        rest -= sum(most[key] for key in full)
         sizes = {key: size for key, size in sizes.items() if key not in counts}
     # Integers, not floats: shares of equal remainder must compare equal.
     whole = max(sum(sizes.values()), 1)
-    shares = {key: divmod(rest * size, whole) for key, size in sizes.items()}
-    counts |= {key: share for key, (share, _) in shares.items()}
-    leftover = rest - sum(share for share, _ in shares.values())
-    for key in sorted(shares, key=lambda key: (-shares[key][1], key))[:leftover]:
+    parts = {key: divmod(rest * size, whole) for key, size in sizes.items()}
+    counts |= {key: part for key, (part, _) in parts.items()}
+    leftover = rest - sum(part for part, _ in parts.values())
+    for key in sorted(parts, key=lambda key: (-parts[key][1], key))[:leftover]:
         counts[key] += 1
     return dict(sorted(counts.items()))
 

@@ -1,8 +1,9 @@
 """Choose where a ticket's training starts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from kerastickets.errors import TicketError
+from kerastickets.combining import Takes, check_tickets, derive
 from kerastickets.ticket import Ticket
 
 
@@ -27,11 +28,10 @@ class Rewind:
     """
 
     to: str = "rewind"
+    takes: ClassVar[Takes] = Takes(1, 1)
 
     def __call__(self, *tickets: Ticket) -> Ticket:
-        if len(tickets) != 1:
-            raise TicketError(f"rewind takes one ticket. Received: {len(tickets)}")
-        (ticket,) = tickets
+        ticket = check_tickets(self, tickets)
         name = self.to
         if name == "rewind":
             name = f"rewind@{max(ticket.rewinds)}" if ticket.rewinds else "init"
@@ -39,10 +39,4 @@ class Rewind:
         ticket.weights(name)
         order = list(ticket.snapshots)
         kept = {key: ticket.snapshots[key] for key in order[: order.index(name) + 1]}
-        provenance = dict(ticket.provenance) | {
-            "operation": "rewind",
-            "options": {"to": name},
-            "parents": [ticket.digest],
-            "start": name,
-        }
-        return ticket.replace(snapshots=kept, provenance=provenance)
+        return derive(replace(self, to=name), tickets, snapshots=kept, start=name)

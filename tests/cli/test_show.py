@@ -74,7 +74,7 @@ def test_diff_of_three_compares_every_pair(kt, folder):
         (files[1], files[2]),
     ]
     assert [pair["total"]["iou"] for pair in pairs] == [3 / 6, 2 / 6, 1 / 4]
-    assert kt("diff", *files).stdout.splitlines()[-1].split()[2:] == ["3", "2", "1", "2", "1", "0.2500"]
+    assert kt("diff", *files).stdout.splitlines()[3].split()[2:] == ["3", "2", "1", "2", "1", "0.2500"]
 
 
 def test_diff_needs_two_tickets_of_one_architecture(kt, folder, run_folder):

@@ -1,0 +1,87 @@
+"""`kt apply`: tickets in, ticket out. `kt merge`, `kt flip` and `kt rewind` are short for some operations."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kerastickets import registry
+from kerastickets_cli.options import PairType, force_option, json_option, pairs
+from kerastickets_cli.output import check_file, emit
+
+if TYPE_CHECKING:
+    from kerastickets.ticket import Ticket
+
+out_option = click.option("--out", metavar="FILE", required=True, help="The file to write.")
+
+
+@click.command(
+    epilog="\b\nExample:\n  kt apply union seed-0.safetensors seed-1.safetensors --out union.safetensors"
+    "\n  kt apply grow ticket.safetensors -o density=0.3 -o by=random --out grown.safetensors"
+)
+@click.argument("operation", metavar="OPERATION")
+@click.argument("tickets", metavar="TICKET...", nargs=-1)
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    type=PairType(),
+    multiple=True,
+    help="An option of the operation (repeatable); `kt plugins show OPERATION` lists them.",
+)
+@out_option
+@force_option
+@json_option
+def apply(
+    operation: str,
+    tickets: tuple[str, ...],
+    options: tuple[tuple[str, str], ...],
+    out: str,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Make a ticket of one or more others by OPERATION; `kt plugins operations` lists them."""
+    operate(operation, tickets, out, force, as_json, pairs("-o", options))
+
+
+def operate(
+    name: str,
+    tickets: Sequence[str],
+    out: str,
+    force: bool,
+    as_json: bool,
+    options: Mapping[str, Any] = {},
+    line: Callable[["Ticket"], str] | None = None,
+) -> None:
+    """Apply an operation to ticket files, write the result, and say what it is.
+
+    Args:
+        name: the operation's name, and options after it where a plugin's spec has them.
+        tickets: paths, in the order in which the operation takes them.
+        out: the file to write.
+        force: whether it may exist.
+        as_json: whether to print facts instead of a line.
+        options: the operation's options.
+        line: what to say about the result after its path; how much it keeps by default.
+    """
+    from kerastickets.combining import check_count
+    from kerastickets.errors import TicketError
+    from kerastickets.ticket import Ticket
+
+    operation = registry.create("operations", name, options)
+    try:
+        check_count(operation, len(tickets))
+    except TicketError as error:
+        raise click.UsageError(str(error), click.get_current_context()) from error
+    check_file(Path(out), force)
+    made = operation(*map(Ticket.load, tickets))
+    made.save(out)
+    if as_json:
+        emit({"ticket": out, **made.facts()})
+    else:
+        click.echo(f"{out}: {(line or _kept)(made)}")
+
+
+def _kept(ticket: "Ticket") -> str:
+    return f"keeps {ticket.kept} of {ticket.total} weights ({ticket.density:.2%})"

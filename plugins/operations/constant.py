@@ -1,0 +1,38 @@
+"""Initial weights reduced to their signs."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from kerastickets.combining import Takes, check_tickets, derive
+from kerastickets.ticket import Ticket
+from kerastickets.tree import sealed
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The ticket whose every prunable weight is its initial sign times one number a layer.
+
+    That number is the standard deviation of all the layer's initial weights, kept or pruned. A weight of exactly 0
+    has no sign and stays 0. Weights that have no mask stay as they are.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> values = Constant()(toy_ticket()).weights()["dense/kernel"]
+        >>> len(np.unique(np.abs(values)))
+        1
+
+    Reference:
+        H. Zhou, J. Lan, R. Liu, J. Yosinski, Deconstructing Lottery Tickets: Zeros, Signs, and the Supermask,
+        section 4.
+    """
+
+    takes: ClassVar[Takes] = Takes(1, 1)
+
+    def __call__(self, *tickets: Ticket) -> Ticket:
+        ticket = check_tickets(self, tickets)
+        init = dict(ticket.weights())
+        for key in ticket.masks:
+            init[key] = sealed(np.sign(init[key]) * init[key].std(dtype="float64").astype(init[key].dtype))
+        return derive(self, tickets, snapshots={"init": init})

@@ -1,0 +1,44 @@
+"""The weights that a ticket pruned."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from kerastickets.combining import Takes, check_tickets, derive, untrained
+from kerastickets.ticket import Ticket
+from kerastickets.tree import sealed
+
+
+@dataclass(frozen=True)
+class Flip:
+    """The ticket that keeps exactly the weights that this one pruned, on the same initial weights.
+
+    Flipping twice gives back mask and initial weights.
+
+    Args:
+        keep_snapshots: keep the rewind points as well, and the start; `final` goes in any case.
+        allow_collapse: let a layer that was not pruned at all lose every weight.
+
+    Raises:
+        LayerCollapseError: a layer was not pruned, so that its complement is empty; names it.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> int((Flip()(toy_ticket()).masks["dense/kernel"] & toy_ticket().masks["dense/kernel"]).sum())
+        0
+
+    Reference:
+        On Multiple Winning Tickets and LTH vs SNIP: Final Report, section 4.2 (`LTH_flip`, which goes on pruning the
+        flipped ticket: `kt prune --from`).
+    """
+
+    keep_snapshots: bool = False
+    allow_collapse: bool = False
+    takes: ClassVar[Takes] = Takes(1, 1)
+
+    def __call__(self, *tickets: Ticket) -> Ticket:
+        ticket = check_tickets(self, tickets)
+        masks = {key: sealed(np.logical_not(mask)) for key, mask in ticket.masks.items()}
+        snapshots = untrained(ticket, self.keep_snapshots)
+        return derive(self, tickets, masks, snapshots, allow_collapse=self.allow_collapse)

@@ -1,0 +1,156 @@
+"""Several tickets of one architecture made one: by dominance (DTM) or by averaging (ATM)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import ClassVar
+
+import numpy as np
+
+from kerastickets.combining import Takes, check_tickets, derive
+from kerastickets.ticket import Ticket
+from kerastickets.tree import sealed
+
+Arrays = Sequence[np.ndarray]
+
+# What a sum of nothing is: -0.0 + x is x for every x, whereas 0.0 + -0.0 would lose a sign.
+_NOTHING = -0.0
+# Weights worked on at a time: few enough that the float64 sums stay in the processor's cache.
+_BLOCK = 1 << 14
+
+
+@dataclass(frozen=True)
+class Dtm:
+    """Dominant ticket merging: the tickets are ranked, the first dominates.
+
+    From the lowest rank up, a running sum is added to the next higher ticket where that keeps the weight,
+    and dropped where it does not. What the dominant ticket keeps, the result keeps. The order of the tickets
+    matters.
+
+    It works on `init`, in float64. Masks say what a ticket keeps: a kept weight of exactly 0 counts. Where the
+    dominant ticket prunes, and for weights without a mask, such as biases, its own values stay. Later
+    snapshots are dropped.
+
+    Raises:
+        TicketError: fewer than two tickets.
+        AlignError: the tickets are of different models.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> merged = Dtm()(toy_ticket(), toy_ticket(1))
+        >>> merged.kept == toy_ticket().kept, merged == Dtm()(toy_ticket(1), toy_ticket())
+        (True, False)
+
+    Reference:
+        H. Coffey, C. Edwards, L. McDonald, Merging Lottery Tickets, section III and figure 1.
+    """
+
+    takes: ClassVar[Takes] = Takes(2)
+
+    def __call__(self, *tickets: Ticket) -> Ticket:
+        first = check_tickets(self, tickets)
+        init = dict(first.weights())
+        for key in first.masks:
+            init[key] = _merged(dominated, *_layers(tickets, key))
+        return derive(self, tickets, snapshots={"init": init})
+
+
+@dataclass(frozen=True)
+class Atm:
+    """Average ticket merging: each weight becomes its mean over the tickets that keep it.
+
+    What any ticket keeps, the result keeps. The order of the tickets changes nothing, not even a bit of the file:
+    they are taken in the order of their digests, in which `parents` names them too; all other than masks and
+    weights is the first's in that order.
+
+    It works on `init`, in float64. Masks say what a ticket keeps: a kept weight of exactly 0 counts. Where no
+    ticket keeps a weight, and for weights without a mask, such as biases, the result has the mean of all.
+    Variables that hold no floating-point numbers are the first's. Later snapshots are dropped.
+
+    Raises:
+        TicketError: fewer than two tickets.
+        AlignError: the tickets are of different models.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> merged = Atm()(toy_ticket(), toy_ticket(1))
+        >>> merged.kept > toy_ticket().kept, merged == Atm()(toy_ticket(1), toy_ticket())
+        (True, True)
+
+    Reference:
+        H. Coffey, C. Edwards, L. McDonald, Merging Lottery Tickets, section III and figure 2.
+    """
+
+    takes: ClassVar[Takes] = Takes(2)
+
+    def __call__(self, *tickets: Ticket) -> Ticket:
+        check_tickets(self, tickets)
+        tickets = tuple(sorted(tickets, key=lambda ticket: ticket.digest))
+        init, masks = {}, {}
+        for key in tickets[0].weights():
+            weights, kept = _layers(tickets, key)
+            init[key] = _merged(averaged, weights, kept)
+            if kept:
+                masks[key] = sealed(reduce(np.logical_or, kept))
+        return derive(self, tickets, masks, {"init": init})
+
+
+def dominated(weights: Arrays, masks: Arrays) -> np.ndarray:
+    """The weights of tickets merged by dominance, the dominant ticket's first; float64.
+
+    Example:
+        >>> a, b, c = np.array([0.25, 0.0, 0.75]), np.array([0.5, 0.75, 0.0]), np.array([0.0, 0.25, 0.5])
+        >>> dominated([a, b, c], [a != 0, b != 0, c != 0])
+        array([0.75, 0.  , 0.75])
+    """
+    total = np.full(weights[0].shape, _NOTHING)
+    for weight, mask in zip(weights[::-1], masks[::-1], strict=True):
+        total = np.where(mask, weight + total, _NOTHING)
+    return np.where(masks[0], total, weights[0])
+
+
+def averaged(weights: Arrays, masks: Arrays) -> np.ndarray:
+    """The mean of each weight over the tickets that keep it, or over all where none does; float64.
+
+    Args:
+        weights: arrays of one shape.
+        masks: booleans of that shape; none at all where weights have no mask.
+
+    Example:
+        >>> a, b = np.array([0.25, 0.0, 0.0]), np.array([0.5, 0.75, 3.0])
+        >>> averaged([a, b], [a != 0, np.array([True, True, False])])
+        array([0.375, 0.75 , 1.5  ])
+    """
+    if not masks:
+        return _mean(weights)
+    total, count = np.full(weights[0].shape, _NOTHING), np.zeros(weights[0].shape, "uint32")
+    for weight, mask in zip(weights, masks, strict=True):
+        total += np.where(mask, weight, weight.dtype.type(_NOTHING))
+        count += mask
+    mean = total / np.maximum(count, 1)
+    return mean if count.all() else np.where(count, mean, _mean(weights))
+
+
+def _mean(weights: Arrays) -> np.ndarray:
+    total = np.full(weights[0].shape, _NOTHING)
+    for weight in weights:
+        total += weight
+    return total / len(weights)
+
+
+def _layers(tickets: Sequence[Ticket], key: str) -> tuple[Arrays, Arrays]:
+    weights = [ticket.weights()[key] for ticket in tickets]
+    return weights, [ticket.masks[key] for ticket in tickets if key in ticket.masks]
+
+
+def _merged(merge: Callable[[Arrays, Arrays], np.ndarray], weights: Arrays, masks: Arrays) -> np.ndarray:
+    """`merge` over a layer, a block at a time, in the type of the first weights."""
+    if weights[0].dtype.kind != "f":
+        return weights[0]
+    result = np.empty_like(weights[0])
+    flat, rows = result.reshape(-1), [array.reshape(-1) for array in (*weights, *masks)]
+    for begin in range(0, result.size, _BLOCK):
+        part = slice(begin, begin + _BLOCK)
+        blocks = [row[part] for row in rows]
+        flat[part] = merge(blocks[: len(weights)], blocks[len(weights) :])
+    return sealed(result)
