@@ -3,13 +3,14 @@
 import importlib.metadata
 import json
 import os
-import platform
 import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from kerastickets.hardware import machine
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -67,25 +68,6 @@ def table(facts: Mapping[str, Mapping[str, float]], against: str) -> str:
         numbers = f"{row['median']:8.3f}  {row['lowest']:6.3f}  {row['highest']:7.3f}  {row['ratio']:6.2f}"
         lines.append(f"{name:{width}}  {numbers}")
     return "\n".join(lines)
-
-
-def machine() -> dict[str, Any]:
-    """Hardware and system, as far as they explain a number; nothing that names the host."""
-    return {
-        "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-    }
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def write(name: str, facts: Mapping[str, Any], packages: Sequence[str] = ("kerastickets",)) -> Path:

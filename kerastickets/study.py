@@ -191,7 +191,7 @@ class Study(Protocol):
         ...
 
 
-def check_jobs(jobs: Iterable[Job]) -> list[Job]:
+def needed(jobs: Iterable[Job]) -> list[Job]:
     """Jobs and all that they need, each once, needs first.
 
     Raises:

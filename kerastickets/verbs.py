@@ -1,0 +1,163 @@
+"""What the jobs of studies do: prune, train, apply, evaluate. Called in the processes of a pool.
+
+A verb takes its options, the tickets of its inputs, and a folder; it writes tickets there and returns facts.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from kerastickets import registry
+from kerastickets.errors import RecipeError
+from kerastickets.options import unknown
+from kerastickets.pool import Emit
+from kerastickets.study import Cache, Job
+from kerastickets.ticket import Ticket
+from kerastickets.workshop import Workshop
+
+Facts = dict[str, Any]
+Verb = Callable[[Mapping[str, Any], Sequence[Ticket], Path, Workshop, Emit], Facts]
+
+
+def do(job: Job, cache: Cache, workshop: Workshop, emit: Emit = lambda kind, content: None) -> Facts:
+    """Do a job, or find it done.
+
+    Args:
+        job: a job whose inputs are done.
+        cache: where inputs are, and where to write.
+        workshop: what the jobs of one process share.
+        emit: is told `progress`, in [0, 1], on the way.
+
+    Returns:
+        What the job gave: JSON, with `seconds` that it took.
+
+    Raises:
+        KerasTicketsError: what stands in its way.
+        RecipeError: there is no such verb.
+    """
+    if job.verb not in VERBS:
+        raise RecipeError(unknown("verb", job.verb, VERBS, "Verbs"))
+    with cache.held(job) as folder:
+        found = cache.facts(job)
+        if found is not None:
+            return found
+        started = time.perf_counter()
+        tickets = [cache.ticket(one) for one in job.inputs]
+        facts = VERBS[job.verb](job.options, tickets, folder, workshop, emit)
+        return cache.keep(job, {"seconds": time.perf_counter() - started} | facts)
+
+
+def work(task: tuple[Job, str], emit: Emit) -> Facts:
+    """Do a job in a worker: what `kerastickets.pool.Pool` is given."""
+    job, folder = task
+    return do(job, Cache(folder), _own_workshop(), emit)
+
+
+@lru_cache
+def _own_workshop() -> Workshop:
+    return Workshop()
+
+
+def prune(
+    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, workshop: Workshop, emit: Emit
+) -> Facts:
+    """Options: `model`, `dataset`, `criterion`, `seed`, `watch`, `dials`; an input is the ticket to start from.
+
+    Gives tickets `level-00` ..., and facts `levels` and `rows`; a killed job continues with its unfinished level.
+    """
+    from kerastickets.job import PruneJob
+    from kerastickets.prune import Loop
+
+    job = PruneJob.of(
+        options.get("model"),
+        options["dataset"],
+        options.get("criterion", "magnitude"),
+        start=tickets[0] if tickets else None,
+        seed=options.get("seed", 0),
+        dials=dict(options.get("dials", {})),  # type: ignore[arg-type]
+    )
+    loop = Loop(job, watch=options.get("watch", ()), workshop=workshop)
+    seconds: list[float] = []
+
+    def told(level: Any) -> None:
+        seconds.append(level.seconds or 0.0)
+        emit("progress", len(seconds) / (loop.levels + 1))
+
+    run = loop.run(folder, on_level_end=told)
+    levels = [
+        level.facts() | {"metrics": dict(ticket.provenance["metrics"]), "layers": ticket.layers}
+        for level, ticket in zip(run.levels, run.tickets, strict=True)
+    ]
+    # Of a job that was killed, the levels that were found done took their time as well.
+    return {"levels": levels, "rows": list(run.rows), "seconds": sum(seconds)}
+
+
+def train(
+    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, workshop: Workshop, emit: Emit
+) -> Facts:
+    """Options: `dataset`, `seed`, `start`, `freeze`, `watch`, `dials`, `evaluate` (a split, or none); one input.
+
+    Gives `ticket`, trained, and facts `metrics`, `rows` and `evaluation`.
+    """
+    from kerastickets.train import train as train_ticket
+
+    done = train_ticket(
+        tickets[0],
+        options.get("dataset"),
+        start=options.get("start"),
+        freeze=options.get("freeze", ()),
+        seed=options.get("seed"),
+        watch=options.get("watch", ()),
+        workshop=workshop,
+        **options.get("dials", {}),
+    )
+    facts: Facts = {"metrics": dict(done.metrics), "rows": list(done.rows)} | _about(done.ticket)
+    if options.get("evaluate"):
+        facts["evaluation"] = _evaluated(done.ticket, options["evaluate"], workshop)
+    done.ticket.save(folder / "ticket.safetensors")
+    return facts
+
+
+def apply(
+    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, workshop: Workshop, emit: Emit
+) -> Facts:
+    """Options: `operation`, and its `options`; any number of inputs. Gives `ticket`."""
+    made = registry.create("operations", options["operation"], options.get("options", {}))(*tickets)
+    made.save(folder / "ticket.safetensors")
+    return _about(made)
+
+
+def evaluate(
+    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, workshop: Workshop, emit: Emit
+) -> Facts:
+    """Options: `split`; one input. Gives no ticket, and the facts of `kt eval`."""
+    return _about(tickets[0]) | {"evaluation": _evaluated(tickets[0], options.get("split", "test"), workshop)}
+
+
+#: What a job's `verb` may be.
+VERBS: Mapping[str, Verb] = {"prune": prune, "train": train, "apply": apply, "evaluate": evaluate}
+
+
+def _about(ticket: Ticket) -> Facts:
+    return {
+        "digest": ticket.digest,
+        "kept": ticket.kept,
+        "total": ticket.total,
+        "density": ticket.density,
+        "layers": ticket.layers,
+    }
+
+
+def _evaluated(ticket: Ticket, split: str, workshop: Workshop) -> Facts:
+    """What `evaluate` says, and the mean confidence over the examples, which the calibration's bins hold."""
+    from kerastickets.evaluation import evaluate as measure
+
+    facts = measure(ticket, split=split, workshop=workshop)
+    bins = facts.get("calibration", {}).get("bins", ())
+    full = [row for row in bins if row["count"]]
+    count = sum(row["count"] for row in full)
+    if count:
+        facts["confidence"] = sum(row["count"] * row["confidence"] for row in full) / count
+    return facts
