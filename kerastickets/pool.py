@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -136,11 +137,13 @@ def _live(
     while True:
         key, task = tasks.get()
         try:
-            events.put(
-                ("done", key, work(task, lambda kind, content, key=key: events.put((kind, key, content))))
-            )
+            events.put(("done", key, work(task, partial(_tell, events, key))))
         except KerasTicketsError as error:  # anything else ends the process, with its traceback
             events.put(("error", key, type(error)(str(error))))
+
+
+def _tell(events: Any, key: Hashable, kind: str, content: Any) -> None:
+    events.put((kind, key, content))
 
 
 def _die_with_parent() -> None:
