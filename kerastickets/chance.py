@@ -83,6 +83,7 @@ def random_overlap(
     n, a, b = (sum(column) for column in zip(*layers, strict=True))
     least = sum(max(0, a + b - n) for n, a, b in layers)
     most = sum(min(a, b) for _, a, b in layers)
+    overlap = None if overlap is None else _count(overlap)
     if overlap is not None and not least <= overlap <= most:
         raise RecipeError(f"`overlap` must be in [{least}, {most}]. Received: overlap={overlap}")
     exact = most - least < _EXACT
@@ -98,16 +99,20 @@ def _layers(
     received = f"total={total}, kept_a={kept_a}, kept_b={kept_b}"
     if len({len(column) for column in columns}) > 1 or not columns[0]:
         raise RecipeError(f"`total`, `kept_a` and `kept_b` must list the same layers. Received: {received}")
-    try:
-        layers = [(index(n), index(a), index(b)) for n, a, b in zip(*columns, strict=True)]
-    except TypeError as error:
-        raise RecipeError(f"Weights must be counted in whole numbers. Received: {received}") from error
+    layers = [(_count(n), _count(a), _count(b)) for n, a, b in zip(*columns, strict=True)]
     for n, a, b in layers:
         if n < 1 or not (0 <= a <= n and 0 <= b <= n):
             raise RecipeError(
                 f"A layer must have a weight, and keep between none and all. Received: {received}"
             )
     return layers
+
+
+def _count(value: int) -> int:
+    try:
+        return index(value)
+    except TypeError as error:
+        raise RecipeError(f"Weights must be counted in whole numbers. Received: {value!r}") from error
 
 
 def _variance(total: int, a: int, b: int) -> float:
