@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal, get_args
 
 from kerastickets.errors import RecipeError
-from kerastickets.table import check_format, plain
+from kerastickets.table import check_format, check_texts, plain
 
 Style = Literal["line", "points", "line+points", "bar", "band"]
 
@@ -29,7 +29,8 @@ class Series:
         dashed: draw a dashed line: a control, a published number, a fit.
 
     Raises:
-        RecipeError: lengths differ, one end of an interval is missing, or the style is unknown.
+        RecipeError: lengths differ, one end of an interval is missing, the style is unknown, or `y` holds other
+            values than numbers.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Series:
         for name in ("x", "y", "low", "high"):
             if (values := getattr(self, name)) is not None:
                 object.__setattr__(self, name, tuple(plain(list(values))))
+        check_texts(self, "name", "style")
+        _check_numbers(self.name, self.y, self.low, self.high)
         if self.style not in get_args(Style):
             raise RecipeError(
                 f"`style` must be one of {', '.join(get_args(Style))}. Received: {self.style!r}."
@@ -100,8 +103,10 @@ class Chart:
     y_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
+        check_texts(self, "name", "title", "x_label", "y_label", "alt", "note", "x_format", "y_format")
         object.__setattr__(self, "series", tuple(self.series))
         object.__setattr__(self, "y_range", tuple(plain(self.y_range)) if self.y_range else None)
+        _check_numbers(self.name, self.y_range)
         check_format(self.x_format)
         check_format(self.y_format)
 
@@ -159,9 +164,11 @@ class Heatmap:
     y_label: str = ""
 
     def __post_init__(self) -> None:
+        check_texts(self, "name", "title", "alt", "note", "format", "x_label", "y_label")
         for name in ("x_labels", "y_labels"):
             object.__setattr__(self, name, tuple(map(str, getattr(self, name))))
         values = tuple(tuple(plain(list(row))) for row in self.values)
+        _check_numbers(self.name, *values)
         object.__setattr__(self, "values", values)
         check_format(self.format)
         if [len(row) for row in values] != [len(self.x_labels)] * len(self.y_labels):
@@ -190,6 +197,9 @@ class Node:
     label: str
     detail: str = ""
 
+    def __post_init__(self) -> None:
+        check_texts(self, "key", "label", "detail")
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -215,6 +225,7 @@ class Graph:
     note: str = ""
 
     def __post_init__(self) -> None:
+        check_texts(self, "name", "title", "alt", "note")
         object.__setattr__(self, "nodes", tuple(self.nodes))
         object.__setattr__(self, "edges", tuple((parent, child) for parent, child in self.edges))
         known = {node.key for node in self.nodes}
@@ -265,6 +276,12 @@ def figure(facts: Mapping[str, Any]) -> Figure:
     if kind not in kinds:
         raise RecipeError(f"A figure is a chart, a heatmap or a graph. Received: {kind!r}.")
     return kinds[kind].of(facts)
+
+
+def _check_numbers(name: str, *many: Sequence[Any] | None) -> None:
+    for value in (value for values in many for value in values or ()):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise RecipeError(f"What is drawn must be numbers. Received: {value!r} in {name!r}.")
 
 
 def _facts(value: Any, *without: str) -> dict[str, Any]:

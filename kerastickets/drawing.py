@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kerastickets.chart import Chart, Figure, Graph, Heatmap, Series
 from kerastickets.diagram import places
 from kerastickets.palette import LIGHT, legible
+from kerastickets.table import file_stem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +40,8 @@ def draw(figure: Figure, folder: str | Path) -> tuple[Path, Path]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    svg, png = folder / f"{figure.name}.svg", folder / f"{figure.name}.png"
+    stem = file_stem(figure.name)
+    svg, png = folder / f"{stem}.svg", folder / f"{stem}.png"
     with _style(figure.name):
         canvas = _canvas(figure)
         canvas.savefig(svg, metadata={"Date": None, "Creator": None})
@@ -190,9 +192,9 @@ def _draw_axes(axes: "Axes", chart: Chart, categories: list[str]) -> None:
             (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.set_minor_formatter(NullFormatter())
-            axis.set_major_formatter(FuncFormatter(lambda value, _, spec=spec: format(value, spec or "g")))
+            axis.set_major_formatter(FuncFormatter(lambda value, _, spec=spec: _tick(value, spec)))
         elif spec:
-            axis.set_major_formatter(FuncFormatter(lambda value, _, spec=spec: format(value, spec)))
+            axis.set_major_formatter(FuncFormatter(lambda value, _, spec=spec: _tick(value, spec)))
     if all(isinstance(x, int) for series in chart.series for x in series.x) and not chart.x_log:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     if categories:
@@ -201,6 +203,11 @@ def _draw_axes(axes: "Axes", chart: Chart, categories: list[str]) -> None:
         axes.set_ylim(*chart.y_range)
     if chart.x_reversed:
         axes.invert_xaxis()
+
+
+def _tick(value: float, spec: str) -> str:
+    """A number beside an axis. Ticks lie where they like: 97.5 % stays 97.5 %, whatever the format says."""
+    return f"{value * 100:g}%" if spec.endswith("%") else format(value, spec or "g")
 
 
 def _draw_heatmap(canvas: "Canvas", axes: "Axes", heatmap: Heatmap) -> None:

@@ -20,12 +20,14 @@ from urllib.parse import quote
 from kerastickets.chart import Chart, Figure, Graph, Heatmap
 from kerastickets.diagram import svg
 from kerastickets.palette import DARK, LIGHT, Palette, legible
-from kerastickets.table import Column, Table, plain
+from kerastickets.table import Column, Table, file_stem, plain
 
 Item = Table | Chart | Heatmap | Graph | Mapping[str, Any] | str
 
 #: Longer tables beside a figure would be larger than the figure; their CSV stays.
 _MOST_ROWS = 500
+#: Letters of a cell that breaks into lines.
+_LONG = 40
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,9 @@ def _grid(table: Table) -> str:
 
 def _cell(column: Column, value: Any, numeric: bool) -> str:
     sorts = f' data-v="{value!r}"' if numeric and value is not None else ""
-    return f"<td{_class(numeric)}{sorts}>{escape(column.show(value))}</td>"
+    text = column.show(value)
+    kind = _class(numeric) or (' class="long"' if len(text) > _LONG else "")
+    return f"<td{kind}{sorts}>{escape(text)}</td>"
 
 
 def _class(numeric: bool) -> str:
@@ -203,9 +207,8 @@ def _class(numeric: bool) -> str:
 
 def _download(table: Table) -> str:
     address = f"data:text/csv;charset=utf-8,{quote(table.csv(), safe=',;:!*()')}"
-    name = re.sub(r"[^\w.-]+", "-", table.name)
     return (
-        f'<a class="csv" download="{escape(name)}.csv" href="{address}" '
+        f'<a class="csv" download="{file_stem(table.name)}.csv" href="{address}" '
         f'aria-label="Download {escape(table.title)} as CSV">CSV</a>'
     )
 
@@ -263,11 +266,14 @@ def _block(block: str) -> str:
 
 def _value(value: Any) -> str:
     value = plain(value)
-    if isinstance(value, dict):
-        return "<br>".join(f"{escape(name)} = {_value(part)}" for name, part in value.items()) or "none"
-    if isinstance(value, list):
-        return ", ".join(map(_value, value)) or "none"
-    return escape(Column("value").show(value))
+    if isinstance(value, dict) and value:
+        pairs = "".join(
+            f"<li><span>{escape(name)}</span> {_value(part)}</li>" for name, part in value.items()
+        )
+        return f'<ul class="pairs">{pairs}</ul>'
+    if isinstance(value, list) and value:
+        return ", ".join(map(_value, value))
+    return escape(Column("value").show(value or None if isinstance(value, dict | list) else value))
 
 
 def _contents(sections: Iterable[Section], anchors: Iterable[str]) -> str:

@@ -4,15 +4,16 @@ Tickets are read one after the other, through NumPy alone, and only their masks 
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerastickets.errors import RecipeError
+from kerastickets.errors import RecipeError, TicketError
 from kerastickets.run import Level
 from kerastickets.runfolder import RunFolder, read_rows
 from kerastickets.ticket import Ticket
@@ -69,10 +70,12 @@ class RunFacts:
                     f"Received: {folder} without {file.name}. Let `kt prune --out {folder}` finish a level."
                 )
         recipe, versions = _head(files.recipe_file)
-        rows = [row for row in read_rows(files.metrics_file) if row.get("level") in range(files.finished)]
+        rows = [_numbers(row) for row in read_rows(files.metrics_file)]
+        rows = [row for row in rows if row.get("level") in range(files.finished)]
         levels = [_level(files, level, rows) for level in range(files.finished)]
         match = _SEED.fullmatch(folder.name)
-        seed = match[1] if match else recipe.get("seeds", {}).get("init", 0)
+        seeds = recipe.get("seeds")
+        seed = match[1] if match else seeds.get("init", 0) if isinstance(seeds, dict) else 0
         return cls(f"seed {seed}", recipe, versions, tuple(levels), tuple(rows))
 
 
@@ -104,15 +107,31 @@ def _head(path: Path) -> tuple[Mapping[str, Any], Mapping[str, str]]:
     return recipe, versions
 
 
+def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without what is no number: a diverged loss, or another program's words."""
+    return {
+        name: value
+        for name, value in row.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
+
+
 def _level(files: RunFolder, level: int, rows: Sequence[Mapping[str, Any]]) -> LevelFacts:
-    ticket = Ticket.load(files.ticket_file(level))
+    path = files.ticket_file(level)
+    ticket = Ticket.load(path)
     provenance = ticket.provenance
+    for name, kind in (("metrics", dict), ("parents", list), ("environment", dict)):
+        if not isinstance(value := provenance.get(name, kind()), kind):
+            raise TicketError(f"{path} must be a ticket of a run. Received: {name}={str(value)[:80]!r}.")
+    known = _numbers(provenance.get("metrics", {}))
+    names = ("early_stop_iteration", "stopped_iteration", "val_accuracy", "test_accuracy")
+    numbers: dict[str, Any] = {name: known.get(name) for name in names}
     return LevelFacts(
-        row=Level.of(ticket, level, rows, files),
+        row=replace(Level.of(ticket, level, rows, files), **numbers),
         layers=ticket.layers,
         bits=_packed(ticket.masks),
-        parents=tuple(map(str, provenance.get("parents") or ())),
-        environment=provenance.get("environment") or {},
+        parents=tuple(map(str, provenance.get("parents", ()))),
+        environment=provenance.get("environment", {}),
     )
 
 

@@ -30,7 +30,7 @@ def run_sections(runs: Sequence[RunFacts]) -> list[Section]:
         runs: one, or one per seed of one recipe.
     """
     return [
-        Section("Accuracy over density", _levels_intro(runs), (*_accuracy(runs), levels_table(runs))),
+        Section("Levels", _levels_intro(runs), (*_accuracy(runs), levels_table(runs))),
         Section("Learning curves", _curves_intro(runs), tuple(learning_curves(runs))),
         Section("Layers", "", (layer_densities(runs), layers_table(runs))),
         Section("Overlap of masks", _OVERLAP, tuple(overlaps(runs))),
@@ -67,7 +67,7 @@ def levels_table(runs: Sequence[RunFacts]) -> Table:
         for level in run.levels
     ]
     note = "Accuracies at the early stop: the evaluation with the best monitored value. Test data select nothing."
-    return Table("levels", "Levels", columns, tuple(rows), note)
+    return Table("levels", "Every level", columns, tuple(rows), note)
 
 
 def _accuracy(runs: Sequence[RunFacts]) -> list[Chart]:
@@ -111,11 +111,11 @@ def learning_curves(runs: Sequence[RunFacts]) -> Iterable[Chart]:
             if row.get(metric) is not None and "iteration" in row:
                 curves.setdefault(row["level"], {}).setdefault(row["iteration"], []).append(row[metric])
     lines = [_curve(f"level {level}", curves[level]) for level in sorted(curves)]
-    low = _floor([value for line in lines for value in line.y]) if share else None
-    note = f"The axis begins at {low:.0%}: earlier evaluations lie below." if low else ""
+    view = _view([value for line in lines for value in line.y]) if share else None
+    note = f"The axis begins at {view[0]:.0%}: earlier evaluations lie below." if view else ""
     yield Chart(
         "learning-curves",
-        "Learning curves",
+        f"{_LABELS.get(metric, metric).capitalize()} over iterations",
         "iteration",
         _LABELS.get(metric, metric),
         tuple(lines),
@@ -123,7 +123,7 @@ def learning_curves(runs: Sequence[RunFacts]) -> Iterable[Chart]:
         f"{f', each the mean of {len(runs)} seeds' if len(runs) > 1 else ''}.",
         note,
         y_format=".2%" if share else "",
-        y_range=(low, 1.0) if low else None,
+        y_range=view,
     )
 
 
@@ -214,9 +214,9 @@ def lineage(runs: Sequence[RunFacts]) -> Graph:
     for parent, _ in edges:
         nodes.setdefault(parent, Node(parent, "another run", parent[:8]))
     ordered = sorted(nodes.values(), key=lambda node: node.label != "another run")
-    alt = f"{len(nodes)} tickets, each with an arrow to the tickets made from it."
+    alt = f"{len(nodes)} tickets; lines lead to the right, from a ticket to those made from it."
     note = "Digests are the first 8 of 64 letters; `kt ls` and `kt show` print them whole."
-    return Graph("lineage", "Lineage of tickets", tuple(ordered), tuple(dict.fromkeys(edges)), alt, note)
+    return Graph("lineage", "From ticket to ticket", tuple(ordered), tuple(dict.fromkeys(edges)), alt, note)
 
 
 def recipe_list(runs: Sequence[RunFacts]) -> dict[str, Any]:
@@ -294,11 +294,12 @@ def _curve(name: str, points: Mapping[int, list[float]]) -> Series:
     return Series(name, kept, [statistics.fmean(points[iteration]) for iteration in kept])
 
 
-def _floor(values: Sequence[Any]) -> float | None:
-    """Where an axis may begin so that the upper nine tenths of accuracies fill it; None to show all."""
+def _view(values: Sequence[Any]) -> tuple[float, float] | None:
+    """What an axis may show so that the upper nine tenths of accuracies fill it; None to show all."""
     known = sorted(value for value in values if value is not None)
     low = int(known[len(known) // 10] * 100 - 1) / 100 if known else 0.0
-    return low if low > 0.5 and known[0] < low else None
+    high = min(1.0, known[-1] + (known[-1] - low) * 0.05) if known else 1.0
+    return (low, high) if low > 0.5 and known[0] < low else None
 
 
 def _spread_note(runs: Sequence[RunFacts]) -> str:
@@ -318,7 +319,9 @@ def _share(value: Any) -> str:
 
 
 def _filled(value: Any) -> Any:
-    """A group of dials without those that were not set."""
+    """A group of dials without those that were not set; a name alone is one word."""
+    if isinstance(value, Mapping) and [*value] == ["name", "options"] and not value["options"]:
+        return value["name"]
     if isinstance(value, Mapping):
         return {name: _filled(part) for name, part in value.items() if part not in (None, [], {}, "")}
     return value

@@ -8,6 +8,7 @@ import io
 import json
 import math
 import numbers
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,7 @@ class Column:
     format: str = ""
 
     def __post_init__(self) -> None:
+        check_texts(self, "key", "label", "format")
         object.__setattr__(self, "label", self.label or self.key)
         check_format(self.format)
 
@@ -88,6 +90,7 @@ class Table:
     note: str = ""
 
     def __post_init__(self) -> None:
+        check_texts(self, "name", "title", "note")
         object.__setattr__(self, "columns", tuple(self.columns))
         keys = [column.key for column in self.columns]
         if len({*keys}) < len(keys):
@@ -173,6 +176,28 @@ def plain(value: Any) -> Any:
     if isinstance(value, numbers.Real):
         return float(value) if math.isfinite(value) else None
     raise RecipeError(f"A value must be JSON. Received: {_short(value)} of {type(value).__name__}.")
+
+
+def file_stem(name: str) -> str:
+    """A name as files and downloads bear it: letters, digits, `_`, `.` and `-`.
+
+    Example:
+        >>> file_stem("../Table II")
+        '..-Table-II'
+    """
+    return re.sub(r"[^\w.-]+", "-", name) or "unnamed"
+
+
+def check_texts(value: Any, *names: str) -> None:
+    """Refuse fields that hold anything but text: values may come from files of strangers.
+
+    Raises:
+        RecipeError: naming the first.
+    """
+    for name in names:
+        if not isinstance(getattr(value, name), str):
+            kind = type(value).__name__.lower()
+            raise RecipeError(f"`{name}` of a {kind} must be text. Received: {_short(getattr(value, name))}.")
 
 
 def check_format(spec: str) -> None:

@@ -47,12 +47,12 @@
   }
 
   function axis(title, log, format, extra) {
-    return { title: { text: safe(title), standoff: 8 }, type: log ? "log" : undefined, dtick: log ? "D2" : undefined,
+    return { title: { text: safe(title), standoff: 8, font: { size: 13 } }, type: log ? "log" : undefined, dtick: log ? "D2" : undefined,
       tickformat: ticks(format || ""), automargin: true, zeroline: false, gridcolor: colour("line"), linecolor: colour("quiet"), ...extra };
   }
 
   function layout(extra) {
-    return { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 56, r: 12, t: 12, b: 48 },
+    return { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 56, r: 12, t: 30, b: 48 },
       font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("text") }, hovermode: "closest",
       hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("line"), font: { color: colour("text") }, align: "left" },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("quiet"), activecolor: colour("text") }, ...extra };
@@ -65,12 +65,14 @@
     const named = facts.named.map((index) => facts.series[index].name);
     const across = Math.max(1, Math.floor((width - 40) / (60 + 7.5 * Math.max(1, ...named.map((name) => name.length)))));
     const rows = facts.series.length > 1 ? Math.ceil(named.length / across) : 0;
+    const whole = facts.series.flatMap((series) => series.x);
+    const few = !facts.x_log && whole.length > 0 && whole.every(Number.isInteger) && Math.max(...whole) - Math.min(...whole) <= 12;
     const words = facts.series.some((series) => series.style === "bar" || series.x.some((x) => typeof x === "string"));
     return { data, layout: layout({ height: 360 + 22 * rows, barmode: facts.stacked ? "stack" : "group", bargap: 0.3,
-      margin: { l: 56, r: 12, t: 12, b: 56 + 22 * rows },
+      margin: { l: 56, r: 12, t: 30, b: 56 + 22 * rows },
       legend: { orientation: "h", x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom", traceorder: "normal" },
       xaxis: axis(facts.x_label, facts.x_log, facts.x_format, { showgrid: false, showline: true, ticks: "outside", tickcolor: colour("quiet"),
-        ...(words ? { type: "category" } : {}), autorange: facts.x_reversed ? "reversed" : true }),
+        ...(words ? { type: "category" } : {}), ...(few ? { dtick: 1 } : {}), autorange: facts.x_reversed ? "reversed" : true }),
       yaxis: axis(facts.y_label, facts.y_log, facts.y_format, range ? { range } : {}) }) };
   }
 
@@ -90,6 +92,7 @@
   const plots = [...document.querySelectorAll("script[data-plot]")].map((script) => [document.getElementById(script.dataset.plot), JSON.parse(script.textContent)]);
   const draw = () => Promise.all(plots.map(([box, facts]) => {
     const { data, layout } = facts.kind === "heatmap" ? heatmap(facts, box.clientWidth) : chart(facts, box.clientWidth);
+    box.style.minHeight = `${layout.height}px`;
     return Plotly.react(box, data, layout, config);
   }));
 

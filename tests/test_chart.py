@@ -1,0 +1,59 @@
+"""Charts, heat maps and graphs as values."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kerastickets.chart import Chart, Graph, Heatmap, Node, Series, figure
+from kerastickets.errors import RecipeError
+
+SERIES = Series("seed 0", np.array([0, 1]), [0.5, float("nan")], [0.4, 0.4], [0.6, 0.6], "line+points", True)
+CHART = Chart(
+    "c", "Title", "epoch", "accuracy", (SERIES,), "Rises.", x_log=True, y_range=(0.1, np.float32(0.5))
+)
+HEATMAP = Heatmap("h", "Overlap", (0, 1), ("a",), np.array([[1.0, 0.5]]), "Half.")
+GRAPH = Graph(
+    "g", "Merged", tuple(Node(key, key) for key in "mab"), (("a", "m"), ("b", "m")), "a and b make m."
+)
+
+
+@pytest.mark.parametrize("value", [CHART, HEATMAP, GRAPH], ids=lambda value: type(value).__name__)
+def test_facts_come_back_from_json(value):
+    facts = json.loads(json.dumps(value.facts(), allow_nan=False))
+    assert figure(facts) == type(value).of(facts) == value
+
+
+def test_a_series_holds_plain_numbers_and_gaps():
+    assert (SERIES.x, SERIES.y) == ((0, 1), (0.5, None))
+    assert type(SERIES.x[0]) is int
+
+
+def test_parents_come_before_their_children():
+    assert GRAPH.ordered() == ["a", "b", "m"]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Series("s", [1], [1, 2]), "as many x as y"),
+        (lambda: Series("s", [1], [1], low=[0]), "An interval has `low` and `high`"),
+        (lambda: Series("s", [1], [1], style="band"), "An interval has `low` and `high`"),
+        (lambda: Series("s", [1], [1], style="pie"), "`style` must be one of line, points"),
+        (lambda: Series("s", [1], ["high"]), "must be numbers. Received: 'high' in 's'"),
+        (lambda: Heatmap("h", "", ("a",), ("b",), [[1, 2]], ""), "`values` must be 1 x 1"),
+        (lambda: Graph("g", "", (Node("a", "a"),), (("a", "b"),), ""), "Received: 'b', which is none"),
+        (lambda: Graph("g", "", (Node("a", "a"),), (("a", "a"),), ""), "Received: a circle, a > a"),
+        (lambda: Chart("c", "", "", "", (), "", x_format="nope"), "A format is what"),
+        (lambda: Chart("c", None, "", "", (), ""), "`title` of a chart must be text"),
+        (lambda: figure({"kind": "pie"}), "A figure is a chart, a heatmap or a graph. Received: 'pie'"),
+        (lambda: figure([]), "Received: 'list'"),
+        (lambda: figure({"kind": "chart", "name": "c"}), "A chart has name, title"),
+        (lambda: figure({**CHART.facts(), "series": 3}), "A chart has name, title"),
+        (lambda: figure({**CHART.facts(), "colour": "red"}), "A chart has name, title"),
+    ],
+)
+def test_refuses(make, said):
+    with pytest.raises(RecipeError) as error:
+        make()
+    assert said in str(error.value)

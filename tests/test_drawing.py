@@ -1,0 +1,69 @@
+"""Figures as files."""
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from kerastickets.chart import Chart, Graph, Heatmap, Node, Series
+from kerastickets.drawing import categories_of, draw
+
+LINES = (
+    Series("mean", [1.0, 0.5, 0.1], [0.9, 0.8, None], [0.8, 0.7, None], [1.0, 0.9, None], "line+points"),
+    Series("published $x$", [1.0, 0.1], [0.9, 0.7], [0.85, 0.6], [0.95, 0.8], "points"),
+    Series("band", [1.0, 0.1], [None, None], [0.5, 0.4], [0.6, 0.5], "band", True),
+)
+BARS = (
+    Series("DTM", ["2", "3"], [0.9, None], [0.8, None], [1.0, None], "bar"),
+    Series("ATM", ["3", "4"], [0.7, 0.6], style="bar", dashed=True),
+    Series("line", ["2", "4"], [0.5, 0.5]),
+)
+FIGURES = [
+    Chart("lines", "Lines", "kept", "accuracy", LINES, "alt", x_log=True, x_reversed=True, x_format=".0%"),
+    Chart("bars", "Bars", "tickets", "accuracy", BARS, "alt", y_range=(0.4, 1.0), y_format=".1%"),
+    Chart("stacked", "Stacked", "tickets", "count", BARS[:2], "alt", stacked=True),
+    Chart(
+        "family", "Levels", "it", "loss", tuple(Series(f"{n}", [1, 2], [n, n + 1]) for n in range(12)), "alt"
+    ),
+    Chart("empty", "Nothing", "x", "y", (), "alt", y_log=True),
+    Heatmap("heat", "Overlap", ("level 10", "b"), ("a", "b"), [[1.0, None], [0.2, 0.4]], "alt"),
+    Graph("graph", "Lineage", (Node("a", "a"), Node("b", "b", "12ab")), (("a", "b"),), "alt"),
+]
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
+def test_equal_figures_give_equal_bytes(figure, tmp_path):
+    files = draw(figure, tmp_path / "a")
+    again = draw(figure, tmp_path / "b")
+    assert [file.name for file in files] == [f"{figure.name}.svg", f"{figure.name}.png"]
+    assert [file.read_bytes() for file in files] == [file.read_bytes() for file in again]
+    ElementTree.parse(files[0])
+    assert b"<dc:date>" not in files[0].read_bytes()
+    assert files[1].read_bytes().startswith(b"\x89PNG")
+
+
+def test_pyplot_and_the_users_settings_stay_out_of_it(tmp_path):
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    draw(FIGURES[0], tmp_path)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_categories_are_those_of_all_series_in_order():
+    assert categories_of(FIGURES[1]) == ["2", "3", "4"]
+    assert categories_of(FIGURES[0]) == []
+
+
+def test_stacked_bars_stand_on_those_of_their_own_category(tmp_path):
+    from kerastickets.drawing import _canvas
+
+    axes = _canvas(FIGURES[2]).axes[0]
+    boxes = [(bar.get_x() + bar.get_width() / 2, bar.get_y(), bar.get_height()) for bar in axes.patches]
+    np.testing.assert_allclose(boxes, [(0, 0, 0.9), (1, 0, np.nan), (1, 0, 0.7), (2, 0, 0.6)])
+
+
+def test_no_name_leads_out_of_the_folder(tmp_path):
+    figure = Chart("../out", "T", "x", "y", (), "alt")
+    assert [file.parent for file in draw(figure, tmp_path / "in")] == [tmp_path / "in"] * 2
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
