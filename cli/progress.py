@@ -107,7 +107,7 @@ class Bar:
         self._plans: dict[int, Sequence[int]] = {}
         self._at: dict[tuple[int, int], int] = {}
         self._saved = 0
-        self._progress = _progress()
+        self._progress = new_progress()
         self._task = self._progress.add_task("starting", total=None)
 
     def start(self) -> None:
@@ -148,7 +148,8 @@ class Bar:
         self._progress.update(self._task, description=text, total=max(whole, 1), completed=done)
 
 
-def _progress() -> "Progress":
+def new_progress() -> "Progress":
+    """A bar on stderr with the share done and the time left, not yet drawn."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # The core, lowest first: importing a module imports its own row and earlier ones, never a later one.
 ROWS = [
-    "errors tree steps values options registry gate",
+    "errors tree hardware steps values options registry gate",
     "chance statistics fitting strategies mask schedule method augment recipe header ticketfile ticket protocols",
     "data subset dataspec sources runfolder resuming run job combining",
     "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout shares",
@@ -27,7 +27,7 @@ ROWS = [
     "workshop",
     "prune train",
     "evaluation",
-    "combining fitting statistics table chart palette diagram drawing page runfacts runpage studypage report together graph compact",
+    "table chart palette diagram drawing page runfacts runpage studypage report graph compact",
     "pool study verbs reproduce",
     "expect toys sourcechecks testing",
 ]

@@ -33,7 +33,7 @@ def test_version(kt):
 def test_help_lists_every_command_with_its_summary(kt):
     shown = kt("--help").stdout
     for name, (_, summary) in COMMANDS.items():
-        assert f"  {name:8}  {summary}\n" in shown
+        assert f"  {name:9}  {summary}\n" in shown
     assert shown.endswith("Example:\n    kt prune --model lenet-300-100 --dataset digits --levels 5\n")
 
 
