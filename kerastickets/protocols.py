@@ -26,7 +26,11 @@ class Criterion(Protocol):
 
 
 class Operation(Protocol):
-    """Tickets in, ticket out; pure."""
+    """Tickets in, ticket out; pure.
+
+    A frozen dataclass whose fields are its options. It may have a class attribute `takes`, how many tickets it
+    wants; that and more to write one with is in `kerastickets.combining`.
+    """
 
     def __call__(self, *tickets: Ticket) -> Ticket:
         """A new ticket, whose provenance names the operation and the parents' digests."""

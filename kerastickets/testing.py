@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastickets.combining import Takes, takes
 from kerastickets.data import Data
 from kerastickets.errors import KerasTicketsError
 from kerastickets.expect import accepted, called, check_form, check_json, content, difference, expect, name_of
@@ -72,43 +73,33 @@ def check_operation(operation: Operation, *tickets: Ticket) -> None:
     """Check that an operation makes tickets, purely.
 
     Args:
-        operation: an instance.
-        tickets: what it works on. Without any it is offered one toy ticket, then two, and must take
-            one of the offers.
+        operation: an instance. Where it declares `takes` (`kerastickets.combining.Takes`), it must refuse fewer and
+            more tickets than that with a `KerasTicketsError`.
+        tickets: what it works on. Without any it is offered one toy ticket, then two, then as many as it
+            takes at least, and must take one of the offers.
 
     Raises:
-        AssertionError: it changes a ticket, gives no ticket, or another one the second time, or one
-            that does not name the operation and its parents' digests, or cannot be saved and loaded.
+        AssertionError: it changes a ticket, gives no ticket, or another one the second time, or one that
+            does not name the operation and its parents' digests (in the order given, or sorted), or cannot
+            be saved and loaded; or it fails, other than by a `KerasTicketsError`, where the last ticket is of
+            another model.
 
     Example:
         >>> from kerastickets import registry
         >>> check_operation(registry.create("operations", "rewind"))
     """
     check_form(operation)
-    name = name_of(operation)
-    for given in accepted(name, operation, _offers(tickets)):
-        before = [content(ticket) for ticket in given]
-        result, again = operation(*given), operation(*given)
-        expect(isinstance(result, Ticket), f"{name} must give a Ticket", type(result).__name__)
-        expect(
-            [content(ticket) for ticket in given] == before, f"{name} must not change tickets", "changed ones"
-        )
-        expect(
-            result == again, f"{name} must give equal tickets for equal ones", [result.digest, again.digest]
-        )
-        provenance = result.provenance
-        operated, parents = provenance.get("operation"), provenance.get("parents")
-        expect(
-            isinstance(operated, str) and bool(operated),
-            f"{name} must name itself under `operation` in provenance",
-            operated,
-        )
-        expect(
-            parents == before, f"{name} must record its tickets' digests {before} under `parents`", parents
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            loaded = Ticket.load(result.save(Path(folder, "ticket.safetensors")))
-        expect(loaded == result, f"The ticket of {name} must be equal after loading", loaded.digest)
+    name, offers = name_of(operation), _offers(tickets, takes(operation).least)
+    before = {id(ticket): content(ticket) for offer in offers for ticket in offer}
+    for given in accepted(name, operation, offers):
+        _check_result(name, operation, given, [before[id(ticket)] for ticket in given])
+        if len(given) > 1:
+            _check_refusal(name, operation, (*given[:-1], _stranger()), may_take=True)
+    declared = getattr(operation, "takes", None)
+    if isinstance(declared, Takes):
+        for count in (declared.least - 1, (declared.most or 0) + 1):
+            if count not in declared:
+                _check_refusal(name, operation, offers[0][:1] * count)
 
 
 def check_transfer(transfer: Transfer, ticket: Ticket | None = None, target: Data | None = None) -> None:
@@ -223,8 +214,51 @@ def _without_data(name: str, analyzer: Analyzer, given: tuple[Ticket, ...]) -> M
         raise AssertionError(f"{name} must work without data, or refuse. Received: {error!r}") from error
 
 
-def _offers(tickets: tuple[Ticket, ...]) -> list[tuple[Ticket, ...]]:
-    return [tickets] if tickets else [(toy_ticket(),), (toy_ticket(), toy_ticket(1))]
+def _offers(tickets: tuple[Ticket, ...], least: int = 1) -> list[tuple[Ticket, ...]]:
+    counts = sorted({1, 2, least})
+    return [tickets] if tickets else [tuple(map(toy_ticket, range(count))) for count in counts]
+
+
+def _stranger() -> Ticket:
+    """A ticket of another model than any."""
+    weight = {"another model/kernel": np.ones((2, 3), "float32")}
+    return Ticket({}, {key: value > 0 for key, value in weight.items()}, {"init": weight})
+
+
+def _check_result(name: str, operation: Operation, given: tuple[Ticket, ...], before: list[str]) -> None:
+    """Check what an operation makes of tickets whose digests were `before`."""
+    result, again = operation(*given), operation(*given)
+    expect(isinstance(result, Ticket), f"{name} must give a Ticket", type(result).__name__)
+    expect([*map(content, given)] == before, f"{name} must not change tickets", "changed ones")
+    expect(result == again, f"{name} must give equal tickets for equal ones", [result.digest, again.digest])
+    operated, parents = (result.provenance.get(key) for key in ("operation", "parents"))
+    expect(
+        isinstance(operated, str) and bool(operated),
+        f"{name} must name itself under `operation` in provenance",
+        operated,
+    )
+    expect(
+        parents in (before, sorted(before)),
+        f"{name} must record its tickets' digests {before} under `parents`",
+        parents,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        loaded = Ticket.load(result.save(Path(folder, "ticket.safetensors")))
+    expect(loaded == result, f"The ticket of {name} must be equal after loading", loaded.digest)
+
+
+def _check_refusal(
+    name: str, operation: Operation, given: tuple[Ticket, ...], may_take: bool = False
+) -> None:
+    what = "the last of another model" if may_take else "as it declares in `takes`"
+    expected = f"{name} must refuse {len(given)} tickets, {what}, with a KerasTicketsError"
+    try:
+        operation(*given)
+    except KerasTicketsError:
+        return
+    except Exception as error:
+        raise AssertionError(f"{expected}. Received: {type(error).__name__}: {error}") from error
+    expect(may_take, expected, "none")
 
 
 def _mixed_net() -> keras.Model:
