@@ -185,8 +185,8 @@ def notes(budget: Budget, trials: Sequence[Row]) -> list[str]:
             f"The dense net reaches {own:.2f} % on MNIST, the paper's 96.69 %. Its code zeroes the gradient of every "
             "weight below 1e-6, all negative ones included, and weight decay then drives these to zero, so that its "
             "nets are almost without negative weights; its biases start at N(0, 1); and its test loader drops 40 "
-            "images but divides by 10 000. Its selection of the best epoch on test data pushes the other way. Accuracies "
-            "here are those of nets trained as the paper's text says."
+            "images but divides by 10 000. Its selection of the best epoch on test data pushes the other way. "
+            "Accuracies here are those of nets trained as the paper's text says."
         )
     unfit = sum(row["c_problem"] is not None for row in trials)
     texts.append(f"C was not identified in {unfit} of {len(trials)} trainings, which its means leave out.")
