@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerastickets.mask import cut, spread
+from kerastickets.mask import apportion, cut, spread
 from kerastickets.tree import kept
 
 relaxed = settings(deadline=None)  # A busy machine's pauses are no failures.
@@ -100,3 +100,20 @@ def test_spread_sums_and_is_even(problem):
         if shares[poor] < np.count_nonzero(masks[poor]):
             for rich in masks:
                 assert (shares[rich] - 1) * masks[poor].size <= (shares[poor] + 1) * masks[rich].size
+
+
+@relaxed
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=5), st.data())
+def test_apportioning_is_exact_and_proportional_up_to_the_limits(pairs, data):
+    shares = {f"k{n}": share for n, (share, _) in enumerate(pairs)}
+    most = {f"k{n}": limit for n, (_, limit) in enumerate(pairs)}
+    count = data.draw(st.integers(0, sum(most.values())))
+    counts = apportion(count, shares, most)
+    assert (list(counts), sum(counts.values())) == (sorted(shares), count)
+    assert all(counts[key] <= most[key] for key in counts)
+    # Whoever could take more has, within one, at least as much for its share as any other.
+    for key in counts:
+        if counts[key] < most[key]:
+            assert all(
+                (counts[other] - 1) * shares[key] <= (counts[key] + 1) * shares[other] for other in counts
+            )

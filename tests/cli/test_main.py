@@ -126,7 +126,9 @@ folder = sys.argv[1]
 a, b = f"{folder}/half.safetensors", f"{folder}/deep/third.safetensors"
 for arguments in (
     ["show", a], ["ls", folder], ["diff", a, b], ["plugins"], ["plugins", "show", "snip"], ["datasets"],
-    ["rewind", a, "--to", "init", "--out", sys.argv[2]], ["prune", "--criterion", "snip", "--sparsity", "2"],
+    ["rewind", a, "--to", "init", "--out", sys.argv[2]], ["merge", "--method", "atm", a, b, "--out", sys.argv[2] + "1"],
+    ["flip", b, "--out", sys.argv[2] + "2"], ["apply", "grow", a, "--out", sys.argv[2] + "3"], ["diff", a, b, a],
+    ["prune", "--criterion", "snip", "--sparsity", "2"],
 ):
     result = CliRunner().invoke(kt, arguments)
     assert result.exit_code == (2 if "prune" in arguments else 0), (arguments, result.stderr)
