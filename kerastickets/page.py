@@ -206,7 +206,7 @@ def _class(numeric: bool) -> str:
 
 
 def _download(table: Table) -> str:
-    address = f"data:text/csv;charset=utf-8,{quote(table.csv(), safe=',;:!*()')}"
+    address = f"data:text/csv;charset=utf-8,{quote(table.csv(), safe=',;:!*()', errors='replace')}"
     return (
         f'<a class="csv" download="{file_stem(table.name)}.csv" href="{address}" '
         f'aria-label="Download {escape(table.title)} as CSV">CSV</a>'

@@ -72,7 +72,8 @@ class RunFacts:
         recipe, versions = _head(files.recipe_file)
         rows = [_numbers(row) for row in read_rows(files.metrics_file)]
         rows = [row for row in rows if row.get("level") in range(files.finished)]
-        levels = [_level(files, level, rows) for level in range(files.finished)]
+        timed = [row for row in rows if "seconds" in row]
+        levels = [_level(files, level, timed) for level in range(files.finished)]
         match = _SEED.fullmatch(folder.name)
         seeds = recipe.get("seeds")
         seed = match[1] if match else seeds.get("init", 0) if isinstance(seeds, dict) else 0
