@@ -65,13 +65,17 @@ class Reproduction:
 
         Raises:
             PluginError: no such study, no such dial, or a value that it does not take.
-            RecipeError: the study has no such budget.
+            RecipeError: the study has no such budget, or its dials contradict each other.
         """
         module = registry.load("studies", name)
         if budget not in module.BUDGETS:
             raise RecipeError(options.unknown("budget", budget, module.BUDGETS, "Budgets"))
         base = module.BUDGETS[budget]
-        return cls(name, module, budget, replace(base, **options.arguments(type(base), dict(given or {}))))
+        changed = options.arguments(type(base), dict(given or {}))
+        try:
+            return cls(name, module, budget, replace(base, **changed))
+        except ValueError as error:
+            raise RecipeError(f"The study '{name}' refuses its dials: {error}") from error
 
     def run(
         self,

@@ -1,0 +1,50 @@
+"""The pool: results, what work tells on the way, errors, and processes that end too early."""
+
+import os
+import signal
+
+import pytest
+
+from kerastickets.errors import KerasTicketsError, RecipeError
+from kerastickets.pool import Pool
+
+
+def work(task, emit):
+    if task == "refuse":
+        raise RecipeError("refused")
+    if task == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    emit("half", task)
+    import tensorflow as tf
+
+    return task * 2, os.getpid(), tf.config.threading.get_intra_op_parallelism_threads()
+
+
+def test_tasks_are_done_in_few_processes_of_one_thread():
+    events = []
+    with Pool(work, 2) as pool:
+        for task in (1, 2, 3):
+            pool.submit(f"task {task}", task)
+        while pool.open:
+            events.append(pool.next())
+    done = {event.key: event.content for event in events if event.kind == "done"}
+    assert {key: content[0] for key, content in done.items()} == {"task 1": 2, "task 2": 4, "task 3": 6}
+    assert sorted(event.content for event in events if event.kind == "half") == [1, 2, 3]
+    assert len({content[1] for content in done.values()} - {os.getpid()}) in (1, 2)
+    assert {content[2] for content in done.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "message"),
+    [("refuse", RecipeError, "^refused$"), ("die", KerasTicketsError, "exit code -9.*Use fewer --jobs")],
+)
+def test_what_goes_wrong_in_a_process_is_raised_here(task, kind, message):
+    with Pool(work, 1) as pool:
+        pool.submit("key", task)
+        with pytest.raises(kind, match=message):
+            pool.next()
+
+
+def test_no_process_is_started_before_it_is_needed():
+    with Pool(work, 8) as pool:
+        assert pool._workers == []

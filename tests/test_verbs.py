@@ -1,0 +1,85 @@
+"""What jobs do: each verb gives what its function gives, once, and a job that was cut off goes on."""
+
+import pytest
+
+from kerastickets import Ticket, evaluate, train
+from kerastickets.errors import RecipeError
+from kerastickets.prune import prune
+from kerastickets.study import Cache, Job
+from kerastickets.verbs import do
+from kerastickets.workshop import Workshop
+from tests.tinystudy import Budget, found, merged, trained
+
+BUDGET = Budget()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    cache, workshop = Cache(tmp_path_factory.mktemp("cache")), Workshop()
+    for job in (found(BUDGET, 0), merged(BUDGET, 0), trained(BUDGET, 0)):
+        do(job, cache, workshop)
+    return cache
+
+
+def test_prune_gives_the_tickets_of_a_run(cache):
+    job = found(BUDGET, 0)
+    run = prune("mlp:8", "digits", seed=0, watch=["test"], **job.options["dials"])
+    assert [cache.ticket(job.ticket(f"level-0{n}")) for n in range(3)] == list(run.tickets)
+    facts = cache.facts(job)
+    assert [level["kept"] for level in facts["levels"]] == [592, 296, 148]
+    assert facts["levels"][2]["metrics"] == run.tickets[2].provenance["metrics"]
+    assert [row["test_accuracy"] for row in facts["rows"]] == [row["test_accuracy"] for row in run.rows]
+    assert facts["seconds"] >= 0
+
+
+def test_apply_and_train_work_on_the_tickets_of_other_jobs(cache):
+    union = cache.ticket(merged(BUDGET, 0).ticket())
+    assert union.masks["dense/kernel"].sum() == 256  # the second level's mask is part of the first's
+    again = train(union, seed=0, train="2ep", jit="off")
+    assert cache.ticket(trained(BUDGET, 0).ticket()) == again.ticket
+    facts = cache.facts(trained(BUDGET, 0))
+    assert facts["metrics"] == dict(again.metrics)
+    assert facts["evaluation"]["accuracy"] == evaluate(again.ticket)["accuracy"]
+    assert facts["density"] == 0.5
+
+
+def test_evaluate_measures_a_ticket(cache):
+    job = Job("evaluate", {"split": "validation"}, (found(BUDGET, 0).ticket("level-02"),))
+    facts = do(job, cache, Workshop())
+    expected = evaluate(cache.file(job.inputs[0]), split="validation")
+    assert facts["evaluation"]["accuracy"] == expected["accuracy"]
+    bins = [row for row in expected["calibration"]["bins"] if row["count"]]
+    mean = sum(row["count"] * row["confidence"] for row in bins) / sum(row["count"] for row in bins)
+    assert facts["evaluation"]["confidence"] == mean
+
+
+def test_a_finished_job_is_not_done_again(cache, monkeypatch):
+    monkeypatch.setattr("kerastickets.verbs.VERBS", {"prune": None})
+    assert do(found(BUDGET, 0), cache, Workshop()) == cache.facts(found(BUDGET, 0))
+
+
+def test_a_job_that_was_cut_off_continues_with_its_unfinished_level(tmp_path):
+    cache, told = Cache(tmp_path), []
+
+    def emit(kind, content):
+        told.append(content)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+
+    job = found(BUDGET, 1)
+    with pytest.raises(KeyboardInterrupt):
+        do(job, cache, Workshop(), emit)
+    assert cache.facts(job) is None
+    first = Ticket.load(cache.place(job) / "level-00.safetensors")
+    written = (cache.place(job) / "level-00.safetensors").stat().st_mtime_ns
+    facts = do(job, cache, Workshop(), lambda kind, content: told.append(content))
+    assert told == [1 / 3, 2 / 3, 1 / 3, 2 / 3, 1.0]
+    assert (cache.place(job) / "level-00.safetensors").stat().st_mtime_ns == written
+    whole = prune("mlp:8", "digits", seed=1, **job.options["dials"])
+    assert first == whole.tickets[0]
+    assert facts["levels"][2]["digest"] == whole.tickets[2].digest
+
+
+def test_an_unknown_verb_is_refused(tmp_path):
+    with pytest.raises(RecipeError, match=r"No verb named 'prun'. Did you mean 'prune'"):
+        do(Job("prun", {}), Cache(tmp_path), Workshop())
