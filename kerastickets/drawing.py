@@ -228,8 +228,8 @@ def _draw_heatmap(canvas: "Canvas", axes: "Axes", heatmap: Heatmap) -> None:
     for row, numbers in enumerate(values):
         for column, number in enumerate(numbers):
             if number == number:
-                light = number > (low + high) / 2
-                color = LIGHT.page if light else LIGHT.text
+                dark = number > low + 0.78 * (high - low)  # of the scale's end, where black text would drown
+                color = LIGHT.page if dark else LIGHT.text
                 text = format(number, heatmap.format)
                 axes.text(column, row, text, ha="center", va="center", color=color, fontsize=4.5)
 

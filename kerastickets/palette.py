@@ -55,7 +55,7 @@ LIGHT = Palette(
     accent="#0b5cad",
     series=("#0072b2", "#d55e00", "#00866a", "#b0508c", "#b07d00", "#3f9ed6", "#6b7280", "#7a1f3d"),
     family=("#440154", "#414487", "#2a788e", "#22a884", "#74c04d"),
-    heat=("#f2f5f9", "#a8c6e2", "#4585bc", "#0c3a66"),
+    heat=("#f2f5f9", "#bfd6eb", "#7fb0dc", "#0c3a66"),
 )
 DARK = Palette(
     page="#121519",

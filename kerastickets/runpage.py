@@ -303,7 +303,11 @@ def _view(values: Sequence[Any]) -> tuple[float, float] | None:
 
 
 def _spread_note(runs: Sequence[RunFacts]) -> str:
-    return f"Means of {len(runs)} seeds; the band is one standard deviation." if len(runs) > 1 else ""
+    return (
+        f"Means of {len(runs)} seeds; the band reaches one standard deviation to either side."
+        if len(runs) > 1
+        else ""
+    )
 
 
 def _spoken(line: Series) -> str:

@@ -36,8 +36,7 @@ def pages(tmp_path_factory):
     return {name: report(path) for name, path in folders.items()}
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1200, 400])
+@pytest.mark.parametrize(("width", "theme"), [(1200, "light"), (400, "dark")])
 @pytest.mark.parametrize("name", ["run", "seeds", "study", "hostile", "many"])
 def test_opens_without_a_complaint_and_fetches_nothing(tab, pages, name, width, theme):
     tab.open(pages[name], width, theme=theme)

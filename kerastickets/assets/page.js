@@ -54,13 +54,14 @@
   function layout(extra) {
     return { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 56, r: 12, t: 30, b: 48 },
       font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("text") }, hovermode: "closest",
-      hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("line"), font: { color: colour("text") }, align: "left" },
+      hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("line"), font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("text") }, align: "left" },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("quiet"), activecolor: colour("text") }, ...extra };
   }
 
   function chart(facts, width) {
     const shades = dark() ? facts.dark : facts.light;
-    const data = facts.series.flatMap((series, index) => lines(facts, series, index, shades[index]));
+    const traces = facts.series.flatMap((series, index) => lines(facts, series, index, shades[index]));
+    const data = [...traces.filter((trace) => trace.fill), ...traces.filter((trace) => !trace.fill)]; // no band hides a line
     const range = facts.y_range && facts.y_range.map((y) => (facts.y_log ? Math.log10(y) : y));
     const named = facts.named.map((index) => facts.series[index].name);
     const across = Math.max(1, Math.floor((width - 40) / (60 + 7.5 * Math.max(1, ...named.map((name) => name.length)))));
