@@ -69,7 +69,7 @@ def _curves(name: str, title: str, groups: dict[str, list[Row]]) -> Chart:
 
 def _second(groups: dict[str, list[Row]]) -> float:
     """The lowest accuracy after one epoch: what the vertical axis starts at, else all lines are one."""
-    return float(min(np.mean([row["curve"] for row in rows], axis=0)[1] for rows in groups.values()))
+    return float(min(np.mean([row["curve"] for row in rows], axis=0)[:2][-1] for rows in groups.values()))
 
 
 def _over_density(budget: Budget, dataset: str, own: Sequence[Row]) -> Chart:
