@@ -101,6 +101,8 @@ def _find(name: str, group: str | None) -> registry.Entry:
 def facts_of(entry: registry.Entry) -> dict[str, Any]:
     """What there is to know of a plugin, imported now."""
     plugin = registry.load(entry.group, entry.name)
+    # A study is a module: its dials are the fields of its budgets.
+    budgets = dict(getattr(plugin, "BUDGETS", {}))
     options = [
         {
             "name": option.name.replace("_", "-"),
@@ -109,9 +111,10 @@ def facts_of(entry: registry.Entry) -> dict[str, Any]:
             "default": None if option.required else option.default,
             "help": option.help,
         }
-        for option in registry.options(plugin)
+        for option in registry.options(type(next(iter(budgets.values()))) if budgets else plugin)
     ]
     attributes = {name: dict(getattr(plugin, name, {})) for name in ("defaults", "recipe")}
+    attributes["budgets"] = {name: registry.describe(budget) for name, budget in budgets.items()}
     return {**asdict(entry), "doc": inspect.getdoc(plugin) or "", "options": options, **attributes}
 
 
@@ -136,6 +139,8 @@ def _show(facts: dict[str, Any]) -> None:
             click.echo(
                 f"\n{name}: " + ", ".join(f"{key} {_value(value)}" for key, value in facts[name].items())
             )
+    for name, dials in facts["budgets"].items():
+        click.echo(f"\nbudget {name}: " + ", ".join(f"{key} {_value(value)}" for key, value in dials.items()))
     if "Reference" in sections:
         click.echo(f"\nReference: {' '.join(sections['Reference'].split())}")
 
@@ -143,4 +148,8 @@ def _show(facts: dict[str, Any]) -> None:
 def _value(value: Any) -> str:
     if isinstance(value, dict):
         return " ".join(f"{key}={_value(part)}" for key, part in value.items())
-    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if not isinstance(value, tuple | list):
+        return str(value)
+    # As `-o` takes it: with commas where a part has a hyphen.
+    parts = list(map(str, value))
+    return ("," if any("-" in part for part in parts) else "-").join(parts)

@@ -54,10 +54,16 @@ def test_show_prints_options_defaults_and_reference(kt):
     assert lines[9].startswith("Reference: S. Verdenius, M. Stol, P. Forré")
 
 
+def test_show_prints_the_dials_of_a_study_and_its_budgets(kt):
+    shown = kt("plugins", "show", "merging").stdout
+    assert "datasets  tuple[str, ...]  mnist,fashion-mnist  data sets." in shown
+    assert "\nbudget smoke: datasets digits, tickets 3, used 3, levels 3," in shown
+
+
 def test_show_json(kt):
     facts = json.loads(kt("plugins", "show", "mlp", "--json").stdout)
     assert facts.keys() == {
-        "group", "name", "value", "distribution", "version", "doc", "options", "defaults", "recipe",
+        "group", "name", "value", "distribution", "version", "doc", "options", "defaults", "recipe", "budgets",
     }  # fmt: skip
     assert facts["options"][0]["name"] == "widths"
     assert facts["options"][0]["default"] == [300, 100]
