@@ -27,6 +27,7 @@ class Series:
         high: the upper end. Lines get a band, points and bars get error bars.
         style: `line`, `points`, `line+points`, `bar`, or `band` (the area between `low` and `high` alone).
         dashed: draw a dashed line: a control, a published number, a fit.
+        like: the name of an earlier series whose colour this one takes, as a fit takes that of its points.
 
     Raises:
         RecipeError: lengths differ, one end of an interval is missing, the style is unknown, or `y` holds other
@@ -40,12 +41,13 @@ class Series:
     high: Sequence[Any] | None = None
     style: Style = "line"
     dashed: bool = False
+    like: str = ""
 
     def __post_init__(self) -> None:
         for name in ("x", "y", "low", "high"):
             if (values := getattr(self, name)) is not None:
                 object.__setattr__(self, name, tuple(plain(list(values))))
-        check_texts(self, "name", "style")
+        check_texts(self, "name", "style", "like")
         _check_numbers(self.name, self.y, self.low, self.high)
         if self.style not in get_args(Style):
             raise RecipeError(
@@ -109,6 +111,16 @@ class Chart:
         _check_numbers(self.name, self.y_range)
         check_format(self.x_format)
         check_format(self.y_format)
+
+    def colours(self) -> list[int]:
+        """Which colour, from 0, each series has: those that are like another share its colour."""
+        found: dict[str, int] = {}
+        chosen: list[int] = []
+        for series in self.series:
+            colour = found.get(series.like) if series.like else None
+            chosen.append(max(chosen, default=-1) + 1 if colour is None else colour)
+            found.setdefault(series.name, chosen[-1])
+        return chosen
 
     def facts(self) -> dict[str, Any]:
         """The chart as JSON; `Chart.of` reads it back."""

@@ -114,9 +114,10 @@ def _draw_chart(canvas: "Canvas", axes: "Axes", chart: Chart) -> None:
     bars = [series for series in chart.series if series.style == "bar"]
     named = set(legible(len(chart.series)))
     floor = [0.0] * len(categories)
-    for index, (series, colour) in enumerate(
-        zip(chart.series, LIGHT.colours(len(chart.series)), strict=True)
-    ):
+    chosen = chart.colours()
+    colours = LIGHT.colours(max(chosen, default=0) + 1)
+    for index, (series, slot) in enumerate(zip(chart.series, chosen, strict=True)):
+        colour = colours[slot]
         label = series.name if index in named else "_nolegend_"
         x: list[Any] = [categories.index(str(one)) for one in series.x] if categories else list(series.x)
         if series.style == "bar" and chart.stacked:

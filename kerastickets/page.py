@@ -28,6 +28,8 @@ Item = Table | Chart | Heatmap | Graph | Mapping[str, Any] | str
 _MOST_ROWS = 500
 #: Letters of a cell that breaks into lines.
 _LONG = 40
+#: Letters of a header that breaks into lines.
+_WIDE = 16
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def table_html(table: Table) -> str:
 def _grid(table: Table) -> str:
     numeric = {column.key: table.numeric(column) for column in table.columns}
     head = "".join(
-        f'<th scope="col" aria-sort="none"{_class(numeric[column.key])}>'
+        f'<th scope="col" aria-sort="none"{_head_class(column, numeric[column.key])}>'
         f'<button type="button">{inline(column.label)}</button></th>'
         for column in table.columns
     )
@@ -199,6 +201,11 @@ def _cell(column: Column, value: Any, numeric: bool) -> str:
     text = column.show(value)
     kind = _class(numeric) or (' class="long"' if len(text) > _LONG else "")
     return f"<td{kind}{sorts}>{escape(text)}</td>"
+
+
+def _head_class(column: Column, numeric: bool) -> str:
+    names = [*(["number"] if numeric else []), *(["wide"] if len(column.label) > _WIDE else [])]
+    return f' class="{" ".join(names)}"' if names else ""
 
 
 def _class(numeric: bool) -> str:
@@ -240,11 +247,12 @@ def _figure(figure: Figure, number: int) -> str:
 def _plot(figure: Chart | Heatmap) -> dict[str, Any]:
     facts = figure.facts()
     if isinstance(figure, Chart):
-        count = len(figure.series)
+        chosen = figure.colours()
+        light, dark = (theme.colours(max(chosen, default=0) + 1) for theme in (LIGHT, DARK))
         facts |= {
-            "light": LIGHT.colours(count),
-            "dark": DARK.colours(count),
-            "named": legible(count),
+            "light": [light[index] for index in chosen],
+            "dark": [dark[index] for index in chosen],
+            "named": legible(len(chosen)),
         }
     else:
         facts |= {"light": LIGHT.heat, "dark": DARK.heat}

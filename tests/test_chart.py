@@ -29,6 +29,12 @@ def test_a_series_holds_plain_numbers_and_gaps():
     assert type(SERIES.x[0]) is int
 
 
+def test_a_series_takes_the_colour_of_the_one_it_is_like():
+    names = [("a", ""), ("a, fit", "a"), ("b", ""), ("b, fit", "b"), ("c", "unknown")]
+    chart = Chart("c", "", "", "", tuple(Series(name, [1], [1], like=like) for name, like in names), "")
+    assert chart.colours() == [0, 0, 1, 1, 2]
+
+
 def test_parents_come_before_their_children():
     assert GRAPH.ordered() == ["a", "b", "m"]
 
