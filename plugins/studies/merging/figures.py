@@ -50,10 +50,12 @@ def _curves(name: str, title: str, groups: dict[str, list[Row]]) -> Chart:
         x = np.arange(len(mean))
         fit = fit_learning_curve(x, mean)
         speed = f", C {fit.c:.2f}" if fit.ok and fit.c is not None else ""
-        series.append(Series(f"{label}{speed}", x.tolist(), mean.tolist(), style="points"))
+        points = Series(f"{label}{speed}", x.tolist(), mean.tolist(), style="points")
+        series.append(points)
         if fit.ok:
             fine = np.linspace(0, x[-1], 10 * len(x) - 9)
-            series.append(Series(f"{label}, fit", fine.tolist(), fit.curve(fine).tolist(), dashed=True))
+            curve = fit.curve(fine).tolist()
+            series.append(Series(f"{label}, fit", fine.tolist(), curve, dashed=True, like=points.name))
     top = max(max(row["curve"]) for rows in groups.values() for row in rows)
     return Chart(
         f"curves-{name}",
