@@ -72,7 +72,7 @@ class Ticket:
     @cached_property
     def digest(self) -> str:
         """sha256 of the content, in hexadecimal; the saved file carries the same."""
-        return self._encoded()[1]
+        return ticketfile.digest(self.architecture, self.masks, self.snapshots, self.provenance)
 
     @property
     def kept(self) -> int:
@@ -159,7 +159,8 @@ class Ticket:
             True
         """
         path = Path(path)
-        ticketfile.write(path, self._encoded()[0])
+        content, self.__dict__["digest"] = self._encoded()
+        ticketfile.write(path, content)
         return path
 
     @classmethod

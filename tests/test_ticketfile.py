@@ -8,9 +8,11 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors import safe_open
 
-from kerastickets import ticketfile
+from kerastickets import header, ticketfile
 from kerastickets.errors import TicketError
 from kerastickets.ticket import Ticket
 
@@ -282,3 +284,42 @@ def test_a_missing_file_and_a_folder(path, tmp_path):
     assert "cannot be read: embedded null" in refused(tmp_path / "nul\0")
     os.mkfifo(path)
     assert "is not a file" in refused(path)  # and it does not wait for a writer
+
+
+# Digests without files
+
+
+ARRAYS = st.sampled_from([*header.DTYPES.values()]).flatmap(
+    lambda dtype: st.lists(st.integers(0, 3), max_size=3).map(lambda shape: np.ones(shape, dtype))
+)
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(["a", "a/b", "b", "B", "b_1", "ä"]), ARRAYS, min_size=1),
+    st.integers(1, 99),
+)
+def test_a_digest_is_that_of_the_file(weights, step):
+    masks = {key: value != 0 for key, value in weights.items() if value.size % 2}
+    parts = {}, masks, {"init": weights, f"rewind@{step}": weights}, {"level": step}
+    content, digest = ticketfile.encode(*parts)
+    assert ticketfile.digest(*parts) == digest
+    size = int.from_bytes(content[:8], "little")
+    raw = json.loads(content[8 : 8 + size])
+    sha = header.hasher(raw, json.loads(raw["__metadata__"]["kerastickets"]))
+    sha.update(content[8 + size :])
+    assert sha.hexdigest() == digest
+
+
+def test_a_safetensors_of_another_order_is_refused(monkeypatch):
+    def reversed_names(tensors, metadata=None):
+        renamed = dict(zip(sorted(tensors), sorted(tensors, reverse=True), strict=True))
+        content = serialize(tensors, metadata)
+        for name, other in renamed.items() if metadata else ():
+            content = content.replace(f'"{name}":'.encode(), f'"{other}?":'.encode())
+        return content
+
+    serialize = ticketfile.serialize
+    monkeypatch.setattr(ticketfile, "serialize", reversed_names)
+    with pytest.raises(TicketError, match="order tensors by their types and names"):
+        small().replace()._encoded()

@@ -16,7 +16,7 @@ Arrays = Sequence[np.ndarray]
 # What a sum of nothing is: -0.0 + x is x for every x, whereas 0.0 + -0.0 would lose a sign.
 _NOTHING = -0.0
 # Weights worked on at a time: few enough that the float64 sums stay in the processor's cache.
-_BLOCK = 1 << 14
+_BLOCK = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def dominated(weights: Arrays, masks: Arrays) -> np.ndarray:
     """
     total = np.full(weights[0].shape, _NOTHING)
     for weight, mask in zip(weights[::-1], masks[::-1], strict=True):
-        total = np.where(mask, weight + total, _NOTHING)
+        total = _kept(weight + total, mask)
     return np.where(masks[0], total, weights[0])
 
 
@@ -123,12 +123,25 @@ def averaged(weights: Arrays, masks: Arrays) -> np.ndarray:
     """
     if not masks:
         return _mean(weights)
-    total, count = np.full(weights[0].shape, _NOTHING), np.zeros(weights[0].shape, "uint32")
+    total, count = np.full(weights[0].shape, _NOTHING), np.zeros(weights[0].shape, "uint16")
     for weight, mask in zip(weights, masks, strict=True):
-        total += np.where(mask, weight, weight.dtype.type(_NOTHING))
+        total += _kept(weight, mask)
         count += mask
     mean = total / np.maximum(count, 1)
     return mean if count.all() else np.where(count, mean, _mean(weights))
+
+
+def _kept(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """`values` where `mask` keeps them, -0.0 elsewhere.
+
+    In bits, since `np.where` branches at every weight, which costs three times as much where masks look random.
+    """
+    bits = np.dtype(f"u{values.dtype.itemsize}")
+    pruned = mask.astype(bits) - bits.type(1)  # 0 where kept, all ones elsewhere
+    kept = values.view(bits) & ~pruned
+    pruned <<= bits.type(8 * bits.itemsize - 1)  # the bit of the sign
+    kept |= pruned
+    return kept.view(values.dtype)
 
 
 def _mean(weights: Arrays) -> np.ndarray:

@@ -148,7 +148,20 @@ def test_prune_takes_any_words(halted, words):
         call(["prune", *words])
 
 
-OTHERS = ["train", "eval", "show", "ls", "diff", "apply", "merge", "flip", "rewind", "plugins", "models", "datasets"]
+OTHERS = [
+    "train",
+    "eval",
+    "show",
+    "ls",
+    "diff",
+    "apply",
+    "merge",
+    "flip",
+    "rewind",
+    "plugins",
+    "models",
+    "datasets",
+]
 
 
 @relaxed

@@ -91,7 +91,7 @@ def test_sums_are_in_double_precision():
 
 def test_weights_past_the_first_block_are_merged_as_well():
     rng = np.random.default_rng(0)
-    size = 3 * (1 << 14) + 5
+    size = 3 * (1 << 15) + 5
     tickets = [ticket([rng.normal(size=size)], [rng.random(size) < 0.4]) for _ in range(3)]
     stack = np.stack([t.weights()["a/kernel"] for t in tickets]).astype("float64")
     kept = np.stack([t.masks["a/kernel"] for t in tickets])
