@@ -17,7 +17,8 @@ from kerastickets.pool import Pool
 from kerastickets.prune import versions
 from kerastickets.report import report
 from kerastickets.runfolder import naming, write_text
-from kerastickets.study import Cache, Job, Results, Study, needed
+from kerastickets.study import Cache, Job, Results, Study, needed, reduced
+from kerastickets.table import Table
 from kerastickets.verbs import work
 
 
@@ -181,12 +182,23 @@ class _Engine:
         self._on_progress(Progress(len(done), len(known), share, tuple(self._running.values())))
 
 
+def said_tables(module: Study, dials: Any, trials: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """A study's tables, each with a note of what the run did less of than the paper."""
+    said = _reduced(module, dials)
+    return [replace(table, note=f"{table.note} {said}".strip()) for table in module.tables(dials, trials)]
+
+
+def _reduced(module: Study, dials: Any) -> str:
+    return reduced(dials, module.BUDGETS["paper"]) if "paper" in module.BUDGETS else ""
+
+
 def write(what: Reproduction, results: Results, out: Path, facts: Mapping[str, Any]) -> Path:
     """Write the tables, figures and page of a study whose jobs are done; returns the page's path."""
     module, dials = what.module, what.dials
     trials = [dict(trial) for trial in module.trials(dials, results)]
-    tables, figures = module.tables(dials, trials), module.figures(dials, trials)
-    facts = {**facts, "notes": list(module.notes(dials, trials))}
+    tables, figures = said_tables(module, dials, trials), module.figures(dials, trials)
+    said = _reduced(module, dials)
+    facts = {**facts, "notes": [*filter(None, [said]), *module.notes(dials, trials)]}
     text = "".join(f"- {note}\n" for note in facts["notes"])
     markdown = f"# {module.TITLE}\n\nBudget: {what.budget}.\n\n{text}\n" + "\n".join(
         t.markdown() for t in tables

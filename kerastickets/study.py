@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -189,6 +189,24 @@ class Study(Protocol):
     def notes(self, budget: Any, trials: Sequence[Mapping[str, Any]]) -> Sequence[str]:
         """Paragraphs that a reader of the tables must know."""
         ...
+
+
+def reduced(budget: Any, paper: Any) -> str:
+    """In which dials a budget differs from the paper's, as a sentence; empty where in none.
+
+    Example:
+        >>> from dataclasses import make_dataclass
+        >>> Dials = make_dataclass("Dials", ["train", "seeds"])
+        >>> reduced(Dials("6ep", (2, 1)), Dials("25ep", (2, 2)))
+        'Not as published: train 6ep (paper: 25ep); seeds 2, 1 (paper: 2, 2).'
+    """
+    both = [(f.name, getattr(budget, f.name), getattr(paper, f.name)) for f in fields(paper)]
+    less = [f"{name} {_said(own)} (paper: {_said(whole)})" for name, own, whole in both if own != whole]
+    return f"Not as published: {'; '.join(less)}." if less else ""
+
+
+def _said(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def needed(jobs: Iterable[Job]) -> list[Job]:

