@@ -9,7 +9,7 @@ from kerastickets.data import Data
 from kerastickets.errors import RecipeError
 from kerastickets.method import Method, MethodDials
 from kerastickets.recipe import Dials, Recipe
-from kerastickets.sources import find_model, ticket_rate
+from kerastickets.sources import find_model, model_recipe
 from kerastickets.strategies import check_strategy
 from kerastickets.ticket import Ticket
 
@@ -65,10 +65,11 @@ class PruneJob:
         found = _found(model, ticket)
         method_dials = {name: value for name, value in given.items() if name in _METHOD}
         train_dials = {k: v for k, v in given.items() if k not in _METHOD and v is not None}
-        own = dict(getattr(found, "recipe", {}))
-        rate = own.get("rate") or (ticket_rate(ticket) if ticket else None)
-        method = Method.of(criterion, method_dials, rate)  # type: ignore[arg-type]
-        Recipe.of(train_dials, {k: v for k, v in own.items() if k != "rate"})
+        own, pruning = model_recipe(found)
+        if not pruning and ticket:
+            pruning = model_recipe(ticket)[1]
+        method = Method.of(criterion, method_dials, pruning)  # type: ignore[arg-type]
+        Recipe.of(train_dials, own)
         name = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
         return cls(found, data, method, train_dials, name, seed, ticket, strategy)
 

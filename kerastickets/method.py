@@ -8,6 +8,7 @@ is refused at once.
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, TypedDict, get_args
 
 from kerastickets import options, registry
@@ -31,6 +32,7 @@ class MethodDials(TypedDict, total=False):
     target: int | None
     sparsity: float | None
     scope: str | None
+    spacing: str | None
     include: Collection[str]
     exclude: Collection[str]
     between: Between | None
@@ -56,6 +58,8 @@ class Method:
         sparsity: share of all prunable weights that is pruned in the end.
         scope: `global` ranks all weights together, `layer` each layer's by themselves (the default, unless the
             criterion has its own).
+        spacing: of levels on the way to a target: `geometric`, an equal share of what is left each, or `linear`,
+            equally many weights each.
         include: glob patterns of weights to prune besides kernels and embeddings.
         exclude: glob patterns of weights not to prune.
         between: `train` each level, or `none` of them but the last.
@@ -76,6 +80,7 @@ class Method:
     target: int | None
     sparsity: float | None
     scope: str | None
+    spacing: str
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     between: Between
@@ -87,13 +92,15 @@ class Method:
     granularity: Granularity
 
     @classmethod
-    def of(cls, criterion: Any, dials: MethodDials, model_rate: Rate | None = None) -> "Method":
+    def of(
+        cls, criterion: Any, dials: MethodDials, own: Mapping[str, Any] = MappingProxyType({})
+    ) -> "Method":
         """The method that a criterion and some dials give.
 
         Args:
             criterion: a name, `NAME:k=v`, or an instance.
             dials: what the caller asked for; None and absent mean the same.
-            model_rate: rates of the model's own recipe, used when the caller names no rate, target or
+            own: the `rate` and `scope` of the model's own recipe, used when the caller names no rate, target or
                 sparsity and the criterion has no default for them.
 
         Raises:
@@ -108,7 +115,7 @@ class Method:
         given: dict[str, Any] = {name: value for name, value in dials.items() if value is not None}
         name, made = _criterion(criterion, given.pop("options", {}))
         _check_kinds(given)
-        merged = _amounts(given, dict(getattr(made, "defaults", {})), model_rate) | {
+        merged = _amounts(given, dict(getattr(made, "defaults", {})), own) | {
             name: value for name, value in given.items() if name not in _AMOUNTS
         }
         defaults = dict(getattr(made, "defaults", {}))
@@ -121,6 +128,7 @@ class Method:
             target=merged.get("target"),
             sparsity=merged.get("sparsity"),
             scope=merged.get("scope") or _scope(merged.get("rate"), defaults),
+            spacing=merged.get("spacing", "geometric"),
             include=tuple(merged.get("include", ())),
             exclude=tuple(merged.get("exclude", ())),
             between=merged.get("between") or defaults.get("between", "train"),
@@ -150,7 +158,7 @@ class Method:
             )
         if self.between == "none" and self.after_cut != "rewind":
             raise RecipeError(f"`after_cut={self.after_cut}` needs trained levels. Received: between=none")
-        check_amounts(self.levels, self._rates(), self.target, self.sparsity, self.scope)
+        check_amounts(self.levels, self._rates(), self.target, self.sparsity, self.scope, self.spacing)
 
     def _rates(self) -> Rate | None:
         """The rates without those of 0, which make a layer non-prunable instead."""
@@ -167,6 +175,7 @@ class Method:
             target=self.target,
             sparsity=self.sparsity,
             scope=self.scope,
+            spacing=self.spacing,
             kinds=kinds,
             outputs=outputs,
         )
@@ -212,7 +221,9 @@ class Method:
 
     def describe(self) -> dict[str, Any]:
         """The method as JSON: what `run.json` and provenance record."""
-        return {
+        # Absent where it is geometric, as it was before there was another: such runs can be continued.
+        linear = {} if self.spacing == "geometric" else {"spacing": self.spacing}
+        return linear | {
             "levels": self.levels,
             "rate": dict(self.rate) if isinstance(self.rate, Mapping) else self.rate,
             "target": self.target,
@@ -267,9 +278,12 @@ def _criterion(criterion: Any, given: Any) -> tuple[str, Any]:
 
 
 def _amounts(
-    given: Mapping[str, Any], defaults: Mapping[str, Any], model_rate: Rate | None
+    given: Mapping[str, Any], defaults: Mapping[str, Any], model: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Levels, rate, target and sparsity: the caller's, else the criterion's, else the model's, else 20 %."""
+    """Levels, rate, target and sparsity: the caller's, else the criterion's, else the model's, else 20 %.
+
+    The model's rates bring their scope along.
+    """
     asked = {name: given[name] for name in _AMOUNTS if name in given}
     own_levels = {"levels": defaults["levels"]} if "levels" in defaults else {}
     if asked.keys() - {"levels"}:
@@ -278,10 +292,11 @@ def _amounts(
     if own.keys() - {"levels"}:
         return own | asked
     levels = {"levels": 5} | own_levels | asked
-    return levels | {"rate": 0.2 if model_rate is None else model_rate}
+    return {"rate": 0.2} | dict(model) | levels
 
 
 def _scope(rate: Rate | None, defaults: Mapping[str, Any]) -> str:
     """Rates by pattern imply `layer`; else as the criterion says, else `layer`, as in the papers on magnitude."""
-    by_pattern = isinstance(rate, Mapping) and bool(rate.keys() - {"*"})
+    # A rate of 0 says what is not pruned at all, and nothing about the rest.
+    by_pattern = isinstance(rate, Mapping) and any(share != 0 for p, share in rate.items() if p != "*")
     return "layer" if by_pattern else str(defaults.get("scope", "layer"))

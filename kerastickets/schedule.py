@@ -4,7 +4,7 @@ import difflib
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from kerastickets.errors import RecipeError
 from kerastickets.tree import Tree, kept, total
 
 Scope = Literal["global", "layer"]
+Spacing = Literal["geometric", "linear"]
 
 # A rate so small that it needs more levels than this is a typo; without a bound it would fill the memory.
 _MOST_LEVELS = 10_000
@@ -50,6 +51,7 @@ def plan(
     target: int | None = None,
     sparsity: float | None = None,
     scope: str | None = None,
+    spacing: str = "geometric",
     kinds: Mapping[str, str] = {},
     outputs: Collection[str] = (),
 ) -> Schedule:
@@ -58,7 +60,8 @@ def plan(
     One of rate, target and sparsity alone means one level. With N weights kept at the start, L levels and
     a target T, the rate is p = 1 - (T/N)^(1/L); level t of a rate or target keeps rint(N(1-p)^t). With
     scope `layer` a rate instead prunes round(kept * rate) of each key at each level, ties to even. With
-    a rate and a target there are as many levels as reach the target, and the last keeps it exactly.
+    a rate and a target there are as many levels as reach the target, and the last keeps it exactly. With
+    spacing `linear` level t keeps rint(N - t(N-T)/L): every level prunes equally many, not an equal share.
 
     Args:
         masks: booleans by key at the start: all true, or a ticket's.
@@ -70,6 +73,8 @@ def plan(
         target: weights to keep in the end, from 1 to what is kept now.
         sparsity: share of all prunable weights, kept or not, that is pruned in the end, in [0, 1).
         scope: `global` (the default), or `layer`.
+        spacing: of the levels on the way to a target: `geometric` (the default), or `linear`, which takes no
+            rate.
         kinds: `conv`, `dense` or anything else by key.
         outputs: keys of the output layers.
 
@@ -85,12 +90,14 @@ def plan(
         (1000, 800, 640, 512, 410, 328, 262)
         >>> plan(masks, target=200, levels=6).counts
         (1000, 765, 585, 447, 342, 262, 200)
+        >>> plan(masks, target=200, levels=4, spacing="linear").counts
+        (1000, 800, 600, 400, 200)
 
     Reference:
         J. Frankle, M. Carbin, The Lottery Ticket Hypothesis, section 2 (iterative pruning) and figure 2
         (rates by layer).
     """
-    rates = check_amounts(levels, rate, target, sparsity, scope)
+    rates = check_amounts(levels, rate, target, sparsity, scope, spacing)
     if not kept(masks):
         raise RecipeError("There must be a weight left to prune. Received: masks that keep none.")
     end, plain = _target(masks, target, sparsity), rates.get("*")
@@ -98,6 +105,8 @@ def plan(
         return _by_layer(masks, int(levels or 1), rates_by_key(rates, masks, kinds, outputs))
     if plain is not None and end is not None:
         counts = _until(kept(masks), float(plain), end)
+    elif end is not None and spacing == "linear":
+        counts = _line(kept(masks), int(levels or 1), end)
     else:
         counts = _trajectory(kept(masks), int(levels or 1), plain, end)
     return Schedule(len(counts) - 1, counts, cast(Scope, scope or "global"))
@@ -107,6 +116,12 @@ def _trajectory(start: int, levels: int, rate: float | None, end: int | None) ->
     """The weights kept over all keys, level by level, from a rate or a target."""
     share = 1 - float(rate) if rate is not None else (cast(int, end) / start) ** (1 / levels)
     return tuple(_rint(start * share**t) for t in range(levels + 1))
+
+
+def _line(start: int, levels: int, end: int) -> tuple[int, ...]:
+    """The weights kept over all keys, level by level, where every level prunes equally many."""
+    # One division of integers, so that halves are halves and the last level is exact.
+    return tuple(_rint((start * (levels - t) + end * t) / levels) for t in range(levels + 1))
 
 
 def _until(start: int, rate: float, end: int) -> tuple[int, ...]:
@@ -187,6 +202,7 @@ def check_amounts(
     target: int | None,
     sparsity: float | None,
     scope: str | None,
+    spacing: str = "geometric",
 ) -> dict[str, float]:
     """Refuse what `plan` would refuse of its numbers alone, before there is any mask.
 
@@ -196,6 +212,7 @@ def check_amounts(
         target: weights to keep in the end.
         sparsity: share of all prunable weights that is pruned in the end.
         scope: `global`, `layer` or None.
+        spacing: `geometric` or `linear`.
 
     Returns:
         The rates by pattern, a plain one under `*`.
@@ -220,6 +237,13 @@ def check_amounts(
         raise RecipeError(f"sparsity must be in [0, 1). Received: sparsity={sparsity!r}")
     if scope not in (None, "global", "layer"):
         raise RecipeError(f"scope must be 'global' or 'layer'. Received: scope={scope!r}")
+    if spacing not in get_args(Spacing):
+        raise RecipeError(f"spacing must be 'geometric' or 'linear'. Received: spacing={spacing!r}")
+    if spacing == "linear" and rates:
+        raise RecipeError(
+            "Linear spacing prunes equally many weights a level, and a rate an equal share. "
+            f"Received: spacing='linear', rate={rates}. Give levels and a target or sparsity instead of the rate."
+        )
     _check_together(levels, rates, target, sparsity, scope)
     return rates
 

@@ -15,7 +15,7 @@ from kerastickets.objective import Objective
 from kerastickets.recipe import Recipe
 from kerastickets.roles import kinds, output_keys
 from kerastickets.schedule import plan
-from kerastickets.sources import data_digest, source_of
+from kerastickets.sources import data_digest, model_recipe, source_of
 from kerastickets.toys import toy_data
 
 
@@ -89,7 +89,7 @@ def check_model(factory: Callable[[Data], keras.Model], data: Data | None = None
     outputs = np.asarray(model(data.train[0][:2]))
     expect(outputs.shape == (2, data.outputs), f"{name} must have {data.outputs} outputs", outputs.shape)
     expect(bool(np.isfinite(outputs).all()), f"Outputs of {name} must be finite", outputs)
-    _check_recipe(name, model, dict(getattr(factory, "recipe", {})))
+    _check_recipe(name, model, *model_recipe(factory))
 
 
 def _check_apart(name: str, data: Data) -> None:
@@ -110,10 +110,10 @@ def _logs(data: Data, model: keras.Model) -> dict[str, float]:
     return model.test_on_batch(x[:8], y[:8], return_dict=True)
 
 
-def _check_recipe(name: str, model: keras.Model, recipe: dict[str, Any]) -> None:
+def _check_recipe(name: str, model: keras.Model, recipe: dict[str, Any], pruning: dict[str, Any]) -> None:
     shapes = {fate.key: fate.shape for fate in fates(model) if fate.masked}
     expect(bool(shapes), f"{name} must have a weight to prune", [fate.key for fate in fates(model)])
-    rate = recipe.pop("rate", None)
+    rate = pruning.get("rate")
     called(f"The recipe of {name} must have training dials", Recipe.of, recipe)
     if rate is None:
         return
@@ -121,4 +121,5 @@ def _check_recipe(name: str, model: keras.Model, recipe: dict[str, Any]) -> None
     rate = {pattern: share for pattern, share in rate.items() if share} if isinstance(rate, Mapping) else rate
     outputs = output_keys(model, shapes) if isinstance(rate, Mapping) and "output" in rate else set()
     what = f"The rates of {name} must fit its weights"
-    called(what, lambda: plan(ones(shapes), rate=rate, kinds=kinds(model, shapes), outputs=outputs))
+    dials = {"rate": rate, "scope": pruning.get("scope"), "outputs": outputs}
+    called(what, lambda: plan(ones(shapes), kinds=kinds(model, shapes), **dials))

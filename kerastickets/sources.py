@@ -33,9 +33,8 @@ __all__ = [
     "file_digest",
     "find_data",
     "find_model",
-    "model_rate",
+    "model_recipe",
     "source_of",
-    "ticket_rate",
     "ticket_recipe",
 ]
 
@@ -49,7 +48,7 @@ class Source:
         build: makes the model.
         architecture: its config; empty where it has none.
         init: initial weights for an init seed; a source that brings its own weights ignores the seed.
-        recipe: its own dials: training ones, and `rate`.
+        recipe: its own dials of training.
         objective: loss and metrics it was compiled with, if any.
         files: sha256 by base name of the files it came from.
         masks: those that a live or saved model held already; what they prune stays pruned.
@@ -108,9 +107,23 @@ def _module(name: str, spec: str) -> Any:
         ) from error
 
 
-def model_rate(found: Any) -> Any:
-    """The pruning rates of a model plugin's own recipe, or None."""
-    return dict(getattr(found, "recipe", {})).get("rate")
+def model_recipe(found: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A model's own recipe, or its plugin's: dials of training, and how to prune.
+
+    Args:
+        found: what `find_model` found; a ticket stands for the model plugin that it came from.
+
+    Returns:
+        Dials of training by name (none for a ticket, see `ticket_recipe`); `rate` and `scope`, where given.
+
+    Example:
+        >>> model_recipe(find_model("resnet-20"))[1]
+        {'rate': {'*': 0.2, 'dense': 0}, 'scope': 'global'}
+    """
+    if isinstance(found, Ticket):
+        return {}, _ticket_pruning(found)
+    recipe = dict(getattr(found, "recipe", {}))
+    return recipe, {name: recipe.pop(name) for name in ("rate", "scope") if name in recipe}
 
 
 def source_of(found: Any, data: Data, name: str, custom_objects: Mapping[str, Any] | None = None) -> Source:
@@ -166,7 +179,7 @@ def _from_function(function: Callable[..., Any], data: Data, name: str) -> Sourc
         return model
 
     model = fresh(build, 0)
-    recipe = dict(getattr(function, "recipe", {})) or _compiled_recipe(model)
+    recipe = model_recipe(function)[0] or _compiled_recipe(model)
     return Source(
         name,
         build,
@@ -228,25 +241,24 @@ def _from_model(
 
 
 def _from_ticket(ticket: Ticket, custom_objects: Mapping[str, Any] | None) -> Source:
-    rate = ticket_rate(ticket)
     return Source(
         str(ticket.provenance.get("model") or "ticket"),
         lambda: ticket.build(custom_objects),
         ticket.architecture,
         lambda seed: ticket.weights("init"),
-        ticket_recipe(ticket, custom_objects or {}) | ({} if rate is None else {"rate": rate}),
+        ticket_recipe(ticket, custom_objects or {}),
     )
 
 
-def ticket_rate(ticket: Ticket) -> Any:
-    """The pruning rates of the model plugin that a ticket came from; None where it came from no such plugin.
+def _ticket_pruning(ticket: Ticket) -> dict[str, Any]:
+    """How the model plugin that a ticket came from prunes; nothing where it came from no such plugin.
 
     Only registered names are looked up: importing what a stranger's ticket names would run it.
     """
     spec = str(ticket.provenance.get("model"))
     if spec.partition(":")[0] not in registry.names("models"):
-        return None
-    return model_rate(registry.create("models", spec))
+        return {}
+    return model_recipe(registry.create("models", spec))[1]
 
 
 def ticket_recipe(ticket: Ticket, custom_objects: Collection[str] = ()) -> dict[str, Any]:

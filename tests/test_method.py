@@ -14,8 +14,8 @@ MASKS = ones({"conv/kernel": (10, 10), "dense/kernel": (20, 10), "head/kernel": 
 KINDS = {"conv/kernel": "conv", "dense/kernel": "dense", "head/kernel": "dense"}
 
 
-def of(criterion="magnitude", model_rate=None, **dials):
-    return Method.of(criterion, dials, model_rate)
+def of(criterion="magnitude", own=None, **dials):
+    return Method.of(criterion, dials, own or {})
 
 
 def counts(method):
@@ -36,11 +36,11 @@ def amounts(method):
         (of(levels=3, rate=0.5), (3, 0.5, None, None)),
         (of(levels=3, sparsity=0.9), (3, None, None, 0.9)),
         (of(target=40), (None, None, 40, None)),
-        (of(model_rate={"conv": 0.1}), (5, {"conv": 0.1}, None, None)),
-        (of(model_rate={"conv": 0.1}, levels=2), (2, {"conv": 0.1}, None, None)),
-        (of(model_rate={"conv": 0.1}, sparsity=0.5), (None, None, None, 0.5)),
+        (of(own={"rate": {"conv": 0.1}}), (5, {"conv": 0.1}, None, None)),
+        (of(own={"rate": {"conv": 0.1}}, levels=2), (2, {"conv": 0.1}, None, None)),
+        (of(own={"rate": {"conv": 0.1}}, sparsity=0.5), (None, None, None, 0.5)),
         (of("snip"), (1, None, None, 0.9)),
-        (of("snip", model_rate={"conv": 0.1}), (1, None, None, 0.9)),
+        (of("snip", own={"rate": {"conv": 0.1}}), (1, None, None, 0.9)),
         (of("snip", sparsity=0.5), (1, None, None, 0.5)),
     ],
 )
@@ -86,7 +86,31 @@ def test_a_description_is_json_and_makes_the_method_again():
     assert facts["rewind_to"] == "3it"
     assert facts["snapshot_at"] == ["1ep", "2it"]
     assert of(**facts).describe() == facts
-    assert MethodDials.__annotations__.keys() - {"options"} == facts.keys()
+    assert MethodDials.__annotations__.keys() - {"options", "spacing"} == facts.keys()
+    linear = of(levels=2, target=40, spacing="linear").describe()
+    assert linear.keys() - facts.keys() == {"spacing"}
+    assert of(**linear).describe() == linear
+
+
+def test_a_models_scope_comes_with_its_rates_alone():
+    own = {"rate": {"*": 0.2, "dense": 0}, "scope": "global"}
+    assert of(own=own).scope == "global"
+    assert of(own=own, scope="layer").scope == "layer"
+    assert of(own=own, rate=0.2).scope == of(own=own, sparsity=0.5).scope == "layer"
+    assert of("snip", own=own).rate is None
+    convolutions = {"conv/kernel": MASKS["conv/kernel"]}
+    assert of(own=own).unprunable(MASKS, KINDS, set()) == {"dense/kernel", "head/kernel"}
+    assert of(own=own, levels=3).schedule(convolutions, KINDS, set()).counts == (100, 80, 64, 51)
+
+
+def test_a_rate_of_zero_alone_implies_no_scope():
+    assert of("snip", rate={"dense": 0}, sparsity=0.5).scope == "global"
+    assert of("snip", rate={"conv": 0.1, "dense": 0}).scope == "layer"
+
+
+def test_linear_spacing_takes_equal_steps_to_the_target():
+    assert counts(of(levels=4, target=100, spacing="linear")) == [400, 325, 250, 175, 100]
+    assert counts(of("iterative-snip", spacing="linear")) == [400, 328, 256, 184, 112, 40]
 
 
 def test_rates_by_pattern_prune_each_layer_by_its_own():
@@ -213,6 +237,8 @@ def test_steps_to_keep():
             RecipeError,
             "an instance has its own. Received: options={'a': 1}",
         ),
+        ("magnitude", {"spacing": "log"}, RecipeError, "'geometric' or 'linear'. Received: spacing='log'"),
+        ("magnitude", {"spacing": "linear"}, RecipeError, "Received: spacing='linear', rate={'*': 0.2}"),
         ("snip", {"rewind_to": 5}, RecipeError, "need a trained level 0. Received: between=none"),
         ("snip", {"snapshot_at": [5]}, RecipeError, "need a trained level 0. Received: between=none"),
         ("snip", {"after_cut": "fine-tune"}, RecipeError, "needs trained levels. Received: between=none"),

@@ -132,6 +132,24 @@ def test_counts_are_plain_integers():
     assert type(by_layer.levels) is int
 
 
+def test_linear_spacing_prunes_equally_many_a_level():
+    def counts(start, levels, **end):
+        return plan(line(start), levels=levels, spacing="linear", **end).counts
+
+    assert counts(1000, 4, target=200) == (1000, 800, 600, 400, 200)
+    assert counts(10, 4, target=1) == (10, 8, 6, 3, 1)  # 7.75 5.5 3.25, ties to even
+    assert counts(11, 4, target=1) == (11, 8, 6, 4, 1)  # 8.5 6 3.5
+    assert counts(266200, 5, sparsity=0.9) == (266200, 218284, 170368, 122452, 74536, 26620)
+    assert counts(10, 2, target=10) == (10, 10, 10)
+    by_layer = plan(line(10), levels=2, target=4, scope="layer", spacing="linear")
+    assert by_layer == Schedule(2, (10, 7, 4), "layer")
+
+
+def test_a_level_alone_has_no_spacing():
+    for end in ({"target": 3}, {"sparsity": 0.55}):
+        assert plan(line(10), spacing="linear", **end) == plan(line(10), **end)
+
+
 # --- scope and rates by layer ----------------------------------------------------------------------
 
 
@@ -226,6 +244,9 @@ def test_layer_schedules_start_from_a_tickets_masks():
         ({"rate": {"conv": 0.2}}, "fit a key. Received: conv=0.2. Keys: k."),
         ({"rate": {"outputt": 0.2}, "outputs": {"k"}}, "Received: outputt=0.2. Did you mean 'output'?"),
         ({"rate": {"other": 0.2}, "kinds": {"k": "other"}}, "Received: other=0.2"),
+        ({"target": 5, "spacing": "log"}, "spacing must be 'geometric' or 'linear'. Received: spacing='log'"),
+        ({"rate": 0.2, "spacing": "linear"}, "Give levels and a target or sparsity instead of the rate"),
+        ({"rate": 0.2, "target": 5, "spacing": "linear"}, "Linear spacing prunes equally many"),
         ({"rate": 1e-17, "target": 5}, "rate must reach the target within 10000 levels"),
     ],
 )
@@ -279,6 +300,17 @@ def test_a_target_is_reached_exactly_at_the_last_level(start, data, levels):
     assert (schedule.levels, len(schedule.counts)) == (levels, levels + 1)
     assert (schedule.counts[0], schedule.counts[-1]) == (start, target)
     assert decreasing(schedule.counts)
+
+
+@relaxed
+@given(START, st.data(), st.integers(1, 40))
+def test_linear_levels_prune_equally_many_but_for_rounding(start, data, levels):
+    target = data.draw(st.integers(1, start))
+    schedule = plan(many(start), target=target, levels=levels, spacing="linear")
+    assert (schedule.counts[0], schedule.counts[-1], schedule.levels) == (start, target, levels)
+    steps = [before - after for before, after in pairwise(schedule.counts)]
+    assert min(steps) >= 0
+    assert all(abs(step - (start - target) / levels) <= 1 for step in steps)
 
 
 @relaxed

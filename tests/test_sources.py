@@ -20,9 +20,8 @@ from kerastickets.sources import (
     data_of,
     file_digest,
     find_model,
-    model_rate,
+    model_recipe,
     source_of,
-    ticket_rate,
     ticket_recipe,
 )
 from kerastickets.ticket import Ticket
@@ -187,9 +186,9 @@ def test_a_functions_recipe_is_its_own():
         return nets.plain()
 
     build.recipe = {"lr": 0.5, "rate": {"output": 0.1}}
-    assert source(build).recipe == {"lr": 0.5, "rate": {"output": 0.1}}
-    assert model_rate(build) == {"output": 0.1}
-    assert model_rate(nets.plain) is None
+    assert source(build).recipe == {"lr": 0.5}
+    assert model_recipe(build) == ({"lr": 0.5}, {"rate": {"output": 0.1}})
+    assert model_recipe(nets.plain) == ({}, {})
 
 
 def test_a_function_that_compiles_gives_optimizer_and_objective():
@@ -385,10 +384,10 @@ def test_a_ticket_is_a_source():
 
 
 def test_a_tickets_model_brings_its_rates_only_where_it_is_a_registered_name(module):
-    assert source(ticket_with(model="lenet-300-100")).recipe["rate"] == {"dense": 0.2, "output": 0.1}
+    assert model_recipe(ticket_with(model="lenet-300-100")) == ({}, {"rate": {"dense": 0.2, "output": 0.1}})
     module("stranger", "raise AssertionError('a ticket must not import anything')")
     for name in ("stranger:build", "unknown", None):
-        assert ticket_rate(ticket_with(model=name)) is None
+        assert model_recipe(ticket_with(model=name)) == ({}, {})
 
 
 def optimizer(**config):

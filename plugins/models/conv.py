@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from kerastickets.data import Data
-from kerastickets.errors import DataError
+from kerastickets_plugins.models.parts import check_images, glorot_normal
 
 
 def _recipe(lr: float, conv: float) -> Mapping[str, Any]:
@@ -45,7 +45,7 @@ class Conv2:
 
     def __call__(self, data: Data) -> Any:
         least = 6 if self.padding == "valid" else 2
-        _check_images(f"conv-2 with padding={self.padding}", data, least)
+        check_images(f"conv-2 with padding={self.padding}", data, least)
         return _stacked(data, (64,), self.padding)
 
 
@@ -74,7 +74,7 @@ class Conv4:
     recipe: ClassVar[Mapping[str, Any]] = _recipe(lr=3e-4, conv=0.1)
 
     def __call__(self, data: Data) -> Any:
-        _check_images("conv-4", data, 4)
+        check_images("conv-4", data, 4)
         return _stacked(data, (64, 128))
 
 
@@ -103,7 +103,7 @@ class Conv6:
     recipe: ClassVar[Mapping[str, Any]] = _recipe(lr=3e-4, conv=0.15)
 
     def __call__(self, data: Data) -> Any:
-        _check_images("conv-6", data, 8)
+        check_images("conv-6", data, 8)
         return _stacked(data, (64, 128, 256))
 
 
@@ -139,7 +139,7 @@ class LeNet5:
     def __call__(self, data: Data) -> Any:
         from keras import layers
 
-        _check_images("lenet-5", data, 4)
+        check_images("lenet-5", data, 4)
         second = "valid" if min(data.input_shape[:2]) >= 12 else "same"
         body = [
             _conv(6, 5, "same"),
@@ -148,14 +148,6 @@ class LeNet5:
             layers.MaxPooling2D(2),
         ]
         return _classifier(data, body, (120, 84))
-
-
-def _check_images(model: str, data: Data, least: int) -> None:
-    if len(data.input_shape) != 3 or min(data.input_shape[:2]) < least:
-        raise DataError(
-            f"{model} must have images (height, width, channels) of at least {least}x{least}. "
-            f"Received: data set '{data.name}' with inputs {data.input_shape}"
-        )
 
 
 def _stacked(data: Data, filters: tuple[int, ...], padding: str = "same") -> Any:
@@ -174,19 +166,14 @@ def _classifier(data: Data, body: list[Any], widths: tuple[int, ...]) -> Any:
     import keras
     from keras import layers
 
-    dense = [layers.Dense(units, activation="relu", kernel_initializer=_normal()) for units in widths]
-    logits = layers.Dense(data.outputs, kernel_initializer=_normal())
+    dense = [layers.Dense(units, activation="relu", kernel_initializer=glorot_normal()) for units in widths]
+    logits = layers.Dense(data.outputs, kernel_initializer=glorot_normal())
     return keras.Sequential([keras.Input(data.input_shape), *body, layers.Flatten(), *dense, logits])
 
 
 def _conv(filters: int, size: int, padding: str) -> Any:
     from keras import layers
 
-    return layers.Conv2D(filters, size, padding=padding, activation="relu", kernel_initializer=_normal())
-
-
-def _normal() -> Any:
-    from keras.initializers import VarianceScaling
-
-    # Keras's own Glorot normal is truncated; the papers' is not.
-    return VarianceScaling(1.0, "fan_avg", "untruncated_normal")
+    return layers.Conv2D(
+        filters, size, padding=padding, activation="relu", kernel_initializer=glorot_normal()
+    )

@@ -86,7 +86,9 @@ def test_the_names_of_this_release_are_registered():
         *("atm", "constant", "difference", "dtm", "flip", "grow", "intersection"),
         *("reinit", "reinit-sign", "rewind", "shuffle", "union"),
     }
-    assert set(registry.names("models")) >= {"conv-2", "conv-4", "conv-6", "lenet-300-100", "lenet-5", "mlp"}
+    assert set(registry.names("models")) >= {
+        *("conv-2", "conv-4", "conv-6", "lenet-300-100", "lenet-5", "mlp", "resnet-20", "vgg-19")
+    }
     assert set(registry.names("datasets")) >= {
         "digits",
         "folder",

@@ -7,6 +7,9 @@ import pytest
 from kerastickets import registry
 from kerastickets.data import CROSS_ENTROPY, Data
 from kerastickets.errors import DataError, PluginError
+from kerastickets.optimizing import make_optimizer
+from kerastickets.prune import prune
+from kerastickets.recipe import Recipe
 
 
 def images(*shape, classes=10):
@@ -37,6 +40,13 @@ def kernels(model):
             [1728, 36864, 73728, 147456, 294912, 589824, 1048576, 65536, 2560],  # 2261184
         ),
         ("lenet-5", (28, 28, 1), [150, 2400, 48000, 10080, 840]),  # 61470
+        (
+            "resnet-20",
+            (32, 32, 3),
+            # The first of the 1x1 projections, 512 and 2048, stands where its block joins.
+            [432, *[2304] * 6, 4608, 9216, 512, *[9216] * 4, 18432, 36864, 2048, *[36864] * 4, 640],
+        ),
+        ("vgg-19:width=8", (32, 32, 3), [216, 576, 1152, 2304, 4608, *[9216] * 3, 18432, *[36864] * 7, 640]),
     ],
 )
 def test_weights_are_counted_as_published(spec, shape, counts):
@@ -53,6 +63,48 @@ def test_published_totals():
     assert total("conv-4", 32, 32, 3) == 2425024
     assert total("conv-6", 32, 32, 3) == 2261184
     assert total("lenet-5", 28, 28, 1) == 61470
+
+
+def test_resnet_20_is_counted_as_published():
+    """274,042 numbers are 270,896 weights, ten biases, and four numbers for each of 784 normalised channels."""
+    model = build("resnet-20", images(32, 32, 3))
+    assert sum(int(np.prod(kernel.shape)) for kernel in kernels(model)) == 270896
+    assert model.count_params() == 270896 + 10 + 4 * (16 + 6 * (16 + 32 + 64) + 32 + 64) == 274042
+    trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    assert trained == 274042 - 2 * 784  # means and variances do not train
+    assert sorted(weight.name for weight in model.trainable_weights).count("bias") == 1
+
+
+def test_vgg_19_is_counted_as_published():
+    model = build("vgg-19", images(32, 32, 3))
+    assert sum(int(np.prod(kernel.shape)) for kernel in kernels(model)) == 20_024_000
+    channels = 2 * 64 + 2 * 128 + 4 * 256 + 8 * 512
+    assert model.count_params() == 20_024_000 + 10 + 4 * channels == 20_046_026
+
+
+def test_resnet_20_adds_identities_and_two_projections():
+    model = build("resnet-20:width=1", images(32, 32, 3))
+    added = [layer for layer in model.layers if isinstance(layer, keras.layers.Add)]
+    assert [layer.output.shape[1:] for layer in added] == [
+        *[(32, 32, 1)] * 3, *[(16, 16, 2)] * 3, *[(8, 8, 4)] * 3
+    ]  # fmt: skip
+    projected = [layer for layer in model.layers if getattr(layer, "kernel_size", None) == (1, 1)]
+    assert [layer.strides for layer in projected] == [(2, 2), (2, 2)]
+    for layer in added:
+        names = {type(tensor._keras_history[0]).__name__ for tensor in layer.input}
+        first = any(tensor._keras_history[0].__class__.__name__ == "ReLU" for tensor in layer.input)
+        assert names == ({"BatchNormalization", "ReLU"} if first else {"BatchNormalization"})
+
+
+def test_every_convolution_is_normalised_and_has_no_bias():
+    for spec, count in (("resnet-20:width=1", 21), ("vgg-19:width=1", 16)):
+        model = build(spec, images(32, 32, 3))
+        convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+        assert len(convolutions) == count
+        for layer in convolutions:
+            (after,) = (node.operation for node in layer._outbound_nodes)
+            assert isinstance(after, keras.layers.BatchNormalization)
+            assert not layer.use_bias
 
 
 @pytest.mark.parametrize(
@@ -81,12 +133,16 @@ def test_layers_of_equal_shape_start_differently():
 
 
 @pytest.mark.parametrize(
-    "spec", ["lenet-300-100", "mlp:widths=5,activation=tanh", "conv-2", "conv-4", "conv-6", "lenet-5"]
+    "spec",
+    [
+        *("lenet-300-100", "mlp:widths=5,activation=tanh", "conv-2", "conv-4", "conv-6", "lenet-5"),
+        *("resnet-20:width=2", "vgg-19:width=2"),
+    ],
 )
 def test_models_end_in_logits_and_are_rebuilt_from_their_config(spec):
     data = images(12, 12, 1, classes=3)
     model = build(spec, data)
-    again = keras.Sequential.from_config(model.get_config())
+    again = type(model).from_config(model.get_config())
     assert model.output_shape == again.output_shape == (None, 3)
     assert model.layers[-1].activation is keras.activations.linear
     shapes = [tuple(weight.shape) for weight in model.weights]
@@ -104,6 +160,12 @@ def adam(lr, conv):
     return {"optimizer": "adam", "lr": lr, "epsilon": 1e-8, "batch_size": 60, "rate": rate}
 
 
+def sgd(train, lr_schedule, batch_size):
+    dials = {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "lr_schedule": lr_schedule, "warmup": "10000it"}
+    dials |= {"train": train, "batch_size": batch_size, "augment": "flip+crop:4"}
+    return dials | {"rate": {"*": 0.2, "dense": 0}, "scope": "global"}
+
+
 def test_recipes():
     assert {name: dict(registry.load("models", name).recipe) for name in registry.names("models")} == {
         "lenet-300-100": {
@@ -118,7 +180,36 @@ def test_recipes():
         "conv-4": adam(3e-4, 0.1),
         "conv-6": adam(3e-4, 0.15),
         "lenet-5": adam(1.2e-3, 0.1),
+        "resnet-20": sgd("30000it", "steps:20000it=0.1,25000it=0.01", 128),
+        "vgg-19": sgd("112000it", "steps:56000it=0.1,84000it=0.01", 64),
     }
+
+
+@pytest.mark.parametrize(("name", "width"), [("resnet-20", 2), ("vgg-19", 1)])
+def test_recipes_of_deep_nets_run_by_themselves(name, width):
+    """Two iterations of the recipe: global counts of convolutions, and a dense layer that has no mask."""
+    size = registry.load("models", name).recipe["batch_size"]
+    dials = {"train": "2it", "eval_every": "2it", "train_size": 2 * size, "levels": 2}
+    run = prune(f"{name}:width={width}", "digits", **dials)
+    start = run.tickets[0].total
+    assert [ticket.kept for ticket in run.tickets] == [start, round(start * 0.8), round(start * 0.8**2)]
+    assert all(key.startswith("conv2d") for key in run.tickets[2].masks)
+    shares = {round(row["density"], 3) for row in run.tickets[2].layers}
+    assert len(shares) > 1  # ranked all together
+    found = run.tickets[2].provenance
+    assert (found["recipe"]["augment"], found["recipe"]["momentum"]) == ("flip+crop:4", 0.9)
+    assert (found["method"]["scope"], found["method"]["rate"]) == ("global", {"*": 0.2, "dense": 0})
+
+
+@pytest.mark.parametrize("recipe", [(128, 20000, 25000, 30000), (64, 56000, 84000, 112000)])
+def test_the_rate_rises_and_falls_in_steps(recipe):
+    size, *moments = recipe
+    name = {128: "resnet-20", 64: "vgg-19"}[size]
+    own = {k: v for k, v in registry.load("models", name).recipe.items() if k not in ("rate", "scope")}
+    optimizer, position = make_optimizer(Recipe(**own), moments[-1], per_epoch=351)
+    at = {0: 1e-5, 4999: 0.05, 9999: 0.1, moments[0] - 1: 0.1, moments[0]: 0.01, moments[1]: 0.001}
+    assert {step: float(position(step)) for step in at} == pytest.approx(at)
+    assert float(optimizer.momentum) == 0.9
 
 
 @pytest.mark.parametrize(
@@ -134,6 +225,8 @@ def test_recipes():
         ("conv-6", (8, 7, 1), "conv-6 must have images .* at least 8x8"),
         ("lenet-5", (3, 4, 1), "lenet-5 must have images .* at least 4x4"),
         ("conv-2", (64,), r"must have images .* with inputs \(64,\)"),
+        ("resnet-20", (64,), r"resnet-20 must have images .* with inputs \(64,\)"),
+        ("vgg-19", (64, 3), r"vgg-19 must have images .* with inputs \(64, 3\)"),
     ],
 )
 def test_convolutional_nets_refuse_what_they_cannot_convolve(spec, shape, message):
@@ -154,6 +247,17 @@ def test_deeper_nets_take_the_smallest_image_that_fits(spec, side, units):
 @pytest.mark.parametrize(("spec", "side"), [("conv-2:padding=valid", 6), ("conv-2", 2)])
 def test_conv_2_takes_the_smallest_image_that_fits(spec, side):
     assert build(spec, images(side, side, 1)).layers[2].output.shape == (None, 1, 1, 64)
+
+
+@pytest.mark.parametrize(("spec", "side", "units"), [("resnet-20:width=1", 1, 4), ("vgg-19:width=1", 1, 8)])
+def test_normalised_nets_take_any_image(spec, side, units):
+    assert build(spec, images(side, side, 1)).layers[-2].output.shape == (None, units)
+
+
+@pytest.mark.parametrize("name", ["resnet-20", "vgg-19"])
+def test_a_net_needs_a_width(name):
+    with pytest.raises(PluginError, match=r"`width` must be at least 1\. Received: width=0"):
+        registry.create("models", f"{name}:width=0")
 
 
 def test_mlp_refuses_bad_options():
