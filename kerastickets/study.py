@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,12 @@ from kerastickets.ticket import Ticket
 
 #: A change of what verbs do or of what they write makes another number, and old results are not found.
 FORMAT = 1
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Read once: every hash of every job asks for them, and each reads files."""
+    return versions()
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +56,7 @@ class Job:
     @cached_property
     def hash(self) -> str:
         """What the job is found by, in hexadecimal: verb, options, inputs, and the libraries' versions."""
-        content = [FORMAT, self.verb, self.options, [[i.job.hash, i.name] for i in self.inputs], versions()]
+        content = [FORMAT, self.verb, self.options, [[i.job.hash, i.name] for i in self.inputs], _versions()]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
     @property

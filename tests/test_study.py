@@ -42,7 +42,7 @@ def test_inputs_count_by_job_by_name_and_by_order():
 
 def test_another_version_of_a_library_is_another_job(monkeypatch):
     before = Job("prune", {}).hash
-    monkeypatch.setattr(study, "versions", lambda: {"keras": "0"})
+    monkeypatch.setattr(study, "_versions", lambda: {"keras": "0"})
     assert Job("prune", {}).hash != before
 
 
@@ -92,3 +92,13 @@ def test_who_wants_a_job_that_another_process_does_waits_for_it(tmp_path):
     with Cache(tmp_path).held(A):
         assert Cache(tmp_path).facts(A) == {"by": "the other"}
     other.join()
+
+
+def test_hashing_many_jobs_reads_the_versions_of_libraries_once(monkeypatch):
+    # Each reading opens four files; a study asks for thousands of hashes whenever a job is done.
+    calls = []
+    study._versions.cache_clear()
+    monkeypatch.setattr(study, "versions", lambda: calls.append(1) or {"keras": "0"})
+    assert len({Job("prune", {"seed": seed}).hash for seed in range(50)}) == 50
+    assert len(calls) == 1
+    study._versions.cache_clear()
