@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kerastickets.keys import align
     from kerastickets.mask import compare, cut
     from kerastickets.masking import masks_of, sparsify, strip
+    from kerastickets.oneshot import winning_ticket
     from kerastickets.prune import prune
     from kerastickets.run import Level, Run
     from kerastickets.schedule import Schedule, plan
@@ -63,6 +64,7 @@ _HOMES = {
     "strip": "masking",
     "task_cross_entropy": "data",
     "train": "train",
+    "winning_ticket": "oneshot",
 }
 _MODULES = ("callbacks", "layers", "registry", "testing")
 
@@ -99,6 +101,7 @@ __all__ = [
     "task_cross_entropy",
     "testing",
     "train",
+    "winning_ticket",
 ]
 
 

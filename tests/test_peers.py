@@ -81,3 +81,32 @@ def test_iterative_layer_rates_count_as_torch_counts(seed, rate):
         for key, holder in holders.items():
             prune.l1_unstructured(holder, "weight", rate)
             np.testing.assert_array_equal(masks[key], holder.weight_mask.numpy().astype(bool), key)
+
+
+@pytest.mark.parametrize("amount", [0.1, 0.25, 0.5, 0.123, 4])
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_winning_tickets_round_by_round(amount, rounds):
+    """The slides' function: `l1_unstructured` on every layer of a trained net, once or several times."""
+    import keras
+
+    from kerastickets.keys import assign, snapshot
+    from kerastickets.oneshot import winning_ticket
+
+    layers = [
+        keras.Input((8, 8, 2)),
+        keras.layers.Conv2D(4, 3),
+        keras.layers.Flatten(),
+        keras.layers.Dense(5),
+    ]
+    copy = keras.Sequential(layers)
+    trained = keras.models.clone_model(copy)
+    start, holders = copy, {}
+    for seed in range(rounds):
+        draw = np.random.default_rng(seed)
+        weights = {k: draw.normal(size=v.shape).astype("float32") for k, v in snapshot(trained).items()}
+        assign(trained, weights)
+        start = winning_ticket(trained, start, amount)
+        for key, mask in start.masks.items():
+            holder = holders.setdefault(key, Holder(weights[key]))
+            prune.l1_unstructured(holder, "weight", amount, importance_scores=torch.from_numpy(weights[key]))
+            np.testing.assert_array_equal(mask, holder.weight_mask.numpy().astype(bool), key)
