@@ -21,7 +21,10 @@ class Criterion(Protocol):
     """
 
     def __call__(self, scoring: "Scoring") -> Tree:
-        """Scores by prunable key, in the shape of the masks; finite wherever a weight is kept."""
+        """Scores by prunable key, in the shape of the masks; finite wherever a weight is kept.
+
+        `kerastickets.scoring.Scores` are a Tree with facts about it.
+        """
         ...
 
 

@@ -1,15 +1,16 @@
-"""What a criterion is given: the model as it stands, its weights, data to score on, and gradients.
+"""What a criterion is given: the model as it stands, its weights, data to score on, and gradients; what it gives.
 
 Every criterion imports this module, and a mistyped dial beside it must be refused at once: TensorFlow and
 Keras are imported on use.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerastickets.data import shuffled
 from kerastickets.errors import RecipeError
 from kerastickets.tree import Tree, generator
 
@@ -28,6 +29,8 @@ class Batches:
         size: examples a batch.
         seed: the scoring seed.
         step: which scoring this is, from 0; each draws its own batches.
+        stratified: whether a batch has its share of every class, give or take an example or two. That needs
+            one class an example.
 
     Example:
         >>> x = np.arange(4.0)[:, None]
@@ -40,6 +43,7 @@ class Batches:
     size: int
     seed: int
     step: int
+    stratified: bool = False
 
     def __getitem__(self, n: int) -> Batch:
         x, y = self.split
@@ -48,9 +52,19 @@ class Batches:
                 f"There are {len(x) // self.size} batches of {self.size} to score on. "
                 f"Received: a request for {n + 1}. Lower `batches` or the batch size."
             )
-        order = generator("scoring", self.seed, self.step).permutation(len(x))
-        rows = order[n * self.size : (n + 1) * self.size]
+        rows = self._order()[n * self.size : (n + 1) * self.size]
         return x[rows], y[rows]
+
+    def _order(self) -> np.ndarray:
+        y, key = self.split[1], ("scoring", self.seed, self.step)
+        if not self.stratified:
+            return generator(*key).permutation(len(y))
+        if y.ndim != 1 or y.dtype.kind not in "iu":
+            what = f"labels of {y.shape[1]} tasks" if y.dtype.kind in "iu" else f"targets of {y.dtype}"
+            raise RecipeError(
+                f"Stratified batches need one class an example. Received: {what}. Leave out `stratified`."
+            )
+        return shuffled(y, *key)
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,10 @@ class Scoring:
     batches: Batches
     loss: Callable[[Any, Any], Any]
     seed: int
+
+    def stratified(self) -> "Scoring":
+        """This scoring on batches each of which has its share of every class; see `Batches`."""
+        return replace(self, batches=replace(self.batches, stratified=True))
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
@@ -142,6 +160,23 @@ class Scoring:
             key: _mean([tf.convert_to_tensor(gradients[key]).numpy() for gradients in found])
             for key in watched
         }
+
+
+class Scores(dict[str, np.ndarray]):
+    """Scores that know something about themselves, which a criterion may return instead of a plain Tree.
+
+    Args:
+        scores: arrays by prunable key.
+        facts: what is worth keeping about them, as JSON.
+
+    Example:
+        >>> Scores({"dense/kernel": np.ones(2)}, {"scale": 2.0}).facts
+        {'scale': 2.0}
+    """
+
+    def __init__(self, scores: Tree, facts: Mapping[str, Any]) -> None:
+        super().__init__(scores)
+        self.facts = facts
 
 
 def _mean(arrays: list[np.ndarray]) -> np.ndarray:

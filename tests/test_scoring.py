@@ -124,6 +124,61 @@ def test_batches_are_disjoint_and_keyed_by_seed_and_step():
     assert Batches(split, 8, seed=0, step=1)[2][1].tolist() != seen[2]
 
 
+def stratified(counts, size, step=0):
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    return Batches((np.arange(len(labels)), labels), size, 0, step, stratified=True), labels
+
+
+def per_class(batches, labels, n):
+    return np.bincount(batches[n][1], minlength=labels.max() + 1)
+
+
+def test_stratified_batches_of_equal_classes_hold_each_equally_often():
+    batches, labels = stratified([60] * 10, 60)
+    assert [per_class(batches, labels, n).tolist() for n in range(10)] == [[6] * 10] * 10
+
+
+@pytest.mark.parametrize(
+    "counts", [(90, 60, 30), (493, 568, 544, 564, 531, 499, 542, 571, 539, 544), (100, 3)]
+)
+@pytest.mark.parametrize("size", [12, 60])
+def test_stratified_batches_hold_every_class_in_its_share(counts, size):
+    batches, labels = stratified(counts, size)
+    share = np.array(counts) * size / sum(counts)
+    for n in range(sum(counts) // size):
+        assert np.abs(per_class(batches, labels, n) - share).max() < 2
+
+
+def test_stratified_batches_are_disjoint_and_keyed_as_others_are():
+    batches, labels = stratified([20, 20, 8], 12)
+    rows = [batches[n][0].tolist() for n in range(4)]
+    assert sorted(row for batch in rows for row in batch) == list(range(48))
+    assert all((labels[row] == batches[n][1]).all() for n, row in enumerate(rows))
+    assert stratified([20, 20, 8], 12)[0][2][0].tolist() == rows[2]
+    assert stratified([20, 20, 8], 12, step=1)[0][2][0].tolist() != rows[2]
+
+
+def test_a_stratified_scoring_differs_in_its_batches_alone():
+    given = scoring(linear, ["dense/kernel"], size=9)
+    other = given.stratified()
+    assert other.batches == Batches((X, Y), 9, 3, 0, stratified=True)
+    assert np.bincount(other.batches[0][1]).tolist() == [3, 3, 3]
+    assert (other.model, other.masks, other.init) == (given.model, given.masks, given.init)
+
+
+@pytest.mark.parametrize(
+    ("y", "received"),
+    [
+        (np.zeros((8, 2), "float32"), "targets of float32"),
+        (np.zeros(8, "float32"), "targets of float32"),
+        (np.zeros((8, 2), "int64"), "labels of 2 tasks"),
+    ],
+)
+def test_only_one_class_an_example_can_be_stratified(y, received):
+    with pytest.raises(RecipeError, match=rf"Stratified batches need one class .* Received: {received}\."):
+        Batches((np.zeros((8, 1)), y), 4, 0, 0, stratified=True)[0]
+
+
 @pytest.mark.parametrize("n", [5, -1])
 def test_asking_for_more_batches_than_there_are_is_refused(n):
     with pytest.raises(RecipeError, match=rf"There are 5 batches of 8 .* a request for {n + 1}"):

@@ -7,22 +7,32 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kerastickets.scoring import Scoring
-from kerastickets.tree import Tree
+from kerastickets.errors import RecipeError
+from kerastickets.scoring import Scores, Scoring
 
 
 @dataclass(frozen=True)
 class Snip:
     """The magnitude of the loss's gradient with respect to each weight's mask, normalised to sum 1.
 
+    The scores know their scale, which normalisation hides: `facts["saliency"]` has the sum of magnitudes of each
+    layer and in total.
+
     Args:
         batches: training batches to average the gradient over, at least 1.
+        stratified: whether each batch has its share of every class.
+
+    Raises:
+        RecipeError: all gradients are zero, so that no weight is better than another; or stratified batches of
+            data that has not one class an example.
 
     Example:
         >>> from kerastickets.testing import toy_scoring
         >>> scores = Snip()(toy_scoring())
         >>> round(float(sum(score.sum() for score in scores.values())), 6)
         1.0
+        >>> sorted(scores.facts["saliency"]["layers"])
+        ['dense/kernel', 'dense_1/kernel']
 
     Reference:
         N. Lee, T. Ajanthan, P. Torr, SNIP: Single-shot Network Pruning based on Connection Sensitivity,
@@ -30,6 +40,7 @@ class Snip:
     """
 
     batches: int = 1
+    stratified: bool = False
 
     defaults: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {"between": "none", "levels": 1, "sparsity": 0.9, "scope": "global"}
@@ -39,20 +50,31 @@ class Snip:
         if self.batches < 1:
             raise ValueError(f"`batches` must be at least 1. Received: batches={self.batches}")
 
-    def __call__(self, scoring: Scoring) -> Tree:
-        saliency = {key: np.abs(g) for key, g in scoring.mask_gradient(batches=self.batches).items()}
-        scale = sum(float(value.sum(dtype="float64")) for value in saliency.values())
-        # All gradients can vanish; dividing by zero would make every score NaN. In float32 the division could
-        # make unequal scores equal.
-        return {key: np.divide(value, scale or 1.0, dtype="float64") for key, value in saliency.items()}
+    def __call__(self, scoring: Scoring) -> Scores:
+        given = scoring.stratified() if self.stratified else scoring
+        saliency = {key: np.abs(g) for key, g in given.mask_gradient(batches=self.batches).items()}
+        sums = {key: float(value.sum(dtype="float64")) for key, value in sorted(saliency.items())}
+        scale = sum(sums.values())
+        if scale == 0:
+            raise RecipeError(
+                f"SNIP needs a loss that depends on a weight. Received: gradients that are all zero, of {len(sums)} "
+                f"layers on {self.batches} batches. Look for weights that start at zero, units that are dead on all "
+                "examples, or a layer without a weight left; or raise `batches`."
+            )
+        # In float32 the division could make unequal scores equal.
+        scores = {key: np.divide(value, scale, dtype="float64") for key, value in saliency.items()}
+        return Scores(scores, {"saliency": {"total": scale, "layers": sums}})
 
 
 @dataclass(frozen=True)
 class IterativeSnip(Snip):
     """SNIP in several steps: prune a little, rescore what is left on new batches, repeat.
 
+    A step prunes an equal share of what is left; with the loop's `spacing="linear"` equally many weights.
+
     Args:
         batches: training batches to average each step's gradient over, at least 1.
+        stratified: whether each batch has its share of every class.
 
     Example:
         >>> IterativeSnip().defaults["levels"]
