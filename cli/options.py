@@ -203,6 +203,12 @@ _PRUNING: tuple[Any, ...] = (
         "--scope", type=click.Choice(["global", "layer"]), help="Rank all weights together or layer by layer."
     ),
     click.option(
+        "--spacing",
+        type=click.Choice(["geometric", "linear"]),
+        help="Of levels towards a target: an equal share each, or equally many weights.  [default: geometric]",
+    ),
+    click.option("--cuts", type=int, metavar="N", help="Prunings a level, without training between."),
+    click.option(
         "--include", multiple=True, metavar="PATTERN", help="Prune these weights as well (repeatable)."
     ),
     click.option(

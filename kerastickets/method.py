@@ -33,6 +33,7 @@ class MethodDials(TypedDict, total=False):
     sparsity: float | None
     scope: str | None
     spacing: str | None
+    cuts: int | None
     include: Collection[str]
     exclude: Collection[str]
     between: Between | None
@@ -60,6 +61,7 @@ class Method:
             criterion has its own).
         spacing: of levels on the way to a target: `geometric`, an equal share of what is left each, or `linear`,
             equally many weights each.
+        cuts: prunings that a level stands for: with 2 every second is trained, the others are only counted.
         include: glob patterns of weights to prune besides kernels and embeddings.
         exclude: glob patterns of weights not to prune.
         between: `train` each level, or `none` of them but the last.
@@ -81,6 +83,7 @@ class Method:
     sparsity: float | None
     scope: str | None
     spacing: str
+    cuts: int
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     between: Between
@@ -129,6 +132,7 @@ class Method:
             sparsity=merged.get("sparsity"),
             scope=merged.get("scope") or _scope(merged.get("rate"), defaults),
             spacing=merged.get("spacing", "geometric"),
+            cuts=merged.get("cuts", 1),
             include=tuple(merged.get("include", ())),
             exclude=tuple(merged.get("exclude", ())),
             between=merged.get("between") or defaults.get("between", "train"),
@@ -158,6 +162,10 @@ class Method:
             )
         if self.between == "none" and self.after_cut != "rewind":
             raise RecipeError(f"`after_cut={self.after_cut}` needs trained levels. Received: between=none")
+        if isinstance(self.cuts, bool) or not isinstance(self.cuts, int) or self.cuts < 1:
+            raise RecipeError(f"`cuts` must be an integer of at least 1. Received: cuts={self.cuts!r}")
+        if self.cuts > 1 and self.levels is None:
+            raise RecipeError(f"`cuts` needs `levels`. Received: cuts={self.cuts} and no levels")
         check_amounts(self.levels, self._rates(), self.target, self.sparsity, self.scope, self.spacing)
 
     def _rates(self) -> Rate | None:
@@ -168,9 +176,9 @@ class Method:
 
     def schedule(self, masks: Tree, kinds: Mapping[str, str], outputs: Collection[str]) -> Schedule:
         """What each level keeps of `masks`, weights with a rate of 0 excepted (they are not in `masks`)."""
-        return plan(
+        whole = plan(
             masks,
-            levels=self.levels,
+            levels=self.levels and self.levels * self.cuts,
             rate=self._rates(),
             target=self.target,
             sparsity=self.sparsity,
@@ -179,6 +187,7 @@ class Method:
             kinds=kinds,
             outputs=outputs,
         )
+        return Schedule(whole.levels // self.cuts, whole.counts[:: self.cuts], whole.scope)
 
     def unprunable(self, masks: Tree, kinds: Mapping[str, str], outputs: Collection[str]) -> set[str]:
         """The keys whose rate is exactly 0: they carry no mask at all."""
@@ -221,24 +230,29 @@ class Method:
 
     def describe(self) -> dict[str, Any]:
         """The method as JSON: what `run.json` and provenance record."""
-        # Absent where it is geometric, as it was before there was another: such runs can be continued.
+        # Absent where they change nothing, as before there were such dials: those runs can be continued.
         linear = {} if self.spacing == "geometric" else {"spacing": self.spacing}
-        return linear | {
-            "levels": self.levels,
-            "rate": dict(self.rate) if isinstance(self.rate, Mapping) else self.rate,
-            "target": self.target,
-            "sparsity": self.sparsity,
-            "scope": self.scope,
-            "include": list(self.include),
-            "exclude": list(self.exclude),
-            "between": self.between,
-            "after_cut": self.after_cut,
-            "rewind_to": str(self.rewind_to),
-            "snapshot_at": [str(when) for when in self.snapshot_at],
-            "no_train": self.no_train,
-            "allow_collapse": self.allow_collapse,
-            "granularity": self.granularity,
-        }
+        cuts = {} if self.cuts == 1 else {"cuts": self.cuts}
+        return (
+            linear
+            | cuts
+            | {
+                "levels": self.levels,
+                "rate": dict(self.rate) if isinstance(self.rate, Mapping) else self.rate,
+                "target": self.target,
+                "sparsity": self.sparsity,
+                "scope": self.scope,
+                "include": list(self.include),
+                "exclude": list(self.exclude),
+                "between": self.between,
+                "after_cut": self.after_cut,
+                "rewind_to": str(self.rewind_to),
+                "snapshot_at": [str(when) for when in self.snapshot_at],
+                "no_train": self.no_train,
+                "allow_collapse": self.allow_collapse,
+                "granularity": self.granularity,
+            }
+        )
 
 
 _AMOUNTS = ("levels", "rate", "target", "sparsity")

@@ -266,3 +266,37 @@ def test_a_pattern_that_fits_nothing_is_named():
         of(rate={"convv": 0.1}).schedule(MASKS, KINDS, set())
     with pytest.raises(RecipeError, match="Received: output=0"):
         of(rate={"output": 0, "*": 0.5}).unprunable({"a": np.ones(3, bool)}, {}, set())
+
+
+def test_cuts_skip_prunings_and_change_no_count():
+    masks = ones({"a/kernel": (100, 10), "b/kernel": (10, 3)})
+    rates = {"dense": 0.2, "output": 0.1}
+    kinds, outputs = dict.fromkeys(masks, "dense"), {"b/kernel"}
+    every, second = (
+        Method.of("magnitude", {"levels": levels, "rate": rates, "cuts": cuts}).schedule(
+            masks, kinds, outputs
+        )
+        for levels, cuts in ((4, 1), (2, 2))
+    )
+    assert second.levels == 2
+    assert second.counts == every.counts[::2]
+    # One SNIP at the counts of four prunings.
+    once = Method.of("snip", {"levels": 1, "rate": rates, "cuts": 4}).schedule(masks, kinds, outputs)
+    assert once.counts == (every.counts[0], every.counts[4])
+    assert (
+        Method.of("magnitude", {"levels": 2, "target": 100, "cuts": 3}).schedule(masks, {}, ()).totals[-1]
+        == 100
+    )
+
+
+@pytest.mark.parametrize(
+    ("dials", "message"),
+    [
+        ({"levels": 2, "rate": 0.2, "cuts": 0}, "at least 1. Received: cuts=0"),
+        ({"levels": 2, "rate": 0.2, "cuts": 1.5}, "an integer"),
+        ({"rate": 0.2, "target": 10, "cuts": 2}, "`cuts` needs `levels`"),
+    ],
+)
+def test_cuts_that_mean_nothing_are_refused(dials, message):
+    with pytest.raises(RecipeError, match=message):
+        Method.of("magnitude", dials)

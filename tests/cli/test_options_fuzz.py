@@ -65,6 +65,8 @@ SENSIBLE = {
     "--rewind-to": ["5it", "1ep"],
     "--after-cut": ["rewind", "lr-rewind", "fine-tune"],
     "--granularity": ["weight", "channel"],
+    "--spacing": ["geometric", "linear"],
+    "--cuts": ["2"],
     "--train": ["5it", "1ep"],
     "--train-size": ["0.5", "100"],
     "--monitor": ["val_loss"],
