@@ -86,7 +86,7 @@ def test_a_description_is_json_and_makes_the_method_again():
     assert facts["rewind_to"] == "3it"
     assert facts["snapshot_at"] == ["1ep", "2it"]
     assert of(**facts).describe() == facts
-    assert MethodDials.__annotations__.keys() - {"options", "spacing"} == facts.keys()
+    assert MethodDials.__annotations__.keys() - {"options", "spacing", "cuts"} == facts.keys()
     linear = of(levels=2, target=40, spacing="linear").describe()
     assert linear.keys() - facts.keys() == {"spacing"}
     assert of(**linear).describe() == linear
