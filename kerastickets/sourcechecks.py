@@ -121,5 +121,5 @@ def _check_recipe(name: str, model: keras.Model, recipe: dict[str, Any], pruning
     rate = {pattern: share for pattern, share in rate.items() if share} if isinstance(rate, Mapping) else rate
     outputs = output_keys(model, shapes) if isinstance(rate, Mapping) and "output" in rate else set()
     what = f"The rates of {name} must fit its weights"
-    dials = {"rate": rate, "scope": pruning.get("scope"), "outputs": outputs}
-    called(what, lambda: plan(ones(shapes), kinds=kinds(model, shapes), **dials))
+    scope, own_kinds = pruning.get("scope"), kinds(model, shapes)
+    called(what, lambda: plan(ones(shapes), rate=rate, scope=scope, kinds=own_kinds, outputs=outputs))

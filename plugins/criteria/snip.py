@@ -70,8 +70,6 @@ class Snip:
 class IterativeSnip(Snip):
     """SNIP in several steps: prune a little, rescore what is left on new batches, repeat.
 
-    A step prunes an equal share of what is left; with the loop's `spacing="linear"` equally many weights.
-
     Args:
         batches: training batches to average each step's gradient over, at least 1.
         stratified: whether each batch has its share of every class.

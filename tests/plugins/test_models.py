@@ -189,7 +189,7 @@ def test_recipes():
 def test_recipes_of_deep_nets_run_by_themselves(name, width):
     """Two iterations of the recipe: global counts of convolutions, and a dense layer that has no mask."""
     size = registry.load("models", name).recipe["batch_size"]
-    dials = {"train": "2it", "eval_every": "2it", "train_size": 2 * size, "levels": 2}
+    dials = {"train": "2it", "eval_every": "2it", "train_size": size, "levels": 2}
     run = prune(f"{name}:width={width}", "digits", **dials)
     start = run.tickets[0].total
     assert [ticket.kept for ticket in run.tickets] == [start, round(start * 0.8), round(start * 0.8**2)]
