@@ -48,10 +48,11 @@ def test_show_prints_options_defaults_and_reference(kt):
     assert "SNIP in several steps" in lines[2]
     assert lines[4].split() == ["option", "type", "default", "help"]
     assert lines[5].startswith(
-        "batches  int   1        training batches to average each step's gradient over"
+        "batches     int   1        training batches to average each step's gradient over"
     )
-    assert lines[7] == "defaults: between none, levels 5, sparsity 0.9, scope global"
-    assert lines[9].startswith("Reference: S. Verdenius, M. Stol, P. Forré")
+    assert lines[6] == "stratified  bool  False    whether each batch has its share of every class."
+    assert lines[8] == "defaults: between none, levels 5, sparsity 0.9, scope global"
+    assert lines[10].startswith("Reference: S. Verdenius, M. Stol, P. Forré")
 
 
 def test_show_prints_the_dials_of_a_study_and_its_budgets(kt):
