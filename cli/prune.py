@@ -24,7 +24,7 @@ from kerastickets_cli.options import (
 from kerastickets_cli.output import check_folder, emit, note
 from kerastickets_cli.progress import Report, wants_bar
 from kerastickets_cli.request import Request
-from kerastickets_cli.runs import Batch, run_here
+from kerastickets_cli.runs import Batch
 from kerastickets_cli.workers import run_apart
 
 _INTERRUPTED = "Interrupted. Finished levels are kept: the same command continues."
@@ -67,7 +67,8 @@ _INTERRUPTED = "Interrupted. Finished levels are kept: the same command continue
     type=click.IntRange(1, 1024),
     metavar="N",
     help="Run seeds in N processes of one thread each: the same numbers for every N, but not quite those of "
-    "a process with several threads. Without it, seeds run one after another in this process.",
+    "a process with several threads. Without it, seeds run in this process: tiny nets together, others one after "
+    "another, with the same numbers either way.",
 )
 @strategy_option
 @click.option("--from", "start", metavar="TICKET", help="Continue from a ticket's mask and initial weights.")
@@ -128,11 +129,11 @@ def _run(request: Request, seeds: Sequence[int], out: Path | None, chosen: dict[
     many, as_json, quiet = bool(chosen["seeds"]), chosen["as_json"], chosen["quiet"]
     batch = Batch(request, tuple(seeds), out, many)
     if not is_chief(request.strategy):
-        run_here(batch, Report(len(seeds), seeds=many, rows=False, bar=False))
+        batch.run_here(Report(len(seeds), seeds=many, rows=False, bar=False))
         note("Done, as one of several workers. The chief, worker 0, has the run.", quiet)
         return
     with Report(len(seeds), seeds=many, rows=not as_json, bar=wants_bar(quiet)) as report:
-        runs = run_apart(batch, chosen["jobs"], report) if chosen["jobs"] else run_here(batch, report)
+        runs = run_apart(batch, chosen["jobs"], report) if chosen["jobs"] else batch.run_here(report)
     if as_json:
         emit(runs if many else runs[0])
     for facts in runs:

@@ -13,8 +13,10 @@ from kerastickets.errors import KerasTicketsError
 from kerastickets_cli.request import Request
 
 if TYPE_CHECKING:
+    from kerastickets.abreast import Errand
     from kerastickets.prune import Loop
     from kerastickets.run import Level
+    from kerastickets.workshop import Workshop
 
 Facts = dict[str, Any]
 
@@ -48,33 +50,52 @@ class Batch:
     out: Path | None
     many: bool
 
-    def loop(self, seed: int) -> "Loop":
+    def loop(self, seed: int, workshop: "Workshop | None" = None) -> "Loop":
         """The run of one seed, ready to go; imports TensorFlow."""
         from kerastickets.prune import Loop
 
-        return Loop(self.request.job(seed))
+        return Loop(self.request.job(seed), workshop=workshop)
 
     def folder(self, seed: int, loop: "Loop") -> Path:
         """Where the run of a seed is written."""
         out = self.out or default_folder(loop, alone=not self.many)
         return out / f"seed-{seed}" if self.many else out
 
-    def run(self, seed: int, observer: Observer) -> Facts:
+    def run(self, seed: int, observer: Observer, workshop: "Workshop | None" = None) -> Facts:
         """Run one seed, or continue it; returns its facts."""
+        return self._done([self.errand(seed, observer, workshop)])[0]
+
+    def errand(self, seed: int, observer: Observer, workshop: "Workshop | None" = None) -> "Errand":
+        """The run of one seed, and what is to be told of it."""
+        from kerastickets.abreast import Errand
+
+        name = f"Seed {seed}" if self.many else ""
         try:
-            loop = self.loop(seed)
+            loop = self.loop(seed, workshop)
             observer.plan(seed, steps_of(loop))
             row, level = partial(observer.row, seed), partial(observer.level, seed)
-            return loop.run(self.folder(seed, loop), row, level, self.request.accept_versions).facts()
+            return Errand(loop, self.folder(seed, loop), row, level, self.request.accept_versions, name)
         except KerasTicketsError as error:
             if not self.many:
                 raise
-            raise type(error)(f"Seed {seed}: {error}") from error
+            raise type(error)(f"{name}: {error}") from error
 
+    def _done(self, errands: "Sequence[Errand]") -> list[Facts]:
+        from kerastickets.abreast import run_abreast
 
-def run_here(batch: Batch, observer: Observer) -> list[Facts]:
-    """Run every seed in this process, one after another; returns the facts of each run."""
-    return [batch.run(seed, observer) for seed in batch.seeds]
+        return [run.facts() for run in run_abreast(errands)]
+
+    def run_here(self, observer: Observer) -> list[Facts]:
+        """Run every seed in this process, abreast where that is worthwhile; returns the facts of each run."""
+        from kerastickets.abreast import worthwhile
+        from kerastickets.workshop import Workshop
+
+        workshop = Workshop()
+        first = self.errand(self.seeds[0], observer, workshop)
+        if worthwhile(first.loop):
+            return self._done([first, *(self.errand(seed, observer, workshop) for seed in self.seeds[1:])])
+        done = self._done([first])
+        return done + [self.run(seed, observer, workshop) for seed in self.seeds[1:]]
 
 
 def default_folder(loop: "Loop", alone: bool) -> Path:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kerastickets.scoring import Scoring
     from kerastickets.steps import Duration
     from kerastickets.ticket import Ticket
+    from kerastickets.together import train_many
     from kerastickets.train import train
     from kerastickets.tree import Tree
 
@@ -64,6 +65,7 @@ _HOMES = {
     "strip": "masking",
     "task_cross_entropy": "data",
     "train": "train",
+    "train_many": "together",
     "winning_ticket": "oneshot",
 }
 _MODULES = ("callbacks", "layers", "registry", "testing")
@@ -101,6 +103,7 @@ __all__ = [
     "task_cross_entropy",
     "testing",
     "train",
+    "train_many",
     "winning_ticket",
 ]
 

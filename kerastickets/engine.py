@@ -4,10 +4,10 @@
 inside a `tf.function`, so that any `train_step`, loss, metric and optimizer works as Keras defines it.
 """
 
-import math
 import os
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ from kerastickets.augment import PLAIN, Augmentation
 from kerastickets.data import Data
 from kerastickets.errors import RecipeError
 from kerastickets.keys import paths
-from kerastickets.layout import Layout
+from kerastickets.layout import Layout, rows_of
 from kerastickets.optimizing import build_optimizer
 from kerastickets.recipe import Jit
 from kerastickets.shares import averaging, shared_evaluation
@@ -75,6 +75,20 @@ def environment(jit: bool) -> dict[str, Any]:
     return {"threads": threads, "onednn": onednn, "xla": jit, "devices": devices} | flags
 
 
+class Part(NamedTuple):
+    """Steps that one call can run.
+
+    Args:
+        block: number of the block of epochs they are in.
+        steps: how many they are.
+        numbers: what `Engine.run` takes after the order: first, count, key and base.
+    """
+
+    block: int
+    steps: int
+    numbers: tuple[int, int, int, int]
+
+
 class Engine:
     """Runs steps and evaluations of one compiled model on one data set.
 
@@ -121,7 +135,8 @@ class Engine:
         self._evaluations: dict[str, Any] = {}
         self._stream: Any = None
         self._order: tuple[tuple[int, int], Any] | None = None
-        self._names: list[str] = []
+        #: What the numbers of `results` are called.
+        self.names: list[str] = []
 
     def _build_state(self) -> None:
         """Create metric, loss and optimizer variables without a training step that would have to be undone."""
@@ -155,25 +170,29 @@ class Engine:
         if self.data.batches:
             if self._stream is None:
                 self._stream = iter(self.data.batches(seed).repeat().skip(first))
-            results = self._steps(self._stream, tf.constant(count))
+            results = self.steps(self._stream, tf.constant(count))
         while count and not self.data.batches:
-            block, at = divmod(first, self._epochs * self.per_epoch)
-            run = min(count, self._epochs * self.per_epoch - at)
-            keys = tf.constant([self._augment.key(seed), first - at], tf.int32)
-            results = self._steps(self._permutations(seed, block), tf.constant(at), tf.constant(run), keys)
-            first, count = first + run, count - run
+            part = self.part(seed, first, count)
+            results = self.steps(self._resident_order(seed, part.block), *map(tf.constant, part.numbers))
+            first, count = first + part.steps, count - part.steps
         self._average()
         return self._metrics(results)
 
     def evaluate(self, split: str) -> dict[str, float]:
         """Loss and metrics on all of `split`: `"validation"` or `"test"`."""
-        if split not in self._evaluations:
-            self._evaluations[split] = self._compile_evaluation(*getattr(self.data, split))
+        call = self.evaluation(split)
         self._zero()
-        return self._metrics(self._evaluations[split]())
+        return self._metrics(call())
+
+    def evaluation(self, split: str) -> Any:
+        """The compiled call that measures a split."""
+        if split not in self._evaluations:
+            self._evaluations[split] = self._compile_evaluation(split)
+        return self._evaluations[split]
 
     @cached_property
-    def _steps(self) -> Any:
+    def steps(self) -> Any:
+        """The compiled call of steps."""
         return self._compile_pipeline() if self.data.batches else self._compile_resident()
 
     @cached_property
@@ -183,59 +202,88 @@ class Engine:
             return self.model.reset_metrics
         return tf.function(self.model.reset_metrics, autograph=False).get_concrete_function()
 
-    def _results(self) -> Any:
+    def results(self) -> Any:
         """At the end of a compiled call: all metrics that are one number as one vector, which is read in one copy."""
         if self.layout.strategy is not None:
             return None
         results = {name: tf.convert_to_tensor(v) for name, v in self.model.get_metrics_result().items()}
         found = {name: value for name, value in results.items() if value.shape.rank == 0}
-        self._names = list(found)
-        return tf.stack([tf.cast(value, tf.float64) for value in found.values()]) if found else tf.zeros(0)
+        self.names = list(found)
+        return (
+            tf.stack([tf.cast(value, tf.float64) for value in found.values()])
+            if found
+            else tf.zeros(0, tf.float64)
+        )
 
     def _metrics(self, results: Any) -> dict[str, float]:
         if results is not None:
-            return dict(zip(self._names, results.numpy().tolist(), strict=True))
+            return dict(zip(self.names, results.numpy().tolist(), strict=True))
         own = self.model.get_metrics_result()
         return {name: float(value) for name, value in own.items() if np.ndim(value) == 0}
 
-    def _permutations(self, seed: int, block: int) -> Any:
+    def part(self, seed: int, first: int, count: int) -> "Part":
+        """As many of the steps `first` to `first + count` as one call can run: to the end of a block of epochs."""
+        block, at = divmod(first, self._epochs * self.per_epoch)
+        run = min(count, self._epochs * self.per_epoch - at)
+        return Part(block, run, (at, run, self._augment.key(seed), first - at))
+
+    @property
+    def block(self) -> int:
+        """How many examples an order names."""
+        return self._epochs * self.examples
+
+    def order(self, seed: int, block: int) -> np.ndarray:
         """The orders of a block of epochs in one array: a call an epoch would cost tiny nets half their time."""
+        epochs = range(block * self._epochs, (block + 1) * self._epochs)
+        orders = [np.random.default_rng([seed, epoch]).permutation(self.examples) for epoch in epochs]
+        return np.concatenate(orders).astype("int32")
+
+    def _resident_order(self, seed: int, block: int) -> Any:
         if self._order is None or self._order[0] != (seed, block):
-            epochs = range(block * self._epochs, (block + 1) * self._epochs)
-            orders = [np.random.default_rng([seed, epoch]).permutation(self.examples) for epoch in epochs]
-            self._order = (seed, block), tf.constant(np.concatenate(orders), tf.int32)
+            self._order = (seed, block), tf.constant(self.order(seed, block))
         return self._order[1]
 
-    def _compile_resident(self) -> Any:
-        model, size, augment = self.model, self.batch_size, self._augment
+    @cached_property
+    def _resident(self) -> tuple[Any, Any]:
         x, y = (self.layout.keep(array) for array in self.data.train)
-        number = tf.TensorSpec((), tf.int32)
+        return x, y
 
-        @tf.function(
-            jit_compile=self.jit,
-            autograph=False,
-            input_signature=[
-                tf.TensorSpec((self._epochs * self.examples,), tf.int32),
-                number,
-                number,
-                tf.TensorSpec((2,), tf.int32),
-            ],
-        )
-        def steps(order: Any, first: Any, count: Any, keys: Any) -> Any:
-            def body(i: Any) -> Any:
-                # A Python slice of `order` has no static length, which XLA needs.
-                epoch, at = i // self.per_epoch, i % self.per_epoch
-                rows = tf.slice(order, [epoch * self.examples + at * size], [size])
+    def run(self, order: Any, first: Any, count: Any, key: Any, base: Any) -> None:
+        """Within a compiled call: some steps, on data that stays on the device.
 
-                def step(rows: Any, at: Any, x: Any, y: Any) -> None:
-                    images = augment(tf.gather(x, rows), keys[0], keys[1] + i, batch=size, at=at)
-                    model.train_step((images, tf.gather(y, rows)))
+        Args:
+            order: what `order` gave.
+            first: the first step, counted from the beginning of the block.
+            count: how many.
+            key: the augmentation's.
+            base: the step that the block begins with.
+        """
+        model, size, augment = self.model, self.batch_size, self._augment
+        x, y = self._resident
 
-                self.layout.run(step, rows, x, y)
-                return i + 1
+        def body(i: Any) -> Any:
+            # A Python slice of `order` has no static length, which XLA needs.
+            epoch, at = i // self.per_epoch, i % self.per_epoch
+            rows = tf.slice(order, [epoch * self.examples + at * size], [size])
 
-            tf.while_loop(lambda i: i < first + count, body, [first], parallel_iterations=1)
-            return self._results()
+            def step(rows: Any, at: Any, x: Any, y: Any) -> None:
+                images = augment(tf.gather(x, rows), key, base + i, batch=size, at=at)
+                model.train_step((images, tf.gather(y, rows)))
+
+            self.layout.run(step, rows, x, y)
+            return i + 1
+
+        tf.while_loop(lambda i: i < first + count, body, [first], parallel_iterations=1)
+
+    def _compile_resident(self) -> Any:
+        _ = self._resident  # made outside of what is compiled
+        order = tf.TensorSpec((self.block,), tf.int32)
+        numbers = [tf.TensorSpec((), tf.int32)] * 4
+
+        @tf.function(jit_compile=self.jit, autograph=False, input_signature=[order, *numbers])
+        def steps(order: Any, first: Any, count: Any, key: Any, base: Any) -> Any:
+            self.run(order, first, count, key, base)
+            return self.results()
 
         # The concrete function, since this one never needs another trace.
         return steps.get_concrete_function()
@@ -250,30 +298,47 @@ class Engine:
                 return i + 1
 
             tf.while_loop(lambda i: i < count, body, [tf.constant(0)], parallel_iterations=1)
-            return self._results()
+            return self.results()
 
         return steps
 
-    def _compile_evaluation(self, x: np.ndarray, y: np.ndarray) -> Any:
+    def _compile_evaluation(self, split: str) -> Any:
+        x, y = getattr(self.data, split)
         if self.layout.replicas > 1:
             return shared_evaluation(self.layout, self.model, x, y, _EVALUATION_BATCH)
-        model, size = self.model, min(len(x), _EVALUATION_BATCH)
-        full = math.floor(len(x) / size)
-        xs, ys = tf.constant(x), tf.constant(y)
+        measure = self.measuring(split)
 
         @tf.function(jit_compile=self.jit, autograph=False)
         def evaluation() -> Any:
-            def part(array: Any, at: Any) -> Any:
-                rest = list(array.shape[1:])
-                return tf.slice(array, [at * size] + [0] * len(rest), [size, *rest])
-
-            def body(i: Any) -> Any:
-                model.test_step((part(xs, i), part(ys, i)))
-                return i + 1
-
-            tf.while_loop(lambda i: i < full, body, [tf.constant(0)], parallel_iterations=1)
-            if len(x) % size:
-                model.test_step((xs[full * size :], ys[full * size :]))
-            return self._results()
+            measure()
+            return self.results()
 
         return evaluation.get_concrete_function()
+
+    def measuring(self, split: str) -> Callable[[], None]:
+        """What within a compiled call adds all of a split to the metrics."""
+        x, y = getattr(self.data, split)
+        model, size = self.model, min(len(x), _EVALUATION_BATCH)
+        # The last bit of a sum depends on what XLA computes it together with. A loop that it cannot see through is
+        # compiled as it is wherever it stands: its lengths are made here, outside of what is compiled, and every
+        # batch is found by the loop's own number, in an array with a row more than the only batch has.
+        xs, ys = (tf.constant(np.concatenate([array, array[:1]])) for array in (x, y))
+        whole, rest = (tf.constant(count) for count in divmod(len(x), size))
+
+        def measured(at: Any, count: int) -> None:
+            model.test_step((rows_of(xs, at, count), rows_of(ys, at, count)))
+
+        def body(i: Any) -> Any:
+            measured(i * size, size)
+            return i + 1
+
+        def odd(i: Any) -> Any:
+            measured((whole + i) * size, len(x) % size)
+            return i + len(x)
+
+        def measure() -> None:
+            tf.while_loop(lambda i: i < whole, body, [tf.constant(0)], parallel_iterations=1)
+            if len(x) % size:
+                tf.while_loop(lambda i: i < rest, odd, [tf.constant(0)], parallel_iterations=1)
+
+        return measure

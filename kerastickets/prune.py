@@ -3,24 +3,27 @@
 Iterative magnitude pruning, one-shot pruning, SNIP and iterative SNIP are settings of it.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
+from kerastickets.abreast import Errand, Trainings, run_abreast
 from kerastickets.data import Data
 from kerastickets.errors import RecipeError
 from kerastickets.job import PruneDials, PruneJob
-from kerastickets.mask import cut, ones
+from kerastickets.mask import cut
 from kerastickets.recipe import Recipe
 from kerastickets.resuming import begun
 from kerastickets.run import Level, Run, trained_level
 from kerastickets.runfolder import RunFolder, read_rows
-from kerastickets.schedule import Schedule
 from kerastickets.sources import Source, data_digest, data_files, data_name, source_of
 from kerastickets.ticket import Ticket
 from kerastickets.tree import Tree
 from kerastickets.workshop import Workshop
+
+if TYPE_CHECKING:
+    from kerastickets.training import Outcome, Start
 
 Row = dict[str, Any]
 
@@ -102,6 +105,7 @@ class Loop:
         workshop: Workshop | None = None,
     ) -> None:
         from kerastickets.layout import Layout
+        from kerastickets.prunable import Prunable
 
         self.job, self.method = job, job.method
         # First of all: TensorFlow joins a cluster before it computes anything.
@@ -116,39 +120,14 @@ class Loop:
         self.init = job.start.weights("init") if job.start else self.source.init(job.seed)
         self._callbacks, self._watch = callbacks, watch
         self._trainer: Any = None
-        self._fixed: dict[str, Any] = {}
         self._snapshot_at = self.method.steps_to_keep(self.recipe.train, self._per_epoch)
-        self.masks, self.schedule = self._plan()
+        prunable = Prunable.of(self.source, self.init, self.method, self.job.start)
+        self.masks, self._fixed, self.schedule = prunable.masks, prunable.fixed, prunable.schedule
 
-    def _plan(self) -> tuple[Tree, Schedule]:
-        from kerastickets.keys import assign
-        from kerastickets.masking import fates
-        from kerastickets.roles import depthwise_keys, kinds, output_keys
-
-        model, method = self.source.build(), self.method
-        assign(model, self.init)
-        report = fates(model, method.include, method.exclude)
-        masks: dict[str, Any] = dict(ones({fate.key: fate.shape for fate in report if fate.masked}))
-        masks |= self.source.masks
-        if self.job.start is not None:
-            masks |= self.job.start.masks
-        own_kinds = kinds(model, masks)
-        rates = method.rate if isinstance(method.rate, Mapping) else {}
-        by_channel = method.granularity == "channel"
-        outputs = output_keys(model, masks) if "output" in rates or by_channel else set()
-        left_alone = method.unprunable(masks, own_kinds, outputs)
-        if by_channel:
-            # A channel of the output is a class, and a depthwise kernel's last axis is no channel.
-            left_alone |= outputs | depthwise_keys(model, masks)
-        left_alone |= {fate.key for fate in report if fate.why == "excluded"} & masks.keys()
-        prunable = {key: mask for key, mask in masks.items() if key not in left_alone}
-        if not prunable:
-            raise RecipeError(
-                "There must be a prunable weight. Received: a model without any, or all excluded."
-            )
-        # What a ticket pruned before stays pruned, also where this run prunes no further.
-        self._fixed = {key: masks[key] for key in sorted(left_alone) if not masks[key].all()}
-        return prunable | self._fixed, method.schedule(prunable, own_kinds, outputs)
+    @property
+    def takes_turns(self) -> bool:
+        """Whether its trainer can train several nets in one compiled call."""
+        return self.layout.strategy is None and not self._callbacks and self.data.batches is None
 
     @property
     def levels(self) -> int:
@@ -202,10 +181,20 @@ class Loop:
         accept_versions: bool = False,
     ) -> Run:
         """Go through all levels; continue where `out` already holds some. See `prune`."""
+        return run_abreast([Errand(self, out, on_row, on_level_end, accept_versions)])[0]
+
+    def trainings(
+        self,
+        out: str | Path | None = None,
+        on_row: Callable[[Row], None] | None = None,
+        on_level_end: Callable[[Level], None] | None = None,
+        accept_versions: bool = False,
+    ) -> Trainings:
+        """As `run`, but whoever drives it does the trainings: it yields starts and is sent their outcomes."""
         report = on_level_end or (lambda level: None)
         extendable = self.method.extendable
         with begun(out, self.layout, self.recipe_json(), versions(), extendable, accept_versions) as state:
-            return self._go(state.folder, state.tickets, state.rows, on_row, report)
+            return (yield from self._go(state.folder, state.tickets, state.rows, on_row, report))
 
     def _go(
         self,
@@ -214,7 +203,7 @@ class Loop:
         rows: list[Row],
         on_row: Callable[[Row], None] | None,
         report: Callable[[Level], None],
-    ) -> Run:
+    ) -> Trainings:
         def keep(row: Row) -> None:
             rows.append(row)
             if folder:
@@ -226,7 +215,7 @@ class Loop:
         for level in levels:
             report(level)
         for n in range(len(tickets), self.levels + 1):
-            tickets.append(self._level(n, tickets, keep))
+            tickets.append((yield from self._level(n, tickets, keep)))
             if folder:
                 tickets[-1].save(folder.ticket_file(n))
             levels.append(Level.of(tickets[-1], n, rows, folder))
@@ -242,7 +231,9 @@ class Loop:
             "versions": versions(),
         }
 
-    def _level(self, level: int, before: list[Ticket], keep: Callable[[Row], None]) -> Ticket:
+    def _level(
+        self, level: int, before: list[Ticket], keep: Callable[[Row], None]
+    ) -> Generator["Start", "Outcome", Ticket]:
         """Make one level's ticket: cut the one before (if any), then train it (if the method says so)."""
         parent = before[-1] if before else None
         masks = self._cut(level, parent) if parent else self.masks
@@ -253,7 +244,8 @@ class Loop:
         ticket = Ticket(self.source.architecture, masks, snapshots, self._provenance(level, parent, start))
         if not self.method.trains(level, self.levels):
             return ticket
-        outcome = self._train(ticket, level, parent, keep)
+        outcome = yield self._start(ticket, level, parent, keep)
+        self._check_steps(parent, outcome)
         return trained_level(ticket, outcome, self.trainer.environment)
 
     def _start_name(self) -> str:
@@ -279,7 +271,7 @@ class Loop:
             granularity=self.method.granularity,
             allow_collapse=self.method.allow_collapse,
         )
-        return self.layout.masks(new | self._fixed)
+        return self.layout.masks({**new, **self._fixed})
 
     def _scoring(self, level: int, parent: Ticket, weights: Tree) -> Any:
         from kerastickets.scoring import Batches, Scoring
@@ -296,7 +288,11 @@ class Loop:
             seed=self.job.seed,
         )
 
-    def _train(self, ticket: Ticket, level: int, parent: Ticket | None, keep: Callable[[Row], None]) -> Any:
+    def _start(
+        self, ticket: Ticket, level: int, parent: Ticket | None, keep: Callable[[Row], None]
+    ) -> "Start":
+        from kerastickets.training import Start
+
         weights, first, rate_at = ticket.weights(ticket.start), 0, None
         if parent:
             first = self._step()
@@ -304,23 +300,16 @@ class Loop:
                 weights = parent.weights("final")
             if self.method.after_cut == "fine-tune":
                 rate_at = self.trainer.total
-        outcome = self.trainer.train(
-            weights,
-            ticket.masks,
-            seed=self.job.seed,
-            first=first,
-            rate_at=rate_at,
-            level=level,
-            snapshot_at=() if parent else self._snapshot_at,
-            on_row=keep,
-        )
+        steps = () if parent else self._snapshot_at
+        return Start(weights, ticket.masks, self.job.seed, first, rate_at, level, steps, keep)
+
+    def _check_steps(self, parent: Ticket | None, outcome: "Outcome") -> None:
         missed = [step for step in self._snapshot_at if not parent and step not in outcome.snapshots]
         if missed:
             raise RecipeError(
                 f"Level 0 must train as far as `rewind_to` and `snapshot_at`, iteration {missed[-1]}. Received: it "
                 f"stopped at {outcome.metrics['stopped_iteration']}. Raise `patience`, or choose earlier steps."
             )
-        return outcome
 
     def _provenance(self, level: int, parent: Ticket | None, start: str) -> dict[str, Any]:
         first = self.job.start.digest if self.job.start else None

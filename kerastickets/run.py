@@ -9,7 +9,7 @@ from kerastickets.runfolder import RunFolder
 from kerastickets.ticket import Ticket
 
 if TYPE_CHECKING:
-    from kerastickets.trainer import Outcome
+    from kerastickets.training import Outcome
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """Train one ticket, outside the pruning loop."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from kerastickets.sources import (
 )
 from kerastickets.ticket import Ticket
 from kerastickets.workshop import Workshop
+
+if TYPE_CHECKING:
+    from kerastickets.trainer import Trainer
+    from kerastickets.training import Outcome, Start
 
 Row = dict[str, Any]
 
@@ -42,6 +46,9 @@ class Trained:
     ticket: Ticket
     rows: tuple[Row, ...]
     metrics: Mapping[str, Any]
+
+
+Preparation = Generator[tuple["Trainer", "Start"], "Outcome", Trained]
 
 
 def train(
@@ -91,9 +98,50 @@ def train(
         >>> trained.ticket.snapshots.keys() >= {"init", "final"}
         True
     """
+    training = prepared(
+        ticket,
+        data,
+        start=start,
+        freeze=freeze,
+        seed=seed,
+        strategy=strategy,
+        model=model,
+        custom_objects=custom_objects,
+        callbacks=callbacks,
+        watch=watch,
+        workshop=workshop or Workshop(),
+        on_row=on_row,
+        dials=dials,
+    )
+    trainer, begin = next(training)
+    return finished(training, trainer.train_many([begin])[0])
+
+
+def prepared(
+    ticket: Ticket | str | Path,
+    data: str | Data | None,
+    *,
+    start: str | None,
+    freeze: Collection[str],
+    seed: int | None,
+    strategy: Any,
+    model: Any,
+    custom_objects: Mapping[str, Any] | None,
+    callbacks: Callable[[int], Iterable[Any]] | None,
+    watch: Collection[str],
+    workshop: Workshop,
+    on_row: Callable[[Row], None] | None,
+    dials: Mapping[str, Any],
+) -> "Preparation":
+    """The training that `train` does, made ready: yields the trainer and the start, and is sent the outcome.
+
+    Args:
+        ticket: and the others: as `train` takes them.
+    """
     from kerastickets.layout import Layout
     from kerastickets.prune import versions
     from kerastickets.run import trained_level
+    from kerastickets.training import Start
 
     # First of all: TensorFlow joins a cluster before it computes anything.
     layout = Layout.of(strategy)
@@ -103,7 +151,6 @@ def train(
     seeds = dict(ticket.provenance.get("seeds") or {})
     seed = int(seeds.get("data", 0)) if seed is None else seed
     spec = data_spec(ticket, data)
-    workshop = workshop or Workshop()
     found_data = workshop.data(workshop.data(spec), recipe.train_size, seed)
     source = ticket_source(ticket, found_data, model, custom_objects)
     subject = _subject(ticket, source, start, seed)
@@ -130,14 +177,9 @@ def train(
             "version of a library": json.dumps(versions()),
         }
     )
-    outcome = trainer.train(
-        subject.weights(subject.start),
-        subject.masks,
-        seed=seed,
-        first=step,
-        level=int(ticket.provenance.get("level") or 0),
-        on_row=on_row,
-    )
+    level = int(ticket.provenance.get("level") or 0)
+    begin = Start(subject.weights(subject.start), subject.masks, seed, step, level=level, on_row=on_row)
+    outcome = yield trainer, begin
     said = {"start": start or ticket.start, "freeze": sorted(freeze)}
     provenance = _provenance(subject, ticket, spec, recipe) | {
         "options": said,
@@ -145,6 +187,16 @@ def train(
     }
     done = trained_level(subject.replace(provenance=provenance), outcome, trainer.environment)
     return Trained(done, outcome.rows, outcome.metrics)
+
+
+def finished(training: "Preparation", outcome: "Outcome") -> Trained:
+    """What a prepared training makes of its outcome."""
+    try:
+        training.send(outcome)
+    except StopIteration as end:
+        trained: Trained = end.value
+        return trained
+    raise AssertionError("One training has one outcome.")
 
 
 def _provenance(subject: Ticket, ticket: Ticket, spec: str | Data, recipe: Recipe) -> dict[str, Any]:

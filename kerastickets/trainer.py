@@ -4,10 +4,7 @@ It builds its own model, so the user's is never touched; weights, masks and opti
 before each training (a freshly compiled model leaks about 4 MB for good).
 """
 
-import math
-import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -15,53 +12,16 @@ import keras
 from kerastickets.augment import Augmentation
 from kerastickets.data import Data
 from kerastickets.engine import Engine, environment, use_jit
-from kerastickets.errors import RecipeError
-from kerastickets.intervals import Intervals
+from kerastickets.errors import KerasTicketsError, RecipeError
+from kerastickets.group import Group, train_together
 from kerastickets.keys import Place, assign, snapshot, variables, walk
 from kerastickets.layout import Layout
 from kerastickets.masking import assign_masks, attach, guard, matches
 from kerastickets.objective import Objective
 from kerastickets.optimizing import make_optimizer
 from kerastickets.recipe import Recipe
+from kerastickets.training import Metrics, Outcome, Row, Start, Steps, Training
 from kerastickets.tree import Tree, masked
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one training led to.
-
-    Args:
-        final: the weights a ticket keeps: best or last as the recipe says, averaged ones where the
-            optimizer averages, zeros where pruned.
-        metrics: `early_stop_iteration`, `stopped_iteration`, the monitored best, and `test_*` measured
-            with the best weights; with `keep="last"` also `last_val_*` and `last_test_*`.
-        rows: one per evaluation.
-        snapshots: weights by the step they were taken at.
-        seconds: wall time.
-    """
-
-    final: Tree
-    metrics: Mapping[str, Any]
-    rows: tuple[Row, ...]
-    snapshots: Mapping[int, Tree] = field(default_factory=dict)
-    seconds: float = 0.0
-
-
-@dataclass
-class _Best:
-    """The best evaluation so far, and how long ago it was."""
-
-    minimise: bool
-    value: float = math.nan
-    row: Row = field(default_factory=dict)
-    weights: Tree | None = None
-    waited: int = 0
-
-    def beats(self, value: float) -> bool:
-        # Strictly better, and anything is better than nothing.
-        return math.isnan(self.value) or (value < self.value if self.minimise else value > self.value)
 
 
 class Trainer:
@@ -100,6 +60,7 @@ class Trainer:
         self.data, self.recipe, self.callbacks = data, recipe, callbacks
         self.watch = watched(watch)
         self.layout = layout or Layout()
+        self._group: Group | None = None
         with self.layout.scope():
             self._make(build, keys, frozen, objective)
 
@@ -188,28 +149,108 @@ class Trainer:
         Raises:
             RecipeError: the loss is not finite, or nothing is left to train.
         """
-        if first >= self.total:
+        return self._alone(Start(weights, masks, seed, first, rate_at, level, frozenset(snapshot_at), on_row))
+
+    def train_many(self, starts: Sequence[Start]) -> list[Outcome]:
+        """Train several nets; where this trainer can, their epochs take turns in one compiled call.
+
+        Args:
+            starts: one or more; each says what its training starts from, and may differ from the others in
+                everything.
+
+        Returns:
+            The outcome of each: bit for bit (`seconds` apart) what `train` gives.
+
+        Raises:
+            RecipeError: as `train`, of the first start that fails, after the others are trained.
+        """
+        results = self.try_many(starts)
+        for result in results:
+            if isinstance(result, KerasTicketsError):
+                raise result
+        return [result for result in results if isinstance(result, Outcome)]
+
+    def try_many(self, starts: Sequence[Start]) -> list[Outcome | KerasTicketsError]:
+        """As `train_many`, with a start's error in the place of its outcome."""
+        if len(starts) < 2 or not self.takes_turns:
+            return [self._tried(start) for start in starts]
+        if self._group is None or self._group.size < len(starts):
+            self._group = Group(self.engine, len(starts))
+        return train_together(self, self._group, starts)
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether several nets can share compiled calls: one device, no callbacks, no batches of the data's own."""
+        return self.layout.strategy is None and not self.callbacks and self.data.batches is None
+
+    def _tried(self, start: Start) -> Outcome | KerasTicketsError:
+        try:
+            return self._alone(start)
+        except KerasTicketsError as error:
+            return error
+
+    def _alone(self, start: Start) -> Outcome:
+        wishes = Training(self, start, self).wishes()
+        self.begin(start)
+        metrics: Metrics | None = None
+        with self.layout.errors():
+            while True:
+                try:
+                    wish = wishes.send(metrics)  # type: ignore[arg-type]
+                except StopIteration as end:
+                    outcome: Outcome = end.value
+                    return outcome
+                if isinstance(wish, Steps):
+                    metrics = self.engine.train(
+                        start.seed, wish.first, wish.until - wish.first, resume=wish.resume
+                    )
+                else:
+                    metrics = self.engine.evaluate(wish)
+
+    def begin(self, start: Start) -> None:
+        """Put the model, its optimizer and its schedule into the state that a training starts from.
+
+        Raises:
+            RecipeError: nothing is left to train.
+        """
+        if start.first >= self.total:
             raise RecipeError(
                 f"Training must be longer than its start. Received: train={self.recipe.train} "
-                f"({self.total} iterations) from iteration {first}"
+                f"({self.total} iterations) from iteration {start.first}"
             )
-        started = time.perf_counter()
-        self.load(weights, masks, seed=seed, first=first)
+        self.load(start.weights, start.masks, seed=start.seed, first=start.first)
         if self._position is not None:
-            self._position.start.assign(first if rate_at is None else rate_at)
-        run = _Run(self, masks, seed, level, first, started, on_row)
-        with self.layout.errors():
-            run.go(frozenset(snapshot_at))
-        return Outcome(run.final, run.metrics, tuple(run.rows), run.snapshots, time.perf_counter() - started)
+            self._position.start.assign(start.first if start.rate_at is None else start.rate_at)
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether a schedule sets the learning rate."""
+        return self._position is not None
+
+    def weights(self) -> Tree:
+        """All weights as they are."""
+        return snapshot(self.model)
+
+    def test(self, weights: Tree) -> Metrics:
+        """Loss and metrics of weights on the test set; they stay in the model."""
+        assign(self.model, weights)
+        return self.engine.evaluate("test")
+
+    @property
+    def averages(self) -> bool:
+        """Whether the optimizer keeps averages of the weights."""
+        return bool(getattr(self._inner, "use_ema", False))
+
+    @property
+    def _inner(self) -> Any:
+        return getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
 
     def averaged(self, masks: Tree) -> Tree:
         """The weights as a ticket keeps them: averaged where the optimizer averages, +0 where pruned."""
-        optimizer = self.model.optimizer
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
-        if not getattr(inner, "use_ema", False):
+        if not self.averages:
             return masked(snapshot(self.model), masks)
         raw = snapshot(self.model)
-        inner.finalize_variable_values(self.model.trainable_variables)
+        self._inner.finalize_variable_values(self.model.trainable_variables)
         result = masked(snapshot(self.model), masks)
         assign(self.model, raw)
         return result
@@ -243,116 +284,3 @@ def _freeze(places: Collection[Place], patterns: Collection[str]) -> None:
         whole = not any(other.variable.trainable for other in places if other.layer is place.layer)
         if whole and isinstance(place.layer, keras.layers.BatchNormalization):
             place.layer.trainable = False
-
-
-class _Run:
-    """One training: the loop over evaluation intervals, and what it remembers."""
-
-    def __init__(
-        self,
-        trainer: Trainer,
-        masks: Tree,
-        seed: int,
-        level: int,
-        first: int,
-        started: float,
-        on_row: Callable[[Row], None] | None,
-    ) -> None:
-        self.trainer, self.masks, self.seed, self.level = trainer, masks, seed, level
-        self.first, self.started, self.on_row = first, started, on_row
-        self.best = _Best(trainer.recipe.minimise)
-        self.rows: list[Row] = []
-        self.snapshots: dict[int, Tree] = {}
-        self.final: Tree = {}
-        self.metrics: Row = {}
-
-    def go(self, snapshot_at: frozenset[int]) -> None:
-        trainer = self.trainer
-        made = trainer.callbacks(self.level) if trainer.callbacks else ()
-        intervals = Intervals(made, trainer.model, scheduled=trainer._position is not None)
-        every = trainer.recipe.eval_every.iterations(trainer.per_epoch)
-        evaluations = {*range(every, trainer.total, every), trainer.total}
-        stops = sorted(step for step in evaluations | snapshot_at if self.first < step <= trainer.total)
-        self._record(self.first, {}, trainer.engine.evaluate("validation"), since=self.first)
-        with intervals:
-            at = pending = self.first
-            for stop in stops:
-                paused = at != pending
-                if not paused:
-                    intervals.begin()
-                logs = trainer.engine.train(self.seed, at, stop - at, resume=paused)
-                at = stop
-                if stop in snapshot_at:
-                    self.snapshots[stop] = snapshot(trainer.model)
-                if stop not in evaluations:
-                    continue
-                row = self._record(stop, logs, trainer.engine.evaluate("validation"), since=pending)
-                pending = stop
-                self._judge(row)
-                if intervals.end(row) or self._patience_is_over():
-                    break
-        self._close(at)
-
-    def _record(
-        self, iteration: int, logs: Mapping[str, float], validation: Mapping[str, float], since: int
-    ) -> Row:
-        row: Row = {"level": self.level, "iteration": iteration, "epoch": iteration / self.trainer.per_epoch}
-        metrics = dict(logs) | {f"val_{name}": value for name, value in validation.items()}
-        for split in self.trainer.watch:
-            measured = self.trainer.engine.evaluate(split)
-            metrics |= {f"{split}_{name}": value for name, value in measured.items()}
-        self._check(metrics, since, iteration)
-        row |= metrics
-        row["seconds"] = time.perf_counter() - self.started
-        if self.trainer.recipe.monitor not in row:
-            known = ", ".join(name for name in row if name.startswith("val_"))
-            raise RecipeError(
-                f"`monitor` must be one of {known}. Received: monitor={self.trainer.recipe.monitor}"
-            )
-        self.rows.append(row)
-        if self.on_row:
-            self.on_row(row)
-        return row
-
-    def _check(self, metrics: Mapping[str, float], since: int, until: int) -> None:
-        bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-        if bad and since == until:
-            raise RecipeError(
-                f"The weights that level {self.level} starts from must give finite metrics. Received: {bad[0]} is "
-                f"{metrics[bad[0]]}. Check the initial weights, or the validation data."
-            )
-        if bad:
-            raise RecipeError(
-                f"Training diverged at level {self.level}: {bad[0]} is {metrics[bad[0]]} between iterations "
-                f"{since} and {until}. Lower the learning rate (lr={self.trainer.recipe.lr}) or check the data."
-            )
-
-    def _judge(self, row: Row) -> None:
-        value = row[self.trainer.recipe.monitor]
-        if self.best.beats(value):
-            self.best.value, self.best.row, self.best.waited = value, row, 0
-            self.best.weights = self.trainer.averaged(self.masks)
-        else:
-            self.best.waited += 1
-
-    def _patience_is_over(self) -> bool:
-        patience = self.trainer.recipe.patience
-        return patience is not None and self.best.waited >= patience
-
-    def _close(self, at: int) -> None:
-        """Measure the test set with the best weights (and the last, where those are kept)."""
-        trainer = self.trainer
-        last = trainer.averaged(self.masks)
-        assert self.best.weights is not None
-        self.metrics = {"early_stop_iteration": self.best.row["iteration"], "stopped_iteration": at}
-        self.metrics |= {name: v for name, v in self.best.row.items() if name.startswith("val_")}
-        self.metrics |= self._test(self.best.weights, "test_")
-        self.final = self.best.weights
-        if trainer.recipe.keep == "last":
-            self.final = last
-            ends = {f"last_{name}": v for name, v in self.rows[-1].items() if name.startswith("val_")}
-            self.metrics |= ends | self._test(last, "last_test_")
-
-    def _test(self, weights: Tree, prefix: str) -> Row:
-        assign(self.trainer.model, weights)
-        return {prefix + name: value for name, value in self.trainer.engine.evaluate("test").items()}

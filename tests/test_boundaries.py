@@ -25,7 +25,7 @@ ROWS = [
     "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout shares oneshot",
     "objective engine intervals training group trainer callbacks",
     "workshop",
-    "prunable abreast prune train",
+    "prunable abreast prune train together",
     "evaluation",
     "table chart palette diagram drawing page runfacts runpage studypage report graph compact",
     "pool study verbs reproduce",

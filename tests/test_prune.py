@@ -130,17 +130,16 @@ def test_no_train_leaves_the_last_level_untrained():
 # Rewinding, and what else can follow a cut
 
 
-def spied(**dials):
-    """A run, and what its trainer was asked for at each level."""
+def driven(**dials):
+    """A run, and what it wanted trained at each level."""
     loop = Loop(PruneJob.of(plain, data(), dials=DIALS | {"levels": 1, "rate": 0.5} | dials))
-    asked, real = [], loop.trainer.train
-
-    def train(weights, masks, **options):
-        asked.append({"weights": weights, **options})
-        return real(weights, masks, **options)
-
-    loop.trainer.train = train
-    return loop.run(), asked
+    trainings = loop.trainings()
+    starts = [next(trainings)]
+    while True:
+        try:
+            starts.append(trainings.send(loop.trainer.train_many(starts[-1:])[0]))
+        except StopIteration as end:
+            return end.value, starts
 
 
 @pytest.mark.parametrize(
@@ -155,11 +154,11 @@ def spied(**dials):
     ],
 )
 def test_levels_start_from_what_follows_a_cut(dials, weights, first, rate_at):
-    run, (zero, one) = spied(**dials)
-    assert (zero["first"], zero["rate_at"], one["first"], one["rate_at"]) == (0, None, first, rate_at)
-    assert same(zero["weights"], run.tickets[0].weights("init"))
-    assert same(one["weights"], run.tickets[0].weights(weights))
-    assert zero["seed"] == one["seed"]  # nets of all levels see the same batches
+    run, (zero, one) = driven(**dials)
+    assert (zero.first, zero.rate_at, one.first, one.rate_at) == (0, None, first, rate_at)
+    assert same(zero.weights, run.tickets[0].weights("init"))
+    assert same(one.weights, run.tickets[0].weights(weights))
+    assert zero.seed == one.seed  # nets of all levels see the same batches
     assert next(row["iteration"] for row in run.rows if row["level"] == 1) == first
 
 

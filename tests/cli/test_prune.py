@@ -130,10 +130,20 @@ def test_several_seeds_have_a_folder_each_and_a_list_as_json(kt, small, tmp_path
     arguments = (*small, "--levels", 1, "--rate", 0.5)
     result = kt("prune", *arguments, "--seeds", "0,2", "--out", tmp_path / "both")
     assert [row.split()[:3] for row in result.stdout.splitlines()] == [
-        ["seed", "level", "kept"], ["0", "0", "592"], ["0", "1", "296"], ["2", "0", "592"], ["2", "1", "296"],
+        ["seed", "level", "kept"], ["0", "0", "592"], ["2", "0", "592"], ["0", "1", "296"], ["2", "1", "296"],
     ]  # fmt: skip
     runs = json.loads(kt("prune", *arguments, "--seeds", "0,2", "--out", tmp_path / "both", "--json").stdout)
     assert [(run["seed"], Path(run["run"]).name) for run in runs] == [(0, "seed-0"), (2, "seed-2")]
+    kt("prune", *arguments, "--seed", 2, "--out", tmp_path / "alone")
+    assert tickets(tmp_path / "alone") == tickets(tmp_path / "both" / "seed-2")
+    log = (tmp_path / "both" / "seed-2" / "run.json").read_bytes()
+    assert (tmp_path / "alone" / "run.json").read_bytes() == log
+
+
+def test_seeds_that_are_not_alike_run_one_after_another(kt, small, tmp_path):
+    arguments = (*small, "--levels", 1, "--rate", 0.5, "--train-size", 0.5)
+    result = kt("prune", *arguments, "--seeds", "0,2", "--out", tmp_path / "both")
+    assert [row.split()[0] for row in result.stdout.splitlines()] == ["seed", "0", "0", "2", "2"]
     kt("prune", *arguments, "--seed", 2, "--out", tmp_path / "alone")
     assert tickets(tmp_path / "alone") == tickets(tmp_path / "both" / "seed-2")
 
