@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "rewind": ("rewind:rewind", "Choose where a ticket's training starts."),
     "fit": ("fit:fit", "Fit how fast each level of a run learns."),
     "report": ("report:report", "Write one HTML page of a run or a study."),
+    "compare": ("compare:compare", "Set criteria beside each other, by density and seed."),
     "reproduce": ("reproduce:reproduce", "Run a paper's experiment beside its published numbers."),
     "plugins": ("plugins:plugins", "List what is installed, or show one plugin."),
     "models": ("plugins:models", "List the models: short for `kt plugins models`."),

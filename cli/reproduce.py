@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,21 +48,42 @@ def reproduce(**chosen: Any) -> None:
     studies share what they have in common. The folder gets results.jsonl, tables, figures and report.html.
     `kt plugins studies` lists the studies.
     """
+    study, budget = chosen["study"], chosen["budget"]
+    given = pairs("-o", chosen["dials"])
+    options = [part for name, value in given.items() for part in ("-o", f"{name}={value}")]
+    command = shlex.join(["kt", "reproduce", study, "--budget", budget, *options])
+    run_study(study, budget, given, command, {"out": f"runs/{study}-{budget}"} | _given(chosen))
+
+
+def _given(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def run_study(
+    study: str, budget: str, dials: Mapping[str, Any], command: str, chosen: Mapping[str, Any]
+) -> None:
+    """Run a study, and print its tables or where they are.
+
+    Args:
+        study: its name.
+        budget: one of its budgets.
+        dials: what to change of it.
+        command: what to call for the same numbers: neither folders nor the number of processes change any.
+        chosen: `out`, `cache`, `quiet`, `as_json`, and `jobs` if given.
+    """
     from kerastickets.hardware import cores
     from kerastickets.reproduce import Reproduction
 
-    given = pairs("-o", chosen["dials"])
-    study, budget, quiet = chosen["study"], chosen["budget"], chosen["quiet"]
-    what = Reproduction.of(study, budget, given)
-    out = Path(chosen["out"] or f"runs/{study}-{budget}")
+    quiet, out = chosen["quiet"], Path(chosen["out"])
+    what = Reproduction.of(study, budget, dials)
     check_folder(out)
     check_folder(Path(chosen["cache"]))
     with interruptible(_INTERRUPTED), _Bar(wants_bar(quiet), quiet) as bar:
         page = what.run(
             out,
             cache=chosen["cache"],
-            jobs=chosen["jobs"] or cores(),
-            command=_command(study, budget, given),
+            jobs=chosen.get("jobs") or cores(),
+            command=command,
             on_progress=bar.show,
             prepare=hush_tensorflow,
         )
@@ -70,12 +92,6 @@ def reproduce(**chosen: Any) -> None:
     else:
         click.echo((out / "tables.md").read_text(), nl=False)
     note(f"Report: {page}", quiet)
-
-
-def _command(study: str, budget: str, given: dict[str, Any]) -> str:
-    """What to call for the same numbers: neither folders nor the number of processes change any."""
-    options = [part for name, value in given.items() for part in ("-o", f"{name}={value}")]
-    return shlex.join(["kt", "reproduce", study, "--budget", budget, *options])
 
 
 class _Bar:

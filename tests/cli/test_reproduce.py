@@ -39,3 +39,16 @@ def test_tables_go_to_stdout_and_the_report_is_named(kt, working_folder):
 def test_what_is_refused(kt, working_folder, arguments, code, message):
     assert message in kt("reproduce", *arguments, code=code).stderr
     assert list(working_folder.iterdir()) == []
+
+
+def test_compare_is_a_study_with_options_of_its_own(kt, working_folder):
+    arguments = ("compare", "--criteria", "iterative-snip", "--sparsities", 0.5, "--seeds", 1)
+    small = ("--model", "mlp:8", "--train", "1ep", "--train-size", "0.5", "--jobs", 1)
+    result = kt(*arguments, *small)
+    assert "| iterative-snip | 50.00% | 296 | 1 |" in result.stdout
+    assert "found and trained on 0.5 of the training examples" in result.stdout
+    facts = json.loads((working_folder / "runs/compare/study.json").read_text())
+    assert facts["command"] == (
+        "kt compare --criteria iterative-snip --sparsities 0.5 --seeds 1 --model mlp:8 --train 1ep --train-size 0.5"
+    )
+    assert "`sparsities` must be in (0, 1)" in kt("compare", "--sparsities", 1.5, code=1).stderr
