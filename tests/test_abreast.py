@@ -114,7 +114,7 @@ def test_finished_runs_train_nothing(tmp_path, groups):
 def test_it_is_worthwhile_where_calls_cost_more_than_what_they_compute():
     assert worthwhile(loop(0))
     assert not worthwhile(loop(0, train_size=0.5))  # each seed has examples of its own
-    # 83 variables' values by 125,000 steps between evaluations are over ten million.
-    assert not worthwhile(loop(0, train="200000it", eval_every="125000it"))
+    # 99 values by 25,000 steps between evaluations are over two million.
+    assert not worthwhile(loop(0, train="200000it", eval_every="25000it"))
     called = loops.Loop(PruneJob.of(noisy, DATA, dials=RUN), callbacks=lambda level: [])
     assert not worthwhile(called)
