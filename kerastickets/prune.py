@@ -236,12 +236,13 @@ class Loop:
     ) -> Generator["Start", "Outcome", Ticket]:
         """Make one level's ticket: cut the one before (if any), then train it (if the method says so)."""
         parent = before[-1] if before else None
-        masks = self._cut(level, parent) if parent else self.masks
+        masks, scores = self._cut(level, parent) if parent else (self.masks, {})
         snapshots = (
             {k: v for k, v in parent.snapshots.items() if k != "final"} if parent else {"init": self.init}
         )
         start = self._start_name() if parent else "init"
-        ticket = Ticket(self.source.architecture, masks, snapshots, self._provenance(level, parent, start))
+        provenance = self._provenance(level, parent, start) | ({"scores": scores} if scores else {})
+        ticket = Ticket(self.source.architecture, masks, snapshots, provenance)
         if not self.method.trains(level, self.levels):
             return ticket
         outcome = yield self._start(ticket, level, parent, keep)
@@ -259,7 +260,8 @@ class Loop:
     def _step(self) -> int:
         return self.method.rewind_to.iterations(self._per_epoch)
 
-    def _cut(self, level: int, parent: Ticket) -> Tree:
+    def _cut(self, level: int, parent: Ticket) -> tuple[Tree, Mapping[str, Any]]:
+        """The masks of a level, and what its criterion tells of the scores besides."""
         trained = "final" in parent.snapshots and self.method.between == "train"
         weights = parent.weights("final") if trained else parent.weights(self._start_name())
         scores = self.method.criterion(self._scoring(level, parent, weights))
@@ -271,7 +273,7 @@ class Loop:
             granularity=self.method.granularity,
             allow_collapse=self.method.allow_collapse,
         )
-        return self.layout.masks({**new, **self._fixed})
+        return self.layout.masks({**new, **self._fixed}), getattr(scores, "facts", {})
 
     def _scoring(self, level: int, parent: Ticket, weights: Tree) -> Any:
         from kerastickets.scoring import Batches, Scoring

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = [
     "errors tree hardware steps values options registry gate",
     "chance statistics fitting strategies mask schedule method augment recipe header ticketfile ticket protocols",
-    "data subset dataspec sources runfolder resuming run job combining",
+    "data subset dataspec sources runfolder resuming run job combining winning",
     "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout shares oneshot",
     "objective engine intervals training group trainer callbacks",
     "workshop",

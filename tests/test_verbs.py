@@ -83,3 +83,19 @@ def test_a_job_that_was_cut_off_continues_with_its_unfinished_level(tmp_path):
 def test_an_unknown_verb_is_refused(tmp_path):
     with pytest.raises(RecipeError, match=r"No verb named 'prun'. Did you mean 'prune'"):
         do(Job("prun", {}), Cache(tmp_path), Workshop())
+
+
+def test_a_group_of_seeds_trains_together_to_the_bits_of_each_alone(tmp_path):
+    options = dict(found(BUDGET, 0).options)
+    del options["seed"]
+    cache, told = Cache(tmp_path), []
+    group = Job("prune", options | {"seeds": [0, 1]})
+    facts = do(group, cache, Workshop(), lambda kind, content: told.append(content))
+    for seed in (0, 1):
+        run = prune("mlp:8", "digits", seed=seed, watch=["test"], **options["dials"])
+        digests = [level["digest"] for level in facts["runs"][str(seed)]["levels"]]
+        assert digests == [ticket.digest for ticket in run.tickets]
+        assert cache.ticket(group.ticket(f"seed-{seed}/level-02")) == run.tickets[2]
+    assert told == [n / 6 for n in range(1, 7)]
+    # Other members are another job: what is trained together is part of what a job is found by.
+    assert Job("prune", options | {"seeds": [0]}) != group

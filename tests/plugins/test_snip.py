@@ -254,3 +254,11 @@ def test_a_run_by_name_takes_the_options():
 
 def dense_for_data():
     return keras.Sequential([keras.Input((4,)), layers.Dense(4, activation="tanh"), layers.Dense(3)])
+
+
+def test_the_scale_of_saliency_is_in_the_tickets_provenance():
+    dense, cut = prune("mlp:8", "digits", "snip", sparsity=0.5, train="1ep", jit="off").tickets
+    saliency = cut.provenance["scores"]["saliency"]
+    assert saliency["total"] == pytest.approx(sum(saliency["layers"].values()))
+    assert saliency["total"] > 0
+    assert "scores" not in dense.provenance
