@@ -22,6 +22,7 @@ _CONTRACTS = {
     "analyzers": "check_analyzer",
     "transfers": "check_transfer",
     "models": "check_model",
+    "studies": "check_study",
 }
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -92,7 +93,9 @@ def plugin(entry: registry.Entry) -> Facts:
         if entry.group in _CONTRACTS and not needs:
             from kerastickets import testing
 
-            getattr(testing, _CONTRACTS[entry.group])(registry.create(entry.group, entry.name))
+            study = entry.group == "studies"  # a module; everything else is made from its options
+            made = cls if study else registry.create(entry.group, entry.name)
+            getattr(testing, _CONTRACTS[entry.group])(made)
         return facts | {"ok": True, "error": None}
     except (KerasTicketsError, AssertionError) as error:
         return facts | {"ok": False, "error": str(error)}

@@ -22,6 +22,7 @@ from kerastickets.scoring import Scoring
 from kerastickets.sourcechecks import check_dataset, check_model
 from kerastickets.sources import data_digest
 from kerastickets.steps import Duration
+from kerastickets.studychecks import check_study
 from kerastickets.ticket import Ticket
 from kerastickets.toys import scoring_of, toy_data, toy_scoring, toy_ticket
 from kerastickets.tree import Tree, kept, masked
@@ -33,6 +34,7 @@ __all__ = [
     "check_exporter",
     "check_model",
     "check_operation",
+    "check_study",
     "check_transfer",
     "toy_data",
     "toy_scoring",

@@ -29,7 +29,7 @@ ROWS = [
     "evaluation",
     "table chart palette diagram drawing page runfacts runpage studypage report graph compact",
     "pool study verbs reproduce",
-    "expect toys sourcechecks testing",
+    "expect toys sourcechecks studychecks testing",
 ]
 ROW = {name: row for row, names in enumerate(ROWS) for name in names.split()}
 
