@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         TicketError,
     )
     from kerastickets.evaluation import evaluate
+    from kerastickets.fitting import fit_learning_curve
     from kerastickets.keys import align
     from kerastickets.mask import compare, cut
     from kerastickets.masking import masks_of, sparsify, strip
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from kerastickets.together import train_many
     from kerastickets.train import train
     from kerastickets.tree import Tree
+    from kerastickets.winning import is_winning
 
 _HOMES = {
     "AlignError": "errors",
@@ -58,6 +60,8 @@ _HOMES = {
     "compare": "mask",
     "cut": "mask",
     "evaluate": "evaluation",
+    "fit_learning_curve": "fitting",
+    "is_winning": "winning",
     "masks_of": "masking",
     "plan": "schedule",
     "prune": "prune",
@@ -93,6 +97,8 @@ __all__ = [
     "compare",
     "cut",
     "evaluate",
+    "fit_learning_curve",
+    "is_winning",
     "layers",
     "masks_of",
     "plan",
