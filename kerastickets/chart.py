@@ -10,6 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal, get_args
 
 from kerastickets.errors import RecipeError
+from kerastickets.palette import legible
 from kerastickets.table import check_format, check_texts, plain
 
 Style = Literal["line", "points", "line+points", "bar", "band"]
@@ -121,6 +122,12 @@ class Chart:
             chosen.append(max(chosen, default=-1) + 1 if colour is None else colour)
             found.setdefault(series.name, chosen[-1])
         return chosen
+
+    def named(self) -> list[int]:
+        """Which series a legend names: of those that share a colour the first, and of a large family some."""
+        colours = self.colours()
+        own = [index for index, colour in enumerate(colours) if colour not in colours[:index]]
+        return [own[n] for n in legible(len(own))]
 
     def facts(self) -> dict[str, Any]:
         """The chart as JSON; `Chart.of` reads it back."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerastickets.chart import Chart, Figure, Graph, Heatmap, Series
 from kerastickets.diagram import places
-from kerastickets.palette import LIGHT, legible
+from kerastickets.palette import LIGHT
 from kerastickets.table import file_stem
 
 if TYPE_CHECKING:
@@ -106,13 +106,13 @@ def _size(figure: Figure) -> tuple[float, float]:
         where = places(figure).values()
         columns, rows = (max((place[n] for place in where), default=0) + 1 for n in (0, 1))
         return max(_WIDTH, 1.0 * columns), max(1.0, 0.4 + 0.45 * rows)
-    return _WIDTH, _HEIGHT + 0.13 * (len(legible(len(figure.series))) // 2)
+    return _WIDTH, _HEIGHT + 0.13 * (len(figure.named()) // 2)
 
 
 def _draw_chart(canvas: "Canvas", axes: "Axes", chart: Chart) -> None:
     categories = categories_of(chart)
     bars = [series for series in chart.series if series.style == "bar"]
-    named = set(legible(len(chart.series)))
+    named = chart.named()
     floor = [0.0] * len(categories)
     chosen = chart.colours()
     colours = LIGHT.colours(max(chosen, default=0) + 1)
@@ -129,7 +129,7 @@ def _draw_chart(canvas: "Canvas", axes: "Axes", chart: Chart) -> None:
             places = [n + (bars.index(series) - (len(bars) - 1) / 2) * width for n in x]
             _draw_bars(axes, series, places, width, colour, label, [0.0] * len(x))
         else:
-            _draw_line(axes, series, x, colour, label, _MARKERS[index % len(_MARKERS)])
+            _draw_line(axes, series, x, colour, label, _MARKERS[slot % len(_MARKERS)])
     _draw_axes(axes, chart, categories)
     if len(chart.series) > 1:
         columns = 2 if max(len(series.name) for series in chart.series) > 10 else 3

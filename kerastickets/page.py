@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from kerastickets.chart import Chart, Figure, Graph, Heatmap
 from kerastickets.diagram import svg
-from kerastickets.palette import DARK, LIGHT, Palette, legible
+from kerastickets.palette import DARK, LIGHT, Palette
 from kerastickets.table import Column, Table, file_stem, plain
 
 Item = Table | Chart | Heatmap | Graph | Mapping[str, Any] | str
@@ -252,7 +252,7 @@ def _plot(figure: Chart | Heatmap) -> dict[str, Any]:
         facts |= {
             "light": [light[index] for index in chosen],
             "dark": [dark[index] for index in chosen],
-            "named": legible(len(chosen)),
+            "named": figure.named(),
         }
     else:
         facts |= {"light": LIGHT.heat, "dark": DARK.heat}

@@ -63,3 +63,20 @@ def test_refuses(make, said):
     with pytest.raises(RecipeError) as error:
         make()
     assert said in str(error.value)
+
+
+def test_a_legend_names_one_series_of_each_colour():
+    pairs = [
+        one
+        for n in range(6)
+        for one in (
+            Series(f"points {n}", [0], [n], style="points"),
+            Series(f"fit {n}", [0], [n], like=f"points {n}"),
+        )
+    ]
+    chart = Chart("c", "", "", "", tuple(pairs), "")
+    assert chart.named() == [0, 2, 4, 6, 8, 10]
+    assert len({*chart.colours()}) == 6
+    # Of a family too large for colours of their own, some.
+    family = Chart("c", "", "", "", tuple(Series(f"level {n}", [0], [n]) for n in range(22)), "")
+    assert family.named() == [0, 4, 8, 13, 17, 21]

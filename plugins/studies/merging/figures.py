@@ -64,7 +64,7 @@ def _curves(name: str, title: str, groups: dict[str, list[Row]]) -> Chart:
         "test accuracy before the epoch (%)",
         tuple(series),
         f"Test accuracy over epochs of {', '.join(groups)}. The highest reaches {top:.1f} %.",
-        "Points are means over trials, lines the fitted a exp(-c (x - b)) + d.",
+        "Points are means over trials, dashed lines the fitted a exp(-c (x - b)) + d.",
         y_range=(_second(groups) - 1.0, top + 0.5),
     )
 
