@@ -12,11 +12,21 @@ import click
 
 from kerastickets.errors import KerasTicketsError, TicketError
 from kerastickets_cli.options import json_option
-from kerastickets_cli.output import emit, nearest, percent, table
+from kerastickets_cli.output import emit, nearest, percent, table, yes
 
 Row = dict[str, Any]
-_COLUMNS = ("file", "criterion", "level", "kept", "total", "density", "val_accuracy", "test_accuracy")
-_SHOWN = ("file", "criterion", "level", "kept", "density", "val_accuracy", "test_accuracy")
+_COLUMNS = (
+    "file",
+    "criterion",
+    "level",
+    "kept",
+    "total",
+    "density",
+    "val_accuracy",
+    "test_accuracy",
+    "winning",
+)
+_SHOWN = ("file", "criterion", "level", "kept", "density", "val_accuracy", "test_accuracy", "winning")
 _SHARES = ("density", "val_accuracy", "test_accuracy")
 _TESTS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
@@ -63,6 +73,8 @@ class WhereType(click.ParamType):
         name, _ = ColumnType().convert(match[1], param, ctx)
         if name in ("file", "criterion"):
             return name, match[2], match[3]
+        if name == "winning" and match[3] in ("yes", "no"):
+            return name, match[2], float(match[3] == "yes")
         try:
             text = match[3]
             return name, match[2], float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
@@ -98,8 +110,9 @@ def ls(
 ) -> None:
     """List the tickets in DIR and below; DIR is this folder if left out.
 
-    Columns: file, criterion, level, kept, total, density, val_accuracy and test_accuracy. A file that is no
-    sound ticket is listed with what is wrong, and the exit code is 1.
+    Columns: file, criterion, level, kept, total, density, val_accuracy, test_accuracy and winning (yes or no,
+    beside a dense level 0 in the same folder). A file that is no sound ticket is listed with what is wrong,
+    and the exit code is 1.
     """
     if as_csv and as_json:
         raise click.UsageError("Give --csv or --json, not both.", click.get_current_context())
@@ -126,6 +139,7 @@ def read(folder: Path) -> Iterable[Row]:
 
     if not folder.is_dir():
         raise TicketError(f"DIR must be a folder. Received: {folder}")
+    dense: dict[Path, Any] = {}
     for path in sorted(folder.rglob("*.safetensors")):
         file = str(path.relative_to(folder))
         try:
@@ -141,7 +155,17 @@ def read(folder: Path) -> Iterable[Row]:
             **{name: ticket.provenance.get(name) for name in ("criterion", "level")},
             **facts,
             **{name: metrics.get(name) for name in names},
+            "winning": _winning(ticket, dense.get(path.parent)),
         }
+        # Files of a run are met in the order of their levels.
+        if ticket.density == 1 and ticket.provenance.get("level") == 0:
+            dense[path.parent] = metrics
+
+
+def _winning(ticket: Any, dense: Any) -> bool | None:
+    from kerastickets.winning import is_winning
+
+    return is_winning(ticket, dense) if dense and ticket.provenance.get("level") else None
 
 
 def ordered(rows: Iterable[Row], name: str, descending: bool) -> list[Row]:
@@ -156,9 +180,15 @@ def _holds(row: Row, name: str, test: str, value: str | float) -> bool:
     return row.get(name) is not None and _TESTS[test](row[name], value)
 
 
+def _cell(row: Row, name: str) -> Any:
+    if name == "winning":
+        return yes(row[name])
+    return percent(row[name]) if name in _SHARES else row[name]
+
+
 def _show(rows: list[Row]) -> None:
     sound = [row for row in rows if "error" not in row]
-    cells = [[percent(row[n]) if n in _SHARES else row[n] for n in _SHOWN] for row in sound]
+    cells = [[_cell(row, name) for name in _SHOWN] for row in sound]
     click.echo(table(_SHOWN, cells, left=2))
     for row in rows:
         if "error" in row:

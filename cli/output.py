@@ -45,6 +45,11 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.2%}"
 
 
+def yes(value: bool | None) -> str:
+    """A verdict as a table shows it: a dash where there is none."""
+    return "-" if value is None else "yes" if value else "no"
+
+
 def number(value: float | None, digits: int = 1) -> str:
     """A number as a table shows it, with so many digits after the point."""
     return "-" if value is None else f"{value:.{digits}f}"

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kerastickets_cli.output import cell, line, number, percent
+from kerastickets_cli.output import cell, line, number, percent, yes
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from kerastickets.run import Level
 
-_COLUMNS = ("level", "kept", "density", "early-stop", "validation", "test", "seconds")
-_WIDTHS = (5, 9, 8, 10, 10, 8, 8)
+_COLUMNS = ("level", "kept", "density", "early-stop", "validation", "test", "winning", "seconds")
+_WIDTHS = (5, 9, 8, 10, 10, 8, 7, 8)
 
 
 class Report:
@@ -85,6 +85,7 @@ def cells(level: "Level") -> list[str]:
         cell(level.early_stop_iteration),
         percent(level.val_accuracy),
         percent(level.test_accuracy),
+        yes(level.winning),
         number(level.seconds),
     ]
 

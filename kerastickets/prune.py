@@ -211,15 +211,20 @@ class Loop:
             if on_row:
                 on_row(row)
 
-        levels = [Level.of(ticket, n, rows, folder) for n, ticket in enumerate(tickets)]
-        for level in levels:
-            report(level)
+        levels: list[Level] = []
+
+        def add(ticket: Ticket) -> None:
+            level = Level.of(ticket, len(levels), rows, folder)
+            levels.append(level.beside(levels[0] if levels else level))
+            report(levels[-1])
+
+        for ticket in tickets:
+            add(ticket)
         for n in range(len(tickets), self.levels + 1):
             tickets.append((yield from self._level(n, tickets, keep)))
             if folder:
                 tickets[-1].save(folder.ticket_file(n))
-            levels.append(Level.of(tickets[-1], n, rows, folder))
-            report(levels[-1])
+            add(tickets[-1])
         return Run(folder.path if folder else None, tuple(tickets), tuple(levels), tuple(rows), self._head())
 
     def _head(self) -> dict[str, Any]:

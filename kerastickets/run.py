@@ -1,12 +1,13 @@
 """What a pruning run leaves: its tickets, its levels and its history."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerastickets.runfolder import RunFolder
 from kerastickets.ticket import Ticket
+from kerastickets.winning import is_winning
 
 if TYPE_CHECKING:
     from kerastickets.training import Outcome
@@ -28,6 +29,7 @@ class Level:
         seconds: training and validation time.
         ticket: the ticket's file, relative to the run; its digest where nothing is written.
         digest: the ticket's digest.
+        winning: whether it is a winning ticket beside level 0, where that is dense; see `is_winning`.
     """
 
     level: int
@@ -41,6 +43,7 @@ class Level:
     seconds: float | None
     ticket: str
     digest: str
+    winning: bool | None = None
 
     @classmethod
     def of(
@@ -60,6 +63,11 @@ class Level:
             ticket=folder.ticket_file(level).name if folder else ticket.digest,
             digest=ticket.digest,
         )
+
+    def beside(self, first: "Level") -> "Level":
+        """The level with its verdict `winning` beside level 0 of its run; none for that itself."""
+        judged = self.level > 0 and first.density == 1
+        return replace(self, winning=is_winning(self.facts(), first.facts()) if judged else None)
 
     def facts(self) -> dict[str, Any]:
         """The level as JSON."""

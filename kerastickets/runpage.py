@@ -13,6 +13,7 @@ from kerastickets.chart import Chart, Graph, Heatmap, Node, Series
 from kerastickets.page import Section
 from kerastickets.runfacts import LevelFacts, RunFacts, overlap
 from kerastickets.table import Column, Table
+from kerastickets.winning import TOLERANCE
 
 _MOST_POINTS = 300
 _LABELS = {
@@ -56,17 +57,22 @@ def levels_table(runs: Sequence[RunFacts]) -> Table:
         Column("val_accuracy", "validation accuracy", ".2%"),
         Column("test_accuracy", "test accuracy", ".2%"),
         Column("early_stop_iteration", "early stop (iteration)", ","),
+        Column("winning"),
         Column("stopped_iteration", "stopped (iteration)", ","),
         Column("seconds", format=".1f"),
         Column("ticket"),
         Column("digest"),
     )
     rows = [
-        {"seed": run.name, **level.row.facts(), "digest": level.row.digest[:12]}
+        {"seed": run.name, **level.row.beside(run.levels[0].row).facts(), "digest": level.row.digest[:12]}
         for run in runs
         for level in run.levels
     ]
-    note = "Accuracies at the early stop: the evaluation with the best monitored value. Test data select nothing."
+    note = (
+        "Accuracies at the early stop: the evaluation with the best monitored value. Test data select nothing. "
+        "Winning: test accuracy at least that of the dense level 0 less "
+        f"{100 * TOLERANCE:g} points, at no later an early stop."
+    )
     return Table("levels", "Every level", columns, tuple(rows), note)
 
 

@@ -42,6 +42,7 @@ def test_rows_levels_and_facts_come_as_they_are_made(working_folder):
         "seconds",
         "ticket",
         "digest",
+        "winning",
     }
     assert (facts["run"], facts["criterion"], facts["dataset"], facts["seed"]) == (
         None,

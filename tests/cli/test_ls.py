@@ -5,7 +5,9 @@ import json
 
 import pytest
 
-HEADER = "file                    criterion  level  kept  density  val_accuracy  test_accuracy"
+from kerastickets import Ticket, is_winning
+
+HEADER = "file                    criterion  level  kept  density  val_accuracy  test_accuracy  winning"
 
 
 def files(result):
@@ -15,9 +17,9 @@ def files(result):
 def test_lists_tickets_below_a_folder(kt, folder):
     assert kt("ls", folder).stdout.splitlines() == [
         HEADER,
-        "deep/third.safetensors  magnitude      2     2   33.33%        75.00%         37.50%",
-        "dense.safetensors       magnitude      0     6  100.00%             -              -",
-        "half.safetensors        magnitude      1     3   50.00%        50.00%         25.00%",
+        "deep/third.safetensors  magnitude      2     2   33.33%        75.00%         37.50%        -",
+        "dense.safetensors       magnitude      0     6  100.00%             -              -        -",
+        "half.safetensors        magnitude      1     3   50.00%        50.00%         25.00%        -",
     ]
 
 
@@ -25,7 +27,7 @@ def test_json(kt, folder):
     rows = json.loads(kt("ls", folder, "--json").stdout)
     assert rows[2] == {
         "file": "half.safetensors", "criterion": "magnitude", "level": 1, "kept": 3, "total": 6, "density": 0.5,
-        "val_accuracy": 0.5, "test_accuracy": 0.25,
+        "val_accuracy": 0.5, "test_accuracy": 0.25, "winning": None,
     }  # fmt: skip
     assert rows[1]["val_accuracy"] is None
 
@@ -55,6 +57,17 @@ def test_sort_and_where(kt, folder, arguments, order):
     assert files(kt("ls", folder, "--json", *arguments)) == [f"{name}.safetensors" for name in order]
 
 
+def test_winning_is_said_beside_the_dense_level_of_the_same_folder(kt, run_folder):
+    rows = json.loads(kt("ls", run_folder, "--json").stdout)
+    run = json.loads((run_folder / "run.json").read_text())
+    assert run["recipe"]["levels"] == 2
+    assert rows[0]["winning"] is None
+    tickets = [Ticket.load(run_folder / row["file"]) for row in rows]
+    assert [row["winning"] for row in rows[1:]] == [is_winning(ticket, tickets[0]) for ticket in tickets[1:]]
+    wins = [row["file"] for row in rows if row["winning"]]
+    assert files(kt("ls", run_folder, "--json", "--where", "winning=yes")) == wins
+
+
 def test_a_broken_file_is_listed_with_its_error(kt, folder, tmp_path):
     (tmp_path / "good.safetensors").write_bytes((folder / "half.safetensors").read_bytes())
     (tmp_path / "bad.safetensors").write_bytes((folder / "half.safetensors").read_bytes()[:-1])
@@ -67,7 +80,10 @@ def test_a_broken_file_is_listed_with_its_error(kt, folder, tmp_path):
 
 
 def test_an_empty_folder_has_a_header_only(kt, tmp_path):
-    assert kt("ls", tmp_path).stdout == "file  criterion  level  kept  density  val_accuracy  test_accuracy\n"
+    assert (
+        kt("ls", tmp_path).stdout
+        == "file  criterion  level  kept  density  val_accuracy  test_accuracy  winning\n"
+    )
     assert kt("ls", tmp_path, "--json").stdout == "[]\n"
 
 

@@ -15,7 +15,7 @@ from kerastickets.runfolder import RunFolder
 KT = Path(sysconfig.get_path("scripts")) / "kt"
 LEVEL_KEYS = {
     "level", "kept", "total", "density", "early_stop_iteration", "stopped_iteration", "val_accuracy",
-    "test_accuracy", "seconds", "ticket", "digest",
+    "test_accuracy", "seconds", "ticket", "digest", "winning",
 }  # fmt: skip
 
 
@@ -26,10 +26,10 @@ def tickets(folder):
 def test_a_row_per_level_on_stdout_and_the_folder_on_stderr(kt, small, tmp_path):
     result = kt("prune", *small, "--levels", 2, "--rate", 0.5, "--out", tmp_path / "out")
     header, *rows = result.stdout.splitlines()
-    assert header == "level       kept   density  early-stop  validation      test   seconds"
+    assert header == "level       kept   density  early-stop  validation      test  winning   seconds"
     counts = [("0", "592", "100.00%"), ("1", "296", "50.00%"), ("2", "148", "25.00%")]
     assert [tuple(row.split()[:3]) for row in rows] == counts
-    trained = re.compile(r" {4}\d +\d+ +[\d.]+% +(18|36) +[\d.]+% +[\d.]+% +\d+\.\d")
+    trained = re.compile(r" {4}\d +\d+ +[\d.]+% +(18|36) +[\d.]+% +[\d.]+% +(-|yes|no) +\d+\.\d")
     assert all(trained.fullmatch(row) for row in rows)
     out = re.escape(str(tmp_path / "out"))
     assert re.fullmatch(
@@ -42,8 +42,8 @@ def test_untrained_levels_show_a_dash(kt, small, tmp_path):
     result = kt("prune", *small, *arguments, "--out", tmp_path)
     assert result.stderr == ""
     assert result.stdout.splitlines()[1:] == [
-        "    0        592   100.00%           -           -         -         -",
-        "    1        296    50.00%           -           -         -         -",
+        "    0        592   100.00%           -           -         -        -         -",
+        "    1        296    50.00%           -           -         -        -         -",
     ]
     assert list(Ticket.load(tmp_path / "level-01.safetensors").snapshots) == ["init"]
 
@@ -65,7 +65,7 @@ def test_json(kt, small, tmp_path):
     assert (trained["kept"], trained["stopped_iteration"]) == (59, 36)
     ticket = Ticket.load(out / trained["ticket"])
     assert ticket.digest == trained["digest"]
-    assert ticket.provenance["options"] == {"batches": 2}
+    assert ticket.provenance["options"] == {"batches": 2, "stratified": False}
 
 
 def test_the_default_folder_is_named_by_the_recipe_and_more_levels_share_it(kt, small, working_folder):
