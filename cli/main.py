@@ -37,6 +37,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 
 
+#: What an operating system refuses anywhere.
+_SAID = {
+    errno.ENOSPC: "No space is left where the output goes. Free some, and run it again.",
+    errno.ENAMETOOLONG: "The name of a file or folder is too long for this file system. Give a shorter one.",
+}
+
+
 class LazyGroup(SuggestingGroup):
     """A group that imports a command when it is called, and turns named errors into exit codes."""
 
@@ -84,11 +91,9 @@ class LazyGroup(SuggestingGroup):
             click.echo(f"Error: {error}", err=True)
             code = 1
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if error.errno not in _SAID:
                 raise
-            click.echo(
-                "Error: No space is left where the output goes. Free some, and run it again.", err=True
-            )
+            click.echo(f"Error: {_SAID[error.errno]}", err=True)
             code = 1
         sys.exit(code if isinstance(code, int) else 0)
 

@@ -105,3 +105,8 @@ def test_a_folder_must_exist(kt, tmp_path):
         kt("ls", tmp_path / "no", code=1).stderr
         == f"Error: DIR must be a folder. Received: {tmp_path / 'no'}\n"
     )
+
+
+@pytest.mark.parametrize("command", ["ls", "report", "fit"])
+def test_a_name_too_long_for_the_file_system_is_a_named_error(kt, command):
+    assert "name of a file or folder is too long" in kt(command, "a" * 300, code=1).stderr
