@@ -40,6 +40,8 @@ def compare(**chosen: Any) -> None:
     All nets of a seed start from the same weights, see the same batches and keep as many weights. The folder
     gets tables, figures and report.html; the same command continues.
     """
-    dials = {name: chosen[name] for name in _DIALS if chosen[name] is not None}
-    options = [part for name, value in dials.items() for part in (f"--{name.replace('_', '-')}", value)]
-    run_study("compare", "default", dials, shlex.join(["kt", "compare", *options]), chosen)
+    given = {name: chosen[name] for name in _DIALS if chosen[name] is not None}
+    options = [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", value)]
+    # Names of criteria have hyphens, which elsewhere separate as commas do.
+    names = {"criteria": tuple(given["criteria"].split(","))} if "criteria" in given else {}
+    run_study("compare", "default", given | names, shlex.join(["kt", "compare", *options]), chosen)

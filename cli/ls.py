@@ -12,7 +12,7 @@ import click
 
 from kerastickets.errors import KerasTicketsError, TicketError
 from kerastickets_cli.options import json_option
-from kerastickets_cli.output import emit, nearest, percent, table, yes
+from kerastickets_cli.output import emit, nearest, note, percent, table, yes
 
 Row = dict[str, Any]
 _COLUMNS = (
@@ -130,6 +130,7 @@ def ls(
     else:
         _show(rows)
     if broken:
+        note(f"Error: {len(broken)} of {len(rows)} files are no sound tickets; the list says what is wrong.")
         click.get_current_context().exit(1)
 
 

@@ -42,8 +42,7 @@ def read(annotation: Any, value: Any) -> Any:
     """`value` as `annotation` wants it.
 
     Text is parsed: numbers as Python writes them, `true` or `false`, one of a `Literal`'s values, `none`,
-    and tuples as `300-100`, sizes also as `28x28`, or, where that is ambiguous and always of
-    text, `-1,0.5`. Other values are
+    and tuples as `300-100`, sizes also as `28x28`, or, where that is ambiguous, `-1,0.5`. Other values are
     checked only, but integers pass for floats and lists for tuples.
 
     Args:
@@ -154,8 +153,8 @@ def _items(member: Any, value: str) -> list[str]:
         return value.removesuffix(",").split(",")
     if member is int and _SIZE.fullmatch(value):
         return value.split("x")
-    # `-1` and `1e-3` are one number each, not two; names have hyphens of their own.
-    single = member is str or (member in (int, float) and _NUMBER.fullmatch(value))
+    # `-1` and `1e-3` are one number each, not two.
+    single = member in (int, float) and _NUMBER.fullmatch(value)
     return [value] if single else value.split("-")
 
 

@@ -46,7 +46,7 @@ USAGE = {
 
 NAMES = {
     "--criterion snp": "No criterion named 'snp'. Did you mean 'snip'? Installed: ",
-    "--criterion snip -o batch=3": "No option of Snip named 'batch'. Did you mean 'batches'? Options: batches.",
+    "--criterion snip -o batch=3": "No option of Snip named 'batch'. Did you mean 'batches'? Options: batches",
     "--criterion snip -o batches=x": "Option 'batches' of Snip must be int. Received: batches='x'",
     "--dataset digit": "No dataset named 'digit'. Did you mean 'digits'? Installed: ",
     "--dataset digit[3,8]": "No dataset named 'digit'. Did you mean 'digits'? Installed: ",
