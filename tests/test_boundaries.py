@@ -27,7 +27,7 @@ ROWS = [
     "workshop",
     "prunable abreast prune train together",
     "evaluation",
-    "table chart palette diagram drawing page runfacts runpage studypage report graph compact",
+    "table contrasts chart palette diagram drawing page runfacts runpage studypage report graph compact",
     "pool study verbs reproduce",
     "expect toys sourcechecks studychecks testing",
 ]

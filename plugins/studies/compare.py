@@ -13,6 +13,7 @@ from typing import Any
 
 from kerastickets import registry
 from kerastickets.chart import Chart, Series
+from kerastickets.contrasts import percent
 from kerastickets.statistics import summary
 from kerastickets.study import Job, Results
 from kerastickets.table import Column, Table
@@ -134,8 +135,8 @@ def _row(criterion: str, sparsity: float, seed: int, levels: Sequence[Row], whol
         # A batch scored is a pass like a training step: forward and backward.
         "passes": sum(before) + batches * (len(levels) - 1),
         "early_stop": last["early_stop_iteration"],
-        "val_accuracy": round(100 * last["val_accuracy"], 4),
-        "test_accuracy": round(100 * last["test_accuracy"], 4),
+        "val_accuracy": percent(last["val_accuracy"]),
+        "test_accuracy": percent(last["test_accuracy"]),
         "winning": is_winning(last["metrics"], whole["metrics"]) if criterion != "dense" else None,
     }
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kerastickets.statistics import holm, paired, summary
+from kerastickets.contrasts import contrast, contrast_columns, corrected
+from kerastickets.statistics import summary
 from kerastickets.table import Column, Table
 from kerastickets_plugins.studies.lth_vs_snip.jobs import Budget
 from kerastickets_plugins.studies.lth_vs_snip.published import (
@@ -194,9 +195,6 @@ def _questions(budget: Budget, trials: Sequence[Row]) -> Table:
                 made.append(
                     {"net": net, "question": question, "measure": measure, **_answer(own, first, second, key)}
                 )
-    tested = [row for row in made if row.get("p") is not None]
-    for row, adjusted in zip(tested, holm([row["p"] for row in tested]), strict=True):
-        row["p_holm"] = adjusted
     columns = (
         Column("net", "Net"),
         Column("question", "Question"),
@@ -204,19 +202,13 @@ def _questions(budget: Budget, trials: Sequence[Row]) -> Table:
         Column("pairs", "Pairs"),
         Column("first", "First", ",.2f"),
         Column("second", "Second", ",.2f"),
-        Column("difference", "Difference", "+,.2f"),
-        Column("low", "95 % from", "+,.2f"),
-        Column("high", "to", "+,.2f"),
-        Column("p", "p (t test)", ".2g"),
-        Column("p_holm", "p (Holm)", ".2g"),
-        Column("p_wilcoxon", "p (Wilcoxon)", ".2g"),
-        Column("effect", "Effect size d", "+.2f"),
+        *contrast_columns("+,.2f"),
     )
     note = (
         "Pairs are nets of one seed after as many prunings, with equal counts, initial weights and data order. Nets "
         "of one seed are not independent, so p is too small; Holm corrects it over the rows of this table."
     )
-    return Table("questions", "The paper's questions, by paired tests", columns, tuple(made), note)
+    return Table("questions", "The paper's questions, by paired tests", columns, corrected(made), note)
 
 
 def _answer(rows: Sequence[Row], first: str, second: str, key: str) -> Row:
@@ -226,19 +218,8 @@ def _answer(rows: Sequence[Row], first: str, second: str, key: str) -> Row:
     a, b = by_net(first), by_net(second)
     both = sorted(a.keys() & b.keys())
     values = [[own[net] for net in both] for own in (a, b)]
-    row: Row = {"pairs": len(both), "first": summary(values[0]).mean, "second": summary(values[1]).mean}
-    if len(both) < 3:
-        return row
-    test = paired(*values)
-    low, high = test.interval or (None, None)
-    return row | {
-        "difference": test.mean_difference,
-        "low": low,
-        "high": high,
-        "p": test.p,
-        "p_wilcoxon": test.wilcoxon_p,
-        "effect": test.effect_size,
-    }
+    means = {"first": summary(values[0]).mean, "second": summary(values[1]).mean}
+    return {"pairs": len(both), **means, **contrast(*values)}
 
 
 def _winning(budget: Budget, trials: Sequence[Row]) -> Table:

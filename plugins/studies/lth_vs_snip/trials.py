@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kerastickets.contrasts import percent
 from kerastickets.mask import compare
 from kerastickets.statistics import random_overlap
 from kerastickets.study import Results
@@ -35,12 +36,12 @@ def _of(run: Run, results: Results) -> Iterator[Row]:
             "total": facts["total"],
             "early_stop": metrics["early_stop_iteration"],
             "stopped": metrics["stopped_iteration"],
-            "val_accuracy": _percent(metrics["val_accuracy"]),
-            "test_accuracy": _percent(metrics["test_accuracy"]),
-            "train_accuracy": _percent(train),
+            "val_accuracy": percent(metrics["val_accuracy"]),
+            "test_accuracy": percent(metrics["test_accuracy"]),
+            "train_accuracy": percent(train),
             "winning": is_winning(metrics, dense) if pruning else None,
             "layers": {layer["key"]: layer["kept"] for layer in facts["layers"]},
-            "curve": [[row["iteration"], _percent(row["val_accuracy"])] for row in rows],
+            "curve": [[row["iteration"], percent(row["val_accuracy"])] for row in rows],
             **(_overlap(run, results, pruning, job, level) if "snip" in method else {}),
         }
 
@@ -66,8 +67,3 @@ def _overlap(run: Run, results: Results, pruning: int, job: Any, level: int) -> 
 
 def _counts(layers: list[Mapping[str, Any]]) -> tuple[list[int], list[int]]:
     return [row["kept_a"] for row in layers], [row["kept_b"] for row in layers]
-
-
-def _percent(share: float) -> float:
-    """In percent, without the rounding of float32 that would make equal accuracies differ."""
-    return round(100 * share, 4)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kerastickets.statistics import holm, paired, summary
+from kerastickets.contrasts import contrast, contrast_columns, corrected
+from kerastickets.statistics import summary
 from kerastickets.table import Column, Table
 from kerastickets_plugins.studies.merging.jobs import Budget, swept, tabled
 from kerastickets_plugins.studies.merging.rows import Row, of, pick
@@ -22,9 +23,6 @@ def controls(budget: Budget, trials: Sequence[Row]) -> Table:
             own = of(trials, [m for m in tabled(budget, dataset) if m.method == method])
             for control in ("single", "random"):
                 rows.append({"dataset": dataset, "method": method.upper(), **_tested(own, control)})
-    known = [row for row in rows if row["p"] is not None]
-    for row, adjusted in zip(known, holm([row["p"] for row in known]), strict=True):
-        row["p_holm"] = adjusted
     columns = (
         _DATASET,
         _METHOD,
@@ -32,13 +30,7 @@ def controls(budget: Budget, trials: Sequence[Row]) -> Table:
         Column("trials", "Pairs"),
         Column("merged", "Merged (%)", ".2f"),
         Column("other", "Control (%)", ".2f"),
-        Column("difference", "Difference", "+.2f"),
-        Column("low", "95 % from", "+.2f"),
-        Column("high", "to", "+.2f"),
-        Column("p", "p (t test)", ".2g"),
-        Column("p_holm", "p (Holm)", ".2g"),
-        Column("p_wilcoxon", "p (Wilcoxon)", ".2g"),
-        Column("effect", "Effect size d", "+.2f"),
+        *contrast_columns("+.2f"),
         Column("units", "First tickets"),
         Column("p_units", "p over first tickets", ".2g"),
     )
@@ -49,7 +41,9 @@ def controls(budget: Budget, trials: Sequence[Row]) -> Table:
         "their pairs are not independent and p is too small: p over first tickets tests the means of the merges that "
         "have the same first ticket, which are fewer. Holm corrects p over the rows of this table."
     )
-    return Table("controls", "Merged tickets against controls of equal density", columns, tuple(rows), note)
+    return Table(
+        "controls", "Merged tickets against controls of equal density", columns, corrected(rows), note
+    )
 
 
 def _tested(own: Sequence[Row], control: str) -> dict[str, Any]:
@@ -57,26 +51,14 @@ def _tested(own: Sequence[Row], control: str) -> dict[str, Any]:
     other = [row[f"{control}_accuracy"] for row in own]
     first = [row["tickets"].split("-")[0] for row in own]
     units = [[_mean(values, first, one) for one in sorted({*first})] for values in (merged, other)]
-    row = {
+    return {
         "control": {"single": "single tickets", "random": "random masks"}[control],
         "trials": len(own),
         "merged": summary(merged).mean,
         "other": summary(other).mean,
         "units": len(units[0]),
-        "p": None,
-        "p_units": paired(*units).p if len(units[0]) >= 3 else None,
-    }
-    if len(own) < 3:
-        return row
-    test = paired(merged, other)
-    low, high = test.interval or (None, None)
-    return row | {
-        "difference": test.mean_difference,
-        "low": low,
-        "high": high,
-        "p": test.p,
-        "p_wilcoxon": test.wilcoxon_p,
-        "effect": test.effect_size,
+        "p_units": contrast(*units).get("p"),
+        **contrast(merged, other),
     }
 
 

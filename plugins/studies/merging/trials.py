@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kerastickets.contrasts import percent
 from kerastickets.fitting import fit_learning_curve, learning_curve
 from kerastickets.study import Job, Results
 from kerastickets_plugins.studies.merging.jobs import Budget, Merge, found, measured, small, swept, tabled
@@ -87,9 +88,9 @@ def _measures(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Any]) -> 
     epochs, accuracy = learning_curve(rows, "test_accuracy", level=rows[0]["level"])
     fit = fit_learning_curve(epochs, accuracy)
     return {
-        "val_accuracy": _percent(metrics["val_accuracy"]),
-        "test_accuracy": _percent(metrics["test_accuracy"]),
-        "best_test_accuracy": _percent(max(row["test_accuracy"] for row in rows[1:])),
+        "val_accuracy": percent(metrics["val_accuracy"]),
+        "test_accuracy": percent(metrics["test_accuracy"]),
+        "best_test_accuracy": percent(max(row["test_accuracy"] for row in rows[1:])),
         "early_stop_iteration": metrics["early_stop_iteration"],
         "c": fit.c if fit.ok else None,
         "c_error": fit.c_error if fit.ok else None,
@@ -102,15 +103,10 @@ def _measures(rows: Sequence[Mapping[str, Any]], metrics: Mapping[str, Any]) -> 
 def _calibration(evaluation: Mapping[str, Any]) -> Row:
     calibration = evaluation.get("calibration")
     return {
-        "ece": _percent(calibration["ece"]) if calibration else None,
-        "confidence": _percent(evaluation["confidence"]) if calibration else None,
-        "last_test_accuracy": _percent(evaluation["accuracy"]) if calibration else None,
+        "ece": percent(calibration["ece"]) if calibration else None,
+        "confidence": percent(evaluation["confidence"]) if calibration else None,
+        "last_test_accuracy": percent(evaluation["accuracy"]) if calibration else None,
     }
-
-
-def _percent(share: float) -> float:
-    """In percent, without the rounding of float32 that would make equal accuracies differ."""
-    return round(100 * share, 4)
 
 
 def _mean(values: Iterator[float]) -> float:
