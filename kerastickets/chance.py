@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from functools import reduce
 from operator import index
 from typing import Any
@@ -90,6 +91,40 @@ def random_overlap(
     iou = _expected_iou(layers, least, a + b) if exact else mean / (a + b - mean)
     z = (overlap - mean) / sd if overlap is not None and sd > 0 else None
     return RandomOverlap(n, a, b, mean, sd, iou, exact, overlap, z)
+
+
+def random_intersection(total: int | Sequence[int], *kept: int | Sequence[int]) -> tuple[float, float]:
+    """What several independent random masks all keep: its mean and its standard deviation.
+
+    Each mask keeps a given number of the weights of each layer, each set of that size being equally likely. Two
+    masks make it the hypergeometric distribution of `random_overlap`. For what any of the masks keeps, give what
+    each prunes: the union is everything but what all prune.
+
+    Args:
+        total: weights of a layer, or of each layer.
+        *kept: for each mask the weights that it keeps there; one mask or more.
+
+    Returns:
+        Mean and standard deviation, worked out in whole numbers and rounded once.
+
+    Raises:
+        RecipeError: counts that cannot be, or lists of unequal length.
+
+    Example:
+        >>> random_intersection(10, 5, 4)[0], random_intersection([8, 8], [4, 8], [4, 4], [4, 2])[0]
+        (2.0, 2.0)
+    """
+    if not kept:
+        raise RecipeError("At least one mask is needed. Received: none")
+    columns = [[(n, a) for n, a, _ in _layers(total, mask, mask)] for mask in kept]
+    mean, variance = Fraction(0), Fraction(0)
+    for layer in zip(*columns, strict=True):
+        n = layer[0][0]
+        one = math.prod((Fraction(a, n) for _, a in layer), start=Fraction(1))
+        two = math.prod((Fraction(a * (a - 1), n * max(n - 1, 1)) for _, a in layer), start=Fraction(1))
+        mean += n * one
+        variance += n * one + n * (n - 1) * two - (n * one) ** 2
+    return float(mean), math.sqrt(variance)
 
 
 def _layers(

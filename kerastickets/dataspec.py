@@ -11,6 +11,7 @@ from kerastickets import registry
 from kerastickets.data import Data
 from kerastickets.errors import DataError, PluginError
 from kerastickets.subset import of_classes
+from kerastickets.ticket import Ticket
 
 # Behind the name, or at the end. Brackets elsewhere are a file's own.
 _CLASSES = re.compile(r"([\w-]+)\[([^\[\]]*)\](:.*)|(.+)\[([^\[\]]*)\]", re.DOTALL)
@@ -81,6 +82,18 @@ def data_of(data: Any) -> Data:
         )
     classes = split_spec(data)[1]
     return made if classes is None else of_classes(made, classes)
+
+
+def data_spec(ticket: Ticket, data: str | Data | None) -> str | Data:
+    """The data that is meant: `data`, or where it is None what the ticket was found on.
+
+    Raises:
+        DataError: neither says.
+    """
+    found_on = ticket.provenance.get("dataset")
+    if data is None and not found_on:
+        raise DataError("The ticket does not say which data it was found on. Give a data set.")
+    return str(found_on) if data is None else data
 
 
 def data_name(spec: Any) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from kerastickets.data import Data
+from kerastickets.dataspec import data_spec
 from kerastickets.errors import RecipeError
 from kerastickets.sources import data_name
 from kerastickets.ticket import Ticket
-from kerastickets.train import data_spec, ticket_source
+from kerastickets.train import ticket_source
 from kerastickets.workshop import Workshop
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from kerastickets.data import Data
-from kerastickets.errors import DataError
+from kerastickets.dataspec import data_spec
 from kerastickets.recipe import Dials, Recipe
 from kerastickets.sources import (
     Source,
@@ -139,7 +139,7 @@ def prepared(
         ticket: and the others: as `train` takes them.
     """
     from kerastickets.layout import Layout
-    from kerastickets.prune import versions
+    from kerastickets.run import versions
     from kerastickets.run import trained_level
     from kerastickets.training import Start
 
@@ -200,7 +200,7 @@ def finished(training: "Preparation", outcome: "Outcome") -> Trained:
 
 
 def _provenance(subject: Ticket, ticket: Ticket, spec: str | Data, recipe: Recipe) -> dict[str, Any]:
-    from kerastickets.prune import versions
+    from kerastickets.run import versions
 
     return dict(subject.provenance) | {
         "operation": "train",
@@ -210,18 +210,6 @@ def _provenance(subject: Ticket, ticket: Ticket, spec: str | Data, recipe: Recip
         "parents": [ticket.digest],
         "versions": versions(),
     }
-
-
-def data_spec(ticket: Ticket, data: str | Data | None) -> str | Data:
-    """The data that is meant: `data`, or where it is None what the ticket was found on.
-
-    Raises:
-        DataError: neither says.
-    """
-    found_on = ticket.provenance.get("dataset")
-    if data is None and not found_on:
-        raise DataError("The ticket does not say which data it was found on. Give a data set.")
-    return str(found_on) if data is None else data
 
 
 def ticket_source(ticket: Ticket, data: Data, model: Any, custom_objects: Mapping[str, Any] | None) -> Source:

@@ -1,4 +1,4 @@
-"""What the jobs of studies do: prune, train, apply, evaluate. Called in the processes of a pool.
+"""What the jobs of studies do: prune, train, apply, evaluate, analyze. Called in the processes of a pool.
 
 A verb takes its options, the tickets of its inputs, and a folder; it writes tickets there and returns facts.
 """
@@ -156,8 +156,36 @@ def evaluate(
     return _about(tickets[0]) | {"evaluation": _evaluated(tickets[0], options.get("split", "test"), workshop)}
 
 
+def analyze(
+    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, workshop: Workshop, emit: Emit
+) -> Facts:
+    """Options: `analyzers`, options by name, and `dataset`, if another than what the tickets were found on.
+
+    Any number of inputs. Gives no ticket, and `analyses`: for each input what each analyzer says about it alone.
+    """
+    from kerastickets.analysis import analyze as ask
+
+    asked = {name: registry.create("analyzers", name, own) for name, own in options["analyzers"].items()}
+    analyses = []
+    for number, ticket in enumerate(tickets, 1):
+        analyses.append(
+            {
+                name: ask(analyzer, ticket, data=options.get("dataset"), read=workshop.data)
+                for name, analyzer in asked.items()
+            }
+        )
+        emit("progress", number / len(tickets))
+    return {"analyses": analyses}
+
+
 #: What a job's `verb` may be.
-VERBS: Mapping[str, Verb] = {"prune": prune, "train": train, "apply": apply, "evaluate": evaluate}
+VERBS: Mapping[str, Verb] = {
+    "prune": prune,
+    "train": train,
+    "apply": apply,
+    "evaluate": evaluate,
+    "analyze": analyze,
+}
 
 
 def _about(ticket: Ticket) -> Facts:

@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # The core, lowest first: importing a module imports its own row and earlier ones, never a later one.
 ROWS = [
     "errors tree hardware steps values options registry gate",
-    "chance statistics fitting strategies mask schedule method augment recipe header ticketfile ticket protocols",
-    "data subset dataspec sources runfolder resuming run job combining winning",
+    "chance statistics fitting strategies mask schedule augment recipe header ticketfile ticket protocols",
+    "data subset dataspec sources runfolder resuming run job combining winning analysis extension stopping method",
     "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout shares oneshot",
     "objective engine intervals training group trainer callbacks",
     "workshop",

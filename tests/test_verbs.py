@@ -1,13 +1,17 @@
 """What jobs do: each verb gives what its function gives, once, and a job that was cut off goes on."""
 
+import json
+from dataclasses import dataclass
+
 import pytest
 
-from kerastickets import Ticket, evaluate, train
+from kerastickets import Ticket, evaluate, registry, train, verbs
 from kerastickets.errors import RecipeError
 from kerastickets.prune import prune
 from kerastickets.study import Cache, Job
 from kerastickets.verbs import do
 from kerastickets.workshop import Workshop
+from kerastickets_plugins.analyzers.weights import Weights
 from tests.tinystudy import Budget, found, merged, trained
 
 BUDGET = Budget()
@@ -51,6 +55,51 @@ def test_evaluate_measures_a_ticket(cache):
     bins = [row for row in expected["calibration"]["bins"] if row["count"]]
     mean = sum(row["count"] * row["confidence"] for row in bins) / sum(row["count"] for row in bins)
     assert facts["evaluation"]["confidence"] == mean
+
+
+def analysis(**options):
+    inputs = tuple(found(BUDGET, 0).ticket(name) for name in ("level-00", "level-02"))
+    return Job("analyze", {"analyzers": {"weights": {"bins": 3}}, **options}, inputs)
+
+
+def test_analyze_asks_every_analyzer_of_one_ticket_at_a_time(cache):
+    told = []
+    facts = do(analysis(), cache, Workshop(), lambda kind, content: told.append(content))
+    tickets = [cache.ticket(one) for one in analysis().inputs]
+    expected = [{"weights": json.loads(json.dumps(Weights(bins=3)(ticket)))} for ticket in tickets]
+    assert facts["analyses"] == expected
+    assert [one["weights"]["totals"][0]["kept"] for one in facts["analyses"]] == [592, 148]
+    assert told == [0.5, 1.0]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An analyzer that says what it is called with."""
+
+    needs_data: bool = False
+
+    def __call__(self, *tickets, data=None):
+        return {"tickets": len(tickets), "data": data and data.name}
+
+
+@pytest.mark.parametrize(
+    ("needs", "options", "name"),
+    [(True, {}, "digits"), (True, {"dataset": "moons-circles"}, "moons-circles"), (False, {}, None)],
+)
+def test_analyze_hands_over_data_where_they_are_needed(cache, monkeypatch, needs, options, name):
+    real = registry.create
+    fake = {"any": Asked}
+    monkeypatch.setattr(
+        registry,
+        "create",
+        lambda group, name, own={}: fake[name](**own) if name in fake else real(group, name, own),
+    )
+    if not needs:
+        monkeypatch.setattr(Workshop, "data", None)
+    job = analysis(analyzers={"any": {"needs_data": needs}}, **options)
+    ask = verbs.VERBS["analyze"]
+    facts = ask(job.options, [cache.ticket(one) for one in job.inputs], None, Workshop(), lambda *told: None)
+    assert facts == {"analyses": [{"any": {"tickets": 1, "data": name}}] * 2}
 
 
 def test_a_finished_job_is_not_done_again(cache, monkeypatch):

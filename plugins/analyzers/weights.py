@@ -1,0 +1,182 @@
+"""How the weights of a ticket are distributed, before and after training."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kerastickets.chart import Chart, Series
+from kerastickets.combining import Takes
+from kerastickets.data import Data
+from kerastickets.errors import PluginError
+from kerastickets.ticket import Ticket
+
+_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The kept weights of each layer: mean, spread, quantiles, histogram, and how many kept their sign since init.
+
+    Several tickets, such as the levels of a run, give a row a ticket and layer; all tickets share a layer's bins.
+
+    Facts: `edges`, the borders of each layer's bins; `rows` with `ticket` (from 1), `level`, `key`, `kept`, `total`,
+    `density`, `signs_kept` (share of the kept weights whose final value has the sign of init, of those whose init has
+    one; None before training), and the distributions `init` and `final` (None before training) over kept weights:
+    `count`, `mean`, `sd`, `quantiles`, `histogram`, and `below` and `above`, the counts outside of the bins;
+    `totals`, a row a ticket.
+
+    Args:
+        bins: how many bins a histogram has.
+        limit: bins lie between minus this and this; 0 takes twice the largest magnitude in the layer's init,
+            pruned weights included, which is the same at all levels of a run.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> facts = Weights(bins=4)(toy_ticket())
+        >>> row = facts["rows"][0]
+        >>> row["key"], row["kept"] == row["init"]["count"], len(row["final"]["histogram"])
+        ('dense/kernel', True, 4)
+        >>> 0.5 < facts["totals"][0]["signs_kept"] < 1
+        True
+
+    Reference:
+        H. Zhou, J. Lan, R. Liu, J. Yosinski, Deconstructing Lottery Tickets: Zeros, Signs, and the Supermask,
+        section 4, on the signs.
+    """
+
+    bins: int = 40
+    limit: float = 0.0
+    takes: ClassVar[Takes] = Takes(1)
+
+    def __post_init__(self) -> None:
+        if self.bins < 1 or not 0 <= self.limit < np.inf:
+            raise PluginError(
+                "`bins` must be at least 1, and `limit` a number of at least 0. "
+                f"Received: bins={self.bins}, limit={self.limit}"
+            )
+
+    def __call__(self, *tickets: Ticket, data: Data | None = None) -> dict[str, Any]:
+        keys = sorted({key for ticket in tickets for key in ticket.masks})
+        edges = {key: self._edges([t.weights()[key] for t in tickets if key in t.masks]) for key in keys}
+        rows, totals = [], []
+        for number, ticket in enumerate(tickets, 1):
+            name = {"ticket": number, "level": ticket.provenance.get("level")}
+            rows += [name | _row(ticket, key, edges[key]) for key in sorted(ticket.masks)]
+            signed = [_signs(ticket, key) for key in ticket.masks]
+            totals.append(
+                {
+                    **name,
+                    "kept": ticket.kept,
+                    "total": ticket.total,
+                    "density": ticket.density,
+                    "signs_kept": _share(signed),
+                }
+            )
+        return {
+            "edges": {key: list(map(float, edge)) for key, edge in edges.items()},
+            "rows": rows,
+            "totals": totals,
+        }
+
+    def figure(self, facts: Mapping[str, Any]) -> Chart:
+        """Of one ticket its histograms, of several the signs kept by density."""
+        return _histograms(facts) if len(facts["totals"]) == 1 else _signs_by_density(facts)
+
+    def _edges(self, init: Sequence[np.ndarray]) -> np.ndarray:
+        largest = max((float(np.abs(weight).max(initial=0.0)) for weight in init), default=0.0)
+        limit = self.limit or 2 * largest or 1.0
+        return np.linspace(-limit, limit, self.bins + 1)
+
+
+def _row(ticket: Ticket, key: str, edges: np.ndarray) -> dict[str, Any]:
+    mask = ticket.masks[key]
+    kept = int(np.count_nonzero(mask))
+    final = ticket.snapshots.get("final")
+    return {
+        "key": key,
+        "kept": kept,
+        "total": int(mask.size),
+        "density": kept / mask.size if mask.size else 1.0,
+        "signs_kept": _share([_signs(ticket, key)]),
+        "init": _distribution(ticket.weights()[key][mask], edges),
+        "final": None if final is None else _distribution(final[key][mask], edges),
+    }
+
+
+def _distribution(values: np.ndarray, edges: np.ndarray) -> dict[str, Any]:
+    """Mean, spread, quantiles and histogram of kept weights, in float64; None where there is none."""
+    values = values.astype("float64")
+    some = values.size > 0
+    quantiles = np.quantile(values, _QUANTILES) if some else [None] * len(_QUANTILES)
+    return {
+        "count": int(values.size),
+        "mean": float(values.mean()) if some else None,
+        "sd": float(values.std()) if some else None,
+        "quantiles": {
+            f"{q:g}": None if v is None else float(v) for q, v in zip(_QUANTILES, quantiles, strict=True)
+        },
+        "histogram": np.histogram(values, edges)[0].tolist(),
+        "below": int((values < edges[0]).sum()),
+        "above": int((values > edges[-1]).sum()),
+    }
+
+
+def _signs(ticket: Ticket, key: str) -> tuple[int, int] | None:
+    """How many kept weights have the sign of their init, and how many have an init with a sign."""
+    if "final" not in ticket.snapshots:
+        return None
+    mask = ticket.masks[key]
+    init, final = (np.sign(ticket.weights(name)[key][mask]) for name in ("init", "final"))
+    return int(np.count_nonzero((init == final) & (init != 0))), int(np.count_nonzero(init))
+
+
+def _share(signs: Sequence[tuple[int, int] | None]) -> float | None:
+    known = [pair for pair in signs if pair is not None]
+    signed = sum(count for _, count in known)
+    return sum(same for same, _ in known) / signed if signed else None
+
+
+def _histograms(facts: Mapping[str, Any]) -> Chart:
+    series: list[Series] = []
+    for row in facts["rows"]:
+        edges = np.asarray(facts["edges"][row["key"]])
+        middles = ((edges[1:] + edges[:-1]) / 2).tolist()
+        width = edges[1] - edges[0]
+        for name, dashed in (("final", False), ("init", True)):
+            if (found := row[name]) and found["count"]:
+                heights = (np.asarray(found["histogram"]) / (found["count"] * width)).tolist()
+                like = series[-1].name if dashed and row["final"] else ""
+                series.append(Series(f"{row['key']} {name}", middles, heights, dashed=dashed, like=like))
+    return Chart(
+        "weights",
+        "Kept weights by layer",
+        "weight",
+        "density of the kept weights",
+        tuple(series),
+        "The distribution of the kept weights of each layer, after training (solid) and at init (dashed).",
+        "Solid: after training; dashed, in the same colour: the same weights at init.",
+    )
+
+
+def _signs_by_density(facts: Mapping[str, Any]) -> Chart:
+    shown = [(row["density"], row["signs_kept"]) for row in facts["totals"]]
+    series = [Series("all layers", *zip(*shown, strict=True), style="line+points")]
+    density = {row["ticket"]: row["density"] for row in facts["totals"]}
+    for key in facts["edges"]:
+        rows = [row for row in facts["rows"] if row["key"] == key]
+        x = [density[row["ticket"]] for row in rows]
+        series.append(Series(key, x, [row["signs_kept"] for row in rows], style="line+points"))
+    return Chart(
+        "signs-kept",
+        "Weights that kept the sign of their init",
+        "density of the ticket",
+        "share of the kept weights",
+        tuple(series),
+        "The share of the kept weights whose sign after training is that of their init, over density, by layer.",
+        x_log=True,
+        x_reversed=True,
+        x_format=".0%",
+        y_format=".0%",
+    )
