@@ -9,7 +9,8 @@ import keras
 
 from kerastickets.errors import AlignError
 from kerastickets.initial import python_random
-from kerastickets.keys import check_aligned, made_up, numbered, variables
+from kerastickets.keys import check_aligned, variables
+from kerastickets.segments import made_up, numbered
 
 # The places of a Keras config that hold layer names.
 _PLACES = {"name", "keras_history", "input_layers", "output_layers"}

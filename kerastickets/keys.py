@@ -6,13 +6,14 @@ layer's own name or, where Keras made it up, its class in snake case.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
 
 from kerastickets.errors import AlignError
+from kerastickets.segments import numbered, segments
 from kerastickets.tree import Tree
 
 if TYPE_CHECKING:
@@ -49,29 +50,6 @@ class Place(NamedTuple):
     key: str
     variable: keras.Variable
     layer: keras.Layer
-
-
-def snake(name: str) -> str:
-    """A class name as Keras writes it in made-up layer names.
-
-    Example:
-        >>> snake("Conv2DTranspose"), snake("ConvLSTM2D")
-        ('conv2d_transpose', 'conv_lstm2d')
-    """
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
-def made_up(name: str, class_name: str) -> str | None:
-    """The stem of `name` if Keras made it up for a layer of this class, else None.
-
-    Example:
-        >>> made_up("dense_7", "Dense"), made_up("head_dense_7", "Dense")
-        ('dense', None)
-    """
-    # `Bidirectional` puts a word before the names of its two layers.
-    match = re.fullmatch(rf"((?:forward_|backward_)*{snake(class_name)})(_\d+)?", name)
-    return match[1] if match else None
 
 
 def walk(model: keras.Layer) -> Iterator[Place]:
@@ -129,7 +107,8 @@ def paths(
     yield prefix, model
     above = (*above, model)
     children = [child for child in _children(model) if not any(child is layer for layer in above)]
-    for segment, child in zip(_segments(children), children, strict=True):
+    names = segments((child.name, type(child).__name__) for child in children)
+    for segment, child in zip(names, children, strict=True):
         yield from paths(child, (*prefix, segment), above)
 
 
@@ -137,29 +116,6 @@ def _children(layer: keras.Layer) -> list[keras.Layer]:
     # Functional and Sequential list their layers publicly; `_layers` also holds their bookkeeping.
     listed = layer.layers if isinstance(layer, keras.Model) else layer._layers
     return [child for child in listed if isinstance(child, keras.Layer)]
-
-
-def _segments(layers: list[keras.Layer]) -> Iterator[str]:
-    return numbered(made_up(layer.name, type(layer).__name__) or layer.name for layer in layers)
-
-
-def numbered(names: Iterable[str]) -> Iterator[str]:
-    """`names` made unique: a repeated one gets the first of `_1`, `_2` ... that nothing else is called.
-
-    Example:
-        >>> list(numbered(["dense", "dense", "dense_1", "dense"]))
-        ['dense', 'dense_2', 'dense_1', 'dense_3']
-    """
-    names = list(names)
-    taken, used = set(names), dict.fromkeys(names, -1)
-    for name in names:
-        used[name] += 1
-        label = name if used[name] == 0 else f"{name}_{used[name]}"
-        while used[name] and label in taken:
-            used[name] += 1
-            label = f"{name}_{used[name]}"
-        taken.add(label)
-        yield label
 
 
 def variables(model: keras.Layer) -> dict[str, keras.Variable]:

@@ -142,7 +142,7 @@ def source_of(found: Any, data: Data, name: str, custom_objects: Mapping[str, An
     """
     import keras
 
-    from kerastickets.keys import made_up
+    from kerastickets.segments import made_up
 
     if isinstance(found, Ticket):
         return _from_ticket(found, custom_objects)

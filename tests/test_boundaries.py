@@ -19,15 +19,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # The core, lowest first: importing a module imports its own row and earlier ones, never a later one.
 ROWS = [
-    "errors tree hardware steps values options registry gate",
+    "errors tree hardware steps values options registry gate segments",
     "chance statistics fitting strategies mask schedule augment recipe header ticketfile ticket protocols",
-    "data subset dataspec sources runfolder resuming run job combining winning analysis extension stopping method",
+    "wiring graph tracing structure",
+    "data separation joining subset dataspec sources runfolder resuming run job combining winning analysis extension stopping method",
     "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout shares oneshot",
     "objective engine intervals training group trainer callbacks",
     "workshop",
     "prunable abreast prune train together",
     "evaluation",
-    "table contrasts chart palette diagram drawing page runfacts runpage studypage report graph compact",
+    "table contrasts chart palette diagram drawing page runfacts runpage studypage report compact",
     "pool study verbs reproduce",
     "expect toys sourcechecks studychecks testing",
 ]

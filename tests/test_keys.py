@@ -8,8 +8,6 @@ from kerastickets.keys import (
     align,
     assign,
     check_aligned,
-    made_up,
-    numbered,
     paths,
     snapshot,
     variables,
@@ -113,31 +111,6 @@ def test_a_name_that_ends_like_a_made_up_one_is_still_somebodys_own():
     model = keras.Sequential([keras.Input((4,)), *stack])
     kernels = [key for key in variables(model) if key.endswith("kernel")]
     assert kernels == ["fc_dense_2/kernel", "fc_dense_1/kernel", "dense/kernel"]
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["ConvLSTM2D", "Conv2DTranspose", "LSTM", "PReLU", "MyNet2Layer", "X2Y", "Net5", "Block_2", "RMSNorm"],
-)
-def test_names_that_keras_makes_up_are_known_as_such(name):
-    made = type(name, (layers.Layer,), {})
-    stems = {made_up(made().name, name) for _ in range(3)}
-    assert len(stems) == 1
-    assert None not in stems
-
-
-@pytest.mark.parametrize(
-    ("names", "labels"),
-    [
-        (["a", "a", "a"], ["a", "a_1", "a_2"]),
-        (["a", "a_1", "a"], ["a", "a_1", "a_2"]),
-        (["a_1", "a", "a", "a_1"], ["a_1", "a", "a_2", "a_1_1"]),
-        (["a", "a", "a_1", "a_1"], ["a", "a_2", "a_1", "a_1_1"]),
-        ([], []),
-    ],
-)
-def test_numbered(names, labels):
-    assert list(numbered(names)) == labels
 
 
 def test_unnamed_weights_are_numbered_within_their_layer():

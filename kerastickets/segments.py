@@ -1,0 +1,56 @@
+"""Names of layers that are equal in every build of a model: the segments that keys are made of."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+
+def snake(name: str) -> str:
+    """A class name as Keras writes it in made-up layer names.
+
+    Example:
+        >>> snake("Conv2DTranspose"), snake("ConvLSTM2D")
+        ('conv2d_transpose', 'conv_lstm2d')
+    """
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def made_up(name: str, class_name: str) -> str | None:
+    """The stem of `name` if Keras made it up for a layer of this class, else None.
+
+    Example:
+        >>> made_up("dense_7", "Dense"), made_up("head_dense_7", "Dense")
+        ('dense', None)
+    """
+    # `Bidirectional` puts a word before the names of its two layers.
+    match = re.fullmatch(rf"((?:forward_|backward_)*{snake(class_name)})(_\d+)?", name)
+    return match[1] if match else None
+
+
+def numbered(names: Iterable[str]) -> Iterator[str]:
+    """`names` made unique: a repeated one gets the first of `_1`, `_2` ... that nothing else is called.
+
+    Example:
+        >>> list(numbered(["dense", "dense", "dense_1", "dense"]))
+        ['dense', 'dense_2', 'dense_1', 'dense_3']
+    """
+    names = list(names)
+    taken, used = set(names), dict.fromkeys(names, -1)
+    for name in names:
+        used[name] += 1
+        label = name if used[name] == 0 else f"{name}_{used[name]}"
+        while used[name] and label in taken:
+            used[name] += 1
+            label = f"{name}_{used[name]}"
+        taken.add(label)
+        yield label
+
+
+def segments(layers: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The segments of sibling layers, from their names and classes.
+
+    Example:
+        >>> list(segments([("dense_3", "Dense"), ("head", "Dense"), ("dense_9", "Dense")]))
+        ['dense', 'head', 'dense_1']
+    """
+    return numbered(made_up(name, class_name) or name for name, class_name in layers)

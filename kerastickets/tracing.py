@@ -1,0 +1,247 @@
+"""Making a graph of a ticket: how each kind of layer carries nodes on."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kerastickets.errors import TicketError
+from kerastickets.graph import Graph, Group, Link
+from kerastickets.wiring import Op, Wiring
+
+# Layers whose result at a place depends on what they take at that place alone.
+_EACH_VALUE = {
+    "Activation", "ActivityRegularization", "AlphaDropout", "BatchNormalization", "Dropout", "ELU",
+    "GaussianDropout", "GaussianNoise", "Identity", "LeakyReLU", "Normalization", "PReLU", "ReLU", "Rescaling",
+    *(f"SpatialDropout{n}D" for n in (1, 2, 3)),
+    *(f"ops.{name}" for name in ("Relu", "Relu6", "LeakyRelu", "Elu", "Gelu", "Silu", "Sigmoid", "Tanh", "Abs")),
+}  # fmt: skip
+# Layers whose result at a channel depends on that channel alone.
+_ALONE = _EACH_VALUE | {
+    "CenterCrop", "Resizing", "RandomFlip", "RandomCrop", "RandomTranslation", "RandomRotation", "RandomZoom",
+    *(f"{kind}{n}D" for n in (1, 2, 3) for kind in ("ZeroPadding", "Cropping", "UpSampling")),
+    *(f"{kind}{n}D" for n in (1, 2, 3) for kind in ("MaxPooling", "AveragePooling")),
+    *(f"Global{kind}Pooling{n}D" for n in (1, 2, 3) for kind in ("Max", "Average")),
+}  # fmt: skip
+# Layers whose result at a channel depends on that channel of each thing they take.
+_TOGETHER = {"Add", "Average", "Maximum", "Minimum", "Subtract"}
+# With a number instead of a second tensor these keep channels apart, and do not make any of them constant.
+_ARITHMETIC = {"ops.Add", "ops.Subtract", "ops.Multiply", "ops.Divide", "ops.TrueDivide"}
+_CONVOLUTIONS = {f"Conv{n}D" for n in (1, 2, 3)}
+_TRANSPOSED = {f"Conv{n}DTranspose" for n in (1, 2, 3)}
+_DEPTHWISE = {f"DepthwiseConv{n}D" for n in (1, 2)}
+_SEPARABLE = {f"SeparableConv{n}D" for n in (1, 2)}
+# Kinds whose last axis is channels only by their own word.
+_BY_FORMAT = ("Conv", "Pooling", "Padding", "Cropping", "UpSampling")
+
+
+@dataclass(frozen=True, eq=False)
+class _Tensor:
+    """The nodes of a tensor's last axis; `flat` where each stands for as many units as there were positions."""
+
+    nodes: np.ndarray
+    flat: bool = False
+    mixed: str = ""  # the softmax that made it, if one did
+
+
+class Tracer:
+    """Goes through a model's operations once, numbering nodes and noting links.
+
+    Args:
+        masks: booleans by key; weights without one are all kept.
+        shapes: the shapes of all weights by key.
+        plan: the operations.
+    """
+
+    def __init__(self, masks: Mapping[str, np.ndarray], shapes: Mapping[str, Any], plan: Wiring) -> None:
+        self.masks, self.shapes, self.plan = masks, shapes, plan
+        self.groups: list[Group] = []
+        self.links: list[Link] = []
+        self.tensors: dict[int, _Tensor] = {}
+
+    def graph(self) -> Graph:
+        """The graph.
+
+        Raises:
+            TicketError: a layer cannot be followed, or the weights are not those of the plan.
+        """
+        inputs = tuple(self._inputs())
+        for op in self.plan.ops:
+            self.tensors[op.output] = self._made(op)
+        return Graph(
+            tuple(self.groups),
+            tuple(self.links),
+            inputs,
+            tuple(self.tensors[tensor].nodes for tensor in self.plan.outputs),
+        )
+
+    def _inputs(self) -> Iterator[np.ndarray]:
+        several = len(self.plan.inputs) > 1
+        seen = _seen_by_channel(self.plan)
+        for n, (tensor, shape) in enumerate(self.plan.inputs):
+            whole = [size or 1 for size in shape]
+            if not shape or shape[-1] is None or (None in shape and tensor not in seen):
+                raise TicketError(
+                    f"An input must have a known shape for its features to be nodes. Received: {shape}"
+                )
+            units = whole[-1] if tensor in seen else math.prod(whole)
+            nodes = self._group(f"input_{n}" if several else "input", units, "input")
+            self.tensors[tensor] = _Tensor(nodes, flat=tensor not in seen and len(shape) > 1)
+            yield np.resize(nodes, math.prod(whole))
+
+    def _group(self, name: str, units: int, role: str) -> np.ndarray:
+        start = self.groups[-1].stop if self.groups else 0
+        self.groups.append(Group(name, start, start + units, role))
+        return np.arange(start, start + units, dtype=np.int32)
+
+    def _made(self, op: Op) -> _Tensor:
+        """What an operation makes of the tensors it takes."""
+        given = [self.tensors[tensor] for tensor in op.inputs]
+        if op.config.get("data_format") == "channels_first" and any(word in op.kind for word in _BY_FORMAT):
+            raise _cannot(op, "its channels are not the last axis")
+        if op.kind == "Softmax" or op.kind == "ops.Softmax":
+            return _Tensor(given[0].nodes, given[0].flat, op.name)
+        if op.kind in _ALONE or (op.kind in _ARITHMETIC and len(given) == 1):
+            return self._alone(op, given[0])
+        for tensor in given:
+            if tensor.mixed:
+                raise TicketError(
+                    f"A softmax can be followed at the end of a model only. Received: '{tensor.mixed}', which "
+                    f"feeds '{op.name}'; each of its results depends on all it takes."
+                )
+        if op.kind in ("Flatten", "Reshape", "ops.Reshape"):
+            return self._flat(op, given[0])
+        whole = [self._whole(op, n, tensor) for n, tensor in enumerate(given)]
+        if op.kind in _TOGETHER or op.kind in _ARITHMETIC - {"ops.Multiply", "ops.Divide", "ops.TrueDivide"}:
+            return self._joined(op, whole)
+        if op.kind in ("Concatenate", "ops.Concatenate"):
+            return self._concatenated(op, whole)
+        return self._weighted(op, whole[0])
+
+    def _alone(self, op: Op, given: _Tensor) -> _Tensor:
+        axis, shape = op.config.get("axis", -1), op.shapes[0]
+        if op.kind == "BatchNormalization" and axis != -1 and (shape is None or axis != len(shape) - 1):
+            raise _cannot(op, f"it normalises axis {axis}")
+        softmax = op.name if op.activation in ("softmax", "log_softmax") else given.mixed
+        flat = given.flat and not op.kind.startswith("Global")
+        return _Tensor(given.nodes, flat, softmax)
+
+    def _flat(self, op: Op, given: _Tensor) -> _Tensor:
+        shape = op.config.get("target_shape")
+        if op.kind == "ops.Reshape" or (op.kind == "Reshape" and len(shape or ()) != 1):
+            raise _cannot(op, "it moves values between channels")
+        return _Tensor(given.nodes, True)
+
+    def _whole(self, op: Op, place: int, tensor: _Tensor) -> np.ndarray:
+        """A tensor's nodes, one for each unit of its last axis."""
+        shape = op.shapes[place]
+        size = None if shape is None else shape[-1]
+        if op.kind == "Dense":
+            size = self._shape(op, "kernel")[0]
+        if size is None or size == len(tensor.nodes):
+            return tensor.nodes
+        if not tensor.flat or size % len(tensor.nodes):
+            raise _cannot(op, f"it takes {size} units of {len(tensor.nodes)} channels")
+        return np.resize(tensor.nodes, size)
+
+    def _joined(self, op: Op, given: Sequence[np.ndarray]) -> _Tensor:
+        sizes = {len(nodes) for nodes in given}
+        if len(sizes) > 1 or len(given) < 2:
+            raise _cannot(op, f"it joins tensors of {sorted(sizes)} channels")
+        made = self._group(op.name, sizes.pop(), "joint")
+        for nodes in given:
+            self.links.append(Link(None, nodes, made, np.ones(len(made), bool)))
+        return _Tensor(made)
+
+    def _concatenated(self, op: Op, given: Sequence[np.ndarray]) -> _Tensor:
+        axis = op.config.get("axis", -1) if op.kind == "Concatenate" else (op.extra or (-1,))[-1]
+        shape = op.shapes[0]
+        if axis not in (-1, len(shape or ()) - 1):
+            raise _cannot(op, f"it concatenates along axis {axis}")
+        return _Tensor(np.concatenate(given))
+
+    def _weighted(self, op: Op, nodes: np.ndarray) -> _Tensor:
+        if op.kind == "Dense":
+            return self._dense(op, nodes)
+        if op.kind in _CONVOLUTIONS or op.kind in _TRANSPOSED:
+            return self._convolved(op, nodes)
+        if op.kind in _DEPTHWISE:
+            return _Tensor(self._depthwise(op, nodes, "kernel"))
+        if op.kind in _SEPARABLE:
+            between = self._depthwise(op, nodes, "depthwise_kernel")
+            kernel = self._kernel(op, "pointwise_kernel")
+            return self._linked(op, between, kernel.reshape(-1, *kernel.shape[-2:]), "pointwise_kernel")
+        raise _cannot(op)
+
+    def _dense(self, op: Op, nodes: np.ndarray) -> _Tensor:
+        made = self._group(op.name, self._shape(op, "kernel")[1], "weights")
+        self.links.append(Link(self._key(op, "kernel"), nodes, made, self._kernel(op, "kernel")))
+        return _Tensor(made, mixed=op.name if "softmax" in op.activation else "")
+
+    def _convolved(self, op: Op, nodes: np.ndarray) -> _Tensor:
+        kernel = self._kernel(op, "kernel")
+        if op.kind in _TRANSPOSED:
+            kernel = np.swapaxes(kernel, -1, -2)
+        return self._linked(op, nodes, kernel.reshape(-1, *kernel.shape[-2:]), "kernel")
+
+    def _linked(self, op: Op, nodes: np.ndarray, kernel: np.ndarray, name: str) -> _Tensor:
+        """Full links of a kernel `(positions, inputs of a group, outputs)`."""
+        made = self._group(op.name, kernel.shape[2], "weights")
+        groups = len(nodes) // kernel.shape[1]
+        kept = kernel.sum(0, dtype=np.int32)
+        ins, outs = len(nodes) // groups, len(made) // groups
+        for n in range(groups):
+            own = slice(n * outs, (n + 1) * outs)
+            rows = nodes[n * ins : (n + 1) * ins]
+            self.links.append(Link(self._key(op, name), rows, made[own], kept[:, own], kernel.shape[0], n))
+        return _Tensor(made, mixed=op.name if "softmax" in op.activation else "")
+
+    def _depthwise(self, op: Op, nodes: np.ndarray, name: str) -> np.ndarray:
+        kernel = self._kernel(op, name)
+        kept = kernel.reshape(-1, kernel.shape[-2] * kernel.shape[-1])
+        role = op.name if name == "kernel" else f"{op.name}/depthwise"
+        made = self._group(role, kept.shape[1], "weights")
+        rows = np.repeat(nodes, kernel.shape[-1])
+        self.links.append(Link(self._key(op, name), rows, made, kept.sum(0, dtype=np.int32), kept.shape[0]))
+        return made
+
+    def _key(self, op: Op, name: str) -> str:
+        return "/".join((*op.path, name))
+
+    def _shape(self, op: Op, name: str) -> tuple[int, ...]:
+        key = self._key(op, name)
+        if key not in self.shapes:
+            raise TicketError(
+                f"The architecture's layer '{op.name}' has the weight {key}. Received: a ticket without it; its "
+                f"keys are {', '.join(sorted(self.shapes)[:6])}."
+            )
+        return tuple(self.shapes[key])
+
+    def _kernel(self, op: Op, name: str) -> np.ndarray:
+        """Which weights of a kernel are kept."""
+        shape = self._shape(op, name)
+        mask = self.masks.get(self._key(op, name))
+        return np.ones(shape, bool) if mask is None else mask
+
+
+def _seen_by_channel(plan: Wiring) -> set[int]:
+    """The input tensors that a layer takes channel by channel: those of all others are flattened first."""
+    origin = {tensor: tensor for tensor, _ in plan.inputs}
+    seen = {tensor for tensor, shape in plan.inputs if len(shape) == 1}
+    for op in plan.ops:
+        for tensor in op.inputs:
+            if tensor in origin and op.kind in _EACH_VALUE:
+                origin[op.output] = origin[tensor]
+            elif tensor in origin and op.kind not in ("Flatten", "Reshape"):
+                seen.add(origin[tensor])
+    return seen
+
+
+def _cannot(op: Op, why: str = "") -> TicketError:
+    reason = f": {why}" if why else ""
+    return TicketError(
+        f"Structure is followed through dense layers, convolutions, normalisation, pooling, activations, "
+        f"Flatten, Add and Concatenate. Received: '{op.name}', a {op.kind}{reason}."
+    )
