@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "show": ("show:show", "Show what is in a ticket."),
     "ls": ("ls:ls", "List the tickets of a folder."),
     "diff": ("diff:diff", "Compare the masks of two tickets or more."),
+    "analyze": ("analyze:analyze", "Say what a ticket looks like inside."),
     "apply": ("apply:apply", "Make a ticket of one or more others."),
     "merge": ("merge:merge", "Merge tickets: dominant or average merging."),
     "flip": ("flip:flip", "Keep what a ticket pruned."),

@@ -128,25 +128,31 @@ def hush_tensorflow() -> None:
         sys.meta_path.insert(0, _Hushed())
 
 
-def check_file(path: Path, force: bool) -> None:
+def check_file(path: Path, force: bool, option: str = "--out") -> None:
     """Refuse a file that could not be written, or that would be replaced, before anything slow begins.
+
+    Args:
+        path: the file.
+        force: whether it may be replaced.
+        option: what it was given by.
 
     Raises:
         TicketError: naming it.
     """
     if path.exists() and not (force and path.is_file()):
         raise TicketError(
-            f"--out must be a new file. Received: {path}, which exists. Use --force to replace it."
+            f"{option} must be a new file. Received: {path}, which exists. Use --force to replace it."
         )
-    check_folder(path.absolute().parent, path)
+    check_folder(path.absolute().parent, path, option)
 
 
-def check_folder(folder: Path, path: Path | None = None) -> None:
+def check_folder(folder: Path, path: Path | None = None, option: str = "--out") -> None:
     """Refuse a folder that could neither be made nor written, before anything slow begins.
 
     Args:
         folder: where something is to be written.
         path: what to name in the error; the folder itself if left out.
+        option: what it was given by.
 
     Raises:
         TicketError: naming `path` and what stands in its way.
@@ -156,6 +162,6 @@ def check_folder(folder: Path, path: Path | None = None) -> None:
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
-        raise TicketError(f"--out must lie in a folder. Received: {path}, but {nearest} is a file.")
+        raise TicketError(f"{option} must lie in a folder. Received: {path}, but {nearest} is a file.")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise TicketError(f"--out must be writable. Received: {path}, but {nearest} may not be written.")
+        raise TicketError(f"{option} must be writable. Received: {path}, but {nearest} may not be written.")

@@ -4,9 +4,9 @@ Imports nothing heavy; data are read only for an analyzer that declares `needs_d
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerastickets import registry
 from kerastickets.combining import Takes, name_of
@@ -15,6 +15,9 @@ from kerastickets.dataspec import data_of, data_spec
 from kerastickets.errors import TicketError
 from kerastickets.protocols import Analyzer
 from kerastickets.ticket import Ticket
+
+if TYPE_CHECKING:
+    from kerastickets.chart import Figure
 
 
 def analyze(
@@ -92,3 +95,16 @@ def check_count(analyzer: Analyzer, count: int) -> None:
     """
     if count not in takes(analyzer):
         raise TicketError(f"{name_of(analyzer)} takes {takes(analyzer)}. Received: {count}.")
+
+
+def figures(analyzer: Analyzer, facts: Mapping[str, Any]) -> "Sequence[Figure]":
+    """What an analyzer draws of its facts: one figure, or several; none where it has no `figure`.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> overlap = registry.create("analyzers", "overlap")
+        >>> [figure.name for figure in figures(overlap, overlap(toy_ticket(), toy_ticket(1)))]
+        ['overlap']
+    """
+    drawn = getattr(analyzer, "figure", lambda facts: ())(facts)
+    return tuple(drawn) if isinstance(drawn, tuple | list) else (drawn,)

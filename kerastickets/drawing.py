@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerastickets.chart import Chart, Figure, Graph, Heatmap, Series
 from kerastickets.diagram import places
+from kerastickets.errors import RecipeError
 from kerastickets.palette import LIGHT
 from kerastickets.table import file_stem
 
@@ -41,12 +42,34 @@ def draw(figure: Figure, folder: str | Path) -> tuple[Path, Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     stem = file_stem(figure.name)
-    svg, png = folder / f"{stem}.svg", folder / f"{stem}.png"
+    return save(figure, folder / f"{stem}.svg"), save(figure, folder / f"{stem}.png")
+
+
+def save(figure: Figure, file: str | Path) -> Path:
+    """Write a figure as one file; equal figures give equal bytes.
+
+    Args:
+        figure: a chart, a heat map or a graph.
+        file: where, in a folder that exists; its name ends in `.svg` or `.png`.
+
+    Returns:
+        The path.
+
+    Raises:
+        RecipeError: a file of another kind.
+        OSError: it cannot be written.
+    """
+    file = Path(file)
+    metadata: dict[str, dict[str, Any]] = {
+        ".svg": {"Date": None, "Creator": None},
+        ".png": {"Software": None},
+    }
+    kind = file.suffix.lower()
+    if kind not in metadata:
+        raise RecipeError(f"A figure is saved as .svg or .png. Received: {file}")
     with _style(figure.name):
-        canvas = _canvas(figure)
-        canvas.savefig(svg, metadata={"Date": None, "Creator": None})
-        canvas.savefig(png, dpi=_DPI, metadata={"Software": None})
-    return svg, png
+        _canvas(figure).savefig(file, dpi=_DPI if kind == ".png" else "figure", metadata=metadata[kind])
+    return file
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def test_no_data_are_read_for_an_analyzer_that_needs_none():
 
 def test_tickets_may_be_files_and_analyzers_specs(tmp_path):
     file = toy_ticket().save(tmp_path / "a.safetensors")
-    assert len(analyze("weights:bins=3", file)["rows"][0]["init"]["histogram"]) == 3
-    assert len(analyze("weights", file, options={"bins": "4"})["rows"][0]["init"]["histogram"]) == 4
-    with pytest.raises(PluginError, match="No analyzer named 'weigths'. Did you mean 'weights'"):
+    assert len(analyze("weights:bins=3", file)["rows"][0]["init"]["histogram"]["counts"]) == 3
+    assert len(analyze("weights", file, options={"bins": "4"})["rows"][0]["init"]["histogram"]["counts"]) == 4
+    with pytest.raises(PluginError, match=r"No analyzer named 'weigths'\. Did you mean 'weights'"):
         analyze("weigths", file)

@@ -24,8 +24,8 @@ class Weights:
     Facts: `edges`, the borders of each layer's bins; `rows` with `ticket` (from 1), `level`, `key`, `kept`, `total`,
     `density`, `signs_kept` (share of the kept weights whose final value has the sign of init, of those whose init has
     one; None before training), and the distributions `init` and `final` (None before training) over kept weights:
-    `count`, `mean`, `sd`, `quantiles`, `histogram`, and `below` and `above`, the counts outside of the bins;
-    `totals`, a row a ticket.
+    `mean`, `sd`, `quantiles`, and `histogram`: `counts` by bin, and those `below` and `above` all bins; `totals`, a row
+    a ticket.
 
     Args:
         bins: how many bins a histogram has.
@@ -36,8 +36,8 @@ class Weights:
         >>> from kerastickets.testing import toy_ticket
         >>> facts = Weights(bins=4)(toy_ticket())
         >>> row = facts["rows"][0]
-        >>> row["key"], row["kept"] == row["init"]["count"], len(row["final"]["histogram"])
-        ('dense/kernel', True, 4)
+        >>> row["key"], row["kept"], row["init"]["histogram"]["counts"]
+        ('dense/kernel', 194, [0, 99, 95, 0])
         >>> 0.5 < facts["totals"][0]["signs_kept"] < 1
         True
 
@@ -111,15 +111,16 @@ def _distribution(values: np.ndarray, edges: np.ndarray) -> dict[str, Any]:
     some = values.size > 0
     quantiles = np.quantile(values, _QUANTILES) if some else [None] * len(_QUANTILES)
     return {
-        "count": int(values.size),
         "mean": float(values.mean()) if some else None,
         "sd": float(values.std()) if some else None,
         "quantiles": {
             f"{q:g}": None if v is None else float(v) for q, v in zip(_QUANTILES, quantiles, strict=True)
         },
-        "histogram": np.histogram(values, edges)[0].tolist(),
-        "below": int((values < edges[0]).sum()),
-        "above": int((values > edges[-1]).sum()),
+        "histogram": {
+            "counts": np.histogram(values, edges)[0].tolist(),
+            "below": int((values < edges[0]).sum()),
+            "above": int((values > edges[-1]).sum()),
+        },
     }
 
 
@@ -145,8 +146,8 @@ def _histograms(facts: Mapping[str, Any]) -> Chart:
         middles = ((edges[1:] + edges[:-1]) / 2).tolist()
         width = edges[1] - edges[0]
         for name, dashed in (("final", False), ("init", True)):
-            if (found := row[name]) and found["count"]:
-                heights = (np.asarray(found["histogram"]) / (found["count"] * width)).tolist()
+            if (found := row[name]) and row["kept"]:
+                heights = (np.asarray(found["histogram"]["counts"]) / (row["kept"] * width)).tolist()
                 like = series[-1].name if dashed and row["final"] else ""
                 series.append(Series(f"{row['key']} {name}", middles, heights, dashed=dashed, like=like))
     return Chart(

@@ -1,0 +1,159 @@
+"""`kt analyze`: what a ticket looks like inside."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kerastickets import registry
+from kerastickets.errors import TicketError
+from kerastickets_cli.facts import by_ticket, shown
+from kerastickets_cli.interrupt import interruptible
+from kerastickets_cli.options import PairType, json_option, pairs
+from kerastickets_cli.output import check_file, emit, note
+
+if TYPE_CHECKING:
+    from kerastickets.chart import Figure
+    from kerastickets.protocols import Analyzer
+
+Facts = dict[str, Any]
+_FORMATS = (".png", ".svg", ".html")
+
+
+@click.command(
+    epilog="\b\nExample:\n  kt analyze structure runs/first-ticket/level-05.safetensors"
+    "\n  kt analyze weights runs/first-ticket --plot signs.png"
+    "\n  kt analyze separation ticket.safetensors -o counts=outputs --dataset moons-circles --json"
+)
+@click.argument("analyzer", metavar="ANALYZER")
+@click.argument("tickets", metavar="TICKET...", nargs=-1)
+@click.option(
+    "--dataset", metavar="DATASET", help="Whose tasks or pixels to look at.  [default: what it was found on]"
+)
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    type=PairType(),
+    multiple=True,
+    help="An option of the analyzer (repeatable); `kt plugins show ANALYZER` lists them.",
+)
+@click.option("--plot", type=click.Path(), metavar="FILE", help="Draw it: a .png, .svg or .html file.")
+@click.option("--force", is_flag=True, help="Replace --plot where it exists.")
+@json_option
+def analyze(
+    analyzer: str,
+    tickets: tuple[str, ...],
+    dataset: str | None,
+    options: tuple[tuple[str, str], ...],
+    plot: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Say what TICKETs look like inside, as ANALYZER sees it; `kt plugins analyzers` lists them.
+
+    A TICKET may be the folder of a run, which means all its levels. An analyzer that takes one ticket is asked about
+    each of several, and JSON is then a list. Several figures get a file each, whose names begin as FILE does.
+
+    TensorFlow is not needed, and data are read only where an analyzer looks at tasks or pixels.
+    """
+    from kerastickets.analysis import takes
+
+    asked = registry.create("analyzers", analyzer, pairs("-o", options))
+    file = _plot_file(asked, analyzer, plot, force)
+    many = len(tickets) > 1 or any(Path(path).is_dir() for path in tickets)
+    files = [one for path in tickets for one in _levels(path)]
+    each = many and takes(asked).most == 1
+    if not each and len(files) not in takes(asked):
+        raise click.UsageError(
+            f"{analyzer} takes {takes(asked)}. Received: {len(files)}.", click.get_current_context()
+        )
+    with interruptible("Interrupted."):
+        groups = [[one] for one in files] if each else [files]
+        found = list(_facts(asked, groups, dataset))
+    if file:
+        _draw(asked, analyzer, dict(zip(_stems(files) if each else [""], found, strict=True)), file)
+    if each:
+        found = [{"ticket": str(one), **facts} for one, facts in zip(files, found, strict=True)]
+    if as_json:
+        emit(found if each else found[0])
+    else:
+        click.echo(by_ticket(found) if each else shown(found[0]))
+
+
+def _facts(asked: "Analyzer", groups: Sequence[Sequence[Path]], dataset: str | None) -> Iterator[Facts]:
+    """What an analyzer says about each group of tickets; each data set is read once."""
+    from kerastickets.analysis import analyze as ask
+    from kerastickets.dataspec import data_of, find_data
+
+    if dataset:
+        find_data(dataset)
+    read = cache(data_of)
+    for group in groups:
+        yield ask(asked, *group, data=dataset, read=read)
+
+
+def _levels(path: str) -> Iterator[Path]:
+    """The file, or the tickets of a run's folder in the order of their levels."""
+    from kerastickets.runfolder import RunFolder
+
+    if not Path(path).is_dir():
+        yield Path(path)
+        return
+    folder = RunFolder(path)
+    if not folder.finished:
+        raise TicketError(
+            f"A folder must be that of a run, with tickets level-00 on. Received: {path}. `kt ls {path}` lists tickets."
+        )
+    yield from map(folder.ticket_file, range(folder.finished))
+
+
+def _plot_file(asked: "Analyzer", name: str, plot: str | None, force: bool) -> Path | None:
+    """Where to draw; refused before anything slow begins."""
+    if plot is None:
+        return None
+    path = Path(plot)
+    if path.suffix.lower() not in _FORMATS:
+        raise click.BadParameter(
+            f"A figure is a {', '.join(_FORMATS)} file. Received: {plot}", param_hint="'--plot'"
+        )
+    if not hasattr(asked, "figure"):
+        raise TicketError(f"{name} draws no figure. Leave --plot out; --json gives its facts.")
+    check_file(path, force, "--plot")
+    return path
+
+
+def _draw(asked: "Analyzer", name: str, found: Mapping[str, Facts], file: Path) -> None:
+    """Draw facts by the stem of their ticket: one page, or an image file for each figure."""
+    from kerastickets.analysis import figures
+    from kerastickets.drawing import save
+    from kerastickets.page import Section, page
+    from kerastickets.runfolder import write_text
+
+    drawn = {stem: figures(asked, facts) for stem, facts in found.items()}
+    file.absolute().parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix.lower() == ".html":
+        sections = [Section(stem or "Figures", items=tuple(figures)) for stem, figures in drawn.items()]
+        write_text(file, page(name, sections))
+        note(f"Drawn: {file}")
+        return
+    for path, figure in _files(drawn, file):
+        note(f"Drawn: {save(figure, path)}")
+
+
+def _files(drawn: Mapping[str, "Sequence[Figure]"], file: Path) -> Iterator[tuple[Path, "Figure"]]:
+    """Each figure and its file: FILE for one, else FILE with the ticket and the figure's name in it."""
+    for stem, some in drawn.items():
+        for figure in some:
+            parts = [file.stem, stem, figure.name if len(some) > 1 else ""]
+            yield file.with_name("-".join(filter(None, parts)) + file.suffix), figure
+
+
+def _stems(files: Sequence[Path]) -> list[str]:
+    """What tells files apart, as parts of file names."""
+    stems = [file.stem for file in files]
+    if len({*stems}) == len(stems):
+        return stems
+    return [f"{number}-{stem}" for number, stem in enumerate(stems, 1)]
