@@ -209,6 +209,18 @@ _PRUNING: tuple[Any, ...] = (
     ),
     click.option("--cuts", type=int, metavar="N", help="Prunings a level, without training between."),
     click.option(
+        "--extend",
+        type=int,
+        metavar="N",
+        help="Widen the model N times, as --rate says, and prune it back to its own size.",
+    ),
+    click.option(
+        "--stop-when",
+        multiple=True,
+        metavar="RULE",
+        help="Stop after the first level of which ANALYZER.FACT=VALUE holds; also !=, <, <=, >, >= (repeatable).",
+    ),
+    click.option(
         "--include", multiple=True, metavar="PATTERN", help="Prune these weights as well (repeatable)."
     ),
     click.option(

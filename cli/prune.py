@@ -137,6 +137,9 @@ def _run(request: Request, seeds: Sequence[int], out: Path | None, chosen: dict[
     if as_json:
         emit(runs if many else runs[0])
     for facts in runs:
+        if facts["stopped_by"]:
+            seed = f"Seed {facts['seed']} stopped" if many else "Stopped"
+            note(f"{seed} at level {facts['levels'][-1]['level']}: {facts['stopped_by']}", quiet)
         best = Path(facts["run"]) / best_of(facts["levels"])["ticket"]
         note(f"Run in {facts['run']}. Its best ticket: kt show {shlex.quote(str(best))}", quiet)
 

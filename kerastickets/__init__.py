@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         TicketError,
     )
     from kerastickets.evaluation import evaluate
+    from kerastickets.extension import extend_network
     from kerastickets.fitting import fit_learning_curve
     from kerastickets.keys import align
     from kerastickets.mask import compare, cut
@@ -60,6 +61,7 @@ _HOMES = {
     "compare": "mask",
     "cut": "mask",
     "evaluate": "evaluation",
+    "extend_network": "extension",
     "fit_learning_curve": "fitting",
     "is_winning": "winning",
     "masks_of": "masking",
@@ -97,6 +99,7 @@ __all__ = [
     "compare",
     "cut",
     "evaluate",
+    "extend_network",
     "fit_learning_curve",
     "is_winning",
     "layers",

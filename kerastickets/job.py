@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kerastickets.data import Data
 from kerastickets.errors import RecipeError
+from kerastickets.extension import Extension, check_extendable
 from kerastickets.method import Method, MethodDials
 from kerastickets.recipe import Dials, Recipe
 from kerastickets.sources import find_model, model_recipe
@@ -71,7 +72,23 @@ class PruneJob:
         method = Method.of(criterion, method_dials, pruning)  # type: ignore[arg-type]
         Recipe.of(train_dials, own)
         name = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
+        if method.extend is not None:
+            check_extendable(found, name if ticket is None else "a ticket to continue from")
         return cls(found, data, method, train_dials, name, seed, ticket, strategy)
+
+    def extension(self, data: Data) -> Extension:
+        """The model that the run begins with: widened, or as it is.
+
+        Args:
+            data: what it is for.
+
+        Raises:
+            RecipeError: it cannot be widened, or not so far.
+        """
+        if self.method.extend is None:
+            return Extension(self.model, self.model_name)
+        rate = float(cast(float, self.method.rate))
+        return Extension.of(self.model, self.model_name, data, rate, self.method.extend)
 
 
 def _found(model: Any, ticket: Ticket | None) -> Any:

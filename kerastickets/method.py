@@ -6,16 +6,18 @@ is refused at once.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, TypedDict, get_args
 
 from kerastickets import options, registry
 from kerastickets.errors import PluginError, RecipeError
+from kerastickets.extension import check_extend
 from kerastickets.mask import Granularity
-from kerastickets.schedule import Schedule, check_amounts, plan, rates_by_key
+from kerastickets.schedule import Schedule, along, check_amounts, plan, rates_by_key
 from kerastickets.steps import Duration
+from kerastickets.stopping import StopRule
 from kerastickets.tree import Tree
 
 Between = Literal["train", "none"]
@@ -34,6 +36,8 @@ class MethodDials(TypedDict, total=False):
     scope: str | None
     spacing: str | None
     cuts: int | None
+    extend: int | None
+    stop_when: Collection[str]
     include: Collection[str]
     exclude: Collection[str]
     between: Between | None
@@ -62,6 +66,9 @@ class Method:
         spacing: of levels on the way to a target: `geometric`, an equal share of what is left each, or `linear`,
             equally many weights each.
         cuts: prunings that a level stands for: with 2 every second is trained, the others are only counted.
+        extend: times to widen the model, whose `rate` (one number) then says how; the run prunes from the widest to
+            the model itself, through all widths between (`levels` of them, where given). None leaves it as it is.
+        stop_when: the first level that fulfils any of these is the last, trained or not; see `StopRule`.
         include: glob patterns of weights to prune besides kernels and embeddings.
         exclude: glob patterns of weights not to prune.
         between: `train` each level, or `none` of them but the last.
@@ -84,6 +91,8 @@ class Method:
     scope: str | None
     spacing: str
     cuts: int
+    extend: int | None
+    stop_when: tuple[StopRule, ...]
     include: tuple[str, ...]
     exclude: tuple[str, ...]
     between: Between
@@ -130,9 +139,11 @@ class Method:
             rate=merged.get("rate"),
             target=merged.get("target"),
             sparsity=merged.get("sparsity"),
-            scope=merged.get("scope") or _scope(merged.get("rate"), defaults),
+            scope=merged.get("scope") or _scope(merged, defaults),
             spacing=merged.get("spacing", "geometric"),
             cuts=merged.get("cuts", 1),
+            extend=merged.get("extend"),
+            stop_when=tuple(map(StopRule.parse, merged.get("stop_when", ()))),
             include=tuple(merged.get("include", ())),
             exclude=tuple(merged.get("exclude", ())),
             between=merged.get("between") or defaults.get("between", "train"),
@@ -166,6 +177,9 @@ class Method:
             raise RecipeError(f"`cuts` must be an integer of at least 1. Received: cuts={self.cuts!r}")
         if self.cuts > 1 and self.levels is None:
             raise RecipeError(f"`cuts` needs `levels`. Received: cuts={self.cuts} and no levels")
+        if self.extend is not None:
+            ends = {"target": self.target, "sparsity": self.sparsity}
+            check_extend(self.extend, self.rate, ends, (self.levels or 0) * self.cuts)
         check_amounts(self.levels, self._rates(), self.target, self.sparsity, self.scope, self.spacing)
 
     def _rates(self) -> Rate | None:
@@ -174,8 +188,18 @@ class Method:
             return self.rate
         return {pattern: value for pattern, value in self.rate.items() if value != 0} or None
 
-    def schedule(self, masks: Tree, kinds: Mapping[str, str], outputs: Collection[str]) -> Schedule:
-        """What each level keeps of `masks`, weights with a rate of 0 excepted (they are not in `masks`)."""
+    def schedule(
+        self,
+        masks: Tree,
+        kinds: Mapping[str, str],
+        outputs: Collection[str],
+        counts: Sequence[int] | None = None,
+    ) -> Schedule:
+        """What each level keeps of `masks`, which those with a rate of 0 are not among: what is planned, or `counts`
+        over all keys where they are given, of which `levels` may take fewer."""
+        if counts is not None:
+            last = self.levels * self.cuts if self.levels else len(counts) - 1
+            return along(masks, counts[: last + 1 : self.cuts], scope=self.scope)
         whole = plan(
             masks,
             levels=self.levels and self.levels * self.cuts,
@@ -231,30 +255,31 @@ class Method:
     def describe(self) -> dict[str, Any]:
         """The method as JSON: what `run.json` and provenance record."""
         # Absent where they change nothing, as before there were such dials: those runs can be continued.
-        linear = {} if self.spacing == "geometric" else {"spacing": self.spacing}
-        cuts = {} if self.cuts == 1 else {"cuts": self.cuts}
-        return (
-            linear
-            | cuts
-            | {
-                "levels": self.levels,
-                "rate": dict(self.rate) if isinstance(self.rate, Mapping) else self.rate,
-                "target": self.target,
-                "sparsity": self.sparsity,
-                "scope": self.scope,
-                "include": list(self.include),
-                "exclude": list(self.exclude),
-                "between": self.between,
-                "after_cut": self.after_cut,
-                "rewind_to": str(self.rewind_to),
-                "snapshot_at": [str(when) for when in self.snapshot_at],
-                "no_train": self.no_train,
-                "allow_collapse": self.allow_collapse,
-                "granularity": self.granularity,
-            }
-        )
+        later = {
+            "spacing": self.spacing,
+            "cuts": self.cuts,
+            "extend": self.extend,
+            "stop_when": [rule.text for rule in self.stop_when],
+        }
+        return {name: value for name, value in later.items() if value != _USUAL[name]} | {
+            "levels": self.levels,
+            "rate": dict(self.rate) if isinstance(self.rate, Mapping) else self.rate,
+            "target": self.target,
+            "sparsity": self.sparsity,
+            "scope": self.scope,
+            "include": list(self.include),
+            "exclude": list(self.exclude),
+            "between": self.between,
+            "after_cut": self.after_cut,
+            "rewind_to": str(self.rewind_to),
+            "snapshot_at": [str(when) for when in self.snapshot_at],
+            "no_train": self.no_train,
+            "allow_collapse": self.allow_collapse,
+            "granularity": self.granularity,
+        }
 
 
+_USUAL: Mapping[str, Any] = {"spacing": "geometric", "cuts": 1, "extend": None, "stop_when": []}
 _AMOUNTS = ("levels", "rate", "target", "sparsity")
 
 
@@ -265,7 +290,7 @@ def _check_kinds(given: Mapping[str, Any]) -> None:
             raise RecipeError(options.unknown("pruning dial", name, MethodDials.__annotations__, "Dials"))
         # A single text is a collection of letters, and every text is true.
         listed = isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping))
-        if name in ("include", "exclude", "snapshot_at") and not listed:
+        if name in ("include", "exclude", "snapshot_at", "stop_when") and not listed:
             raise RecipeError(f"`{name}` must be a list. Received: {name}={value!r}")
         if name in ("include", "exclude") and not all(isinstance(pattern, str) for pattern in value):
             raise RecipeError(f"`{name}` must be a list of patterns. Received: {name}={value!r}")
@@ -299,6 +324,8 @@ def _amounts(
     The model's rates bring their scope along.
     """
     asked = {name: given[name] for name in _AMOUNTS if name in given}
+    if "extend" in given:
+        return asked
     own_levels = {"levels": defaults["levels"]} if "levels" in defaults else {}
     if asked.keys() - {"levels"}:
         return asked if len(asked) > 1 else own_levels | asked
@@ -309,8 +336,14 @@ def _amounts(
     return {"rate": 0.2} | dict(model) | levels
 
 
-def _scope(rate: Rate | None, defaults: Mapping[str, Any]) -> str:
-    """Rates by pattern imply `layer`; else as the criterion says, else `layer`, as in the papers on magnitude."""
+def _scope(merged: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """Rates by pattern imply `layer`; else as the criterion says, else `layer`, as in the papers on magnitude.
+
+    The counts of an extended net are those of the whole, and so is its scope.
+    """
+    if "extend" in merged:
+        return "global"
+    rate = merged.get("rate")
     # A rate of 0 says what is not pruned at all, and nothing about the rest.
     by_pattern = isinstance(rate, Mapping) and any(share != 0 for p, share in rate.items() if p != "*")
     return "layer" if by_pattern else str(defaults.get("scope", "layer"))

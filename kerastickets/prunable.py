@@ -1,6 +1,6 @@
 """Which weights of a model a run prunes, and how many it keeps at each level."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,14 @@ class Prunable:
     schedule: Schedule
 
     @classmethod
-    def of(cls, source: Source, init: Tree, method: Method, start: Ticket | None) -> "Prunable":
+    def of(
+        cls,
+        source: Source,
+        init: Tree,
+        method: Method,
+        start: Ticket | None,
+        counts: Sequence[int] | None = None,
+    ) -> "Prunable":
         """What `method` prunes of a model.
 
         Args:
@@ -39,6 +46,7 @@ class Prunable:
             init: its weights.
             method: how to prune.
             start: a ticket to continue from, or None.
+            counts: what each level keeps, where that is given instead of planned.
 
         Raises:
             RecipeError: nothing is left to prune, or a rate names no weight.
@@ -65,4 +73,4 @@ class Prunable:
             )
         # What a ticket pruned before stays pruned, also where this run prunes no further.
         fixed = {key: masks[key] for key in sorted(left_alone) if not masks[key].all()}
-        return cls(prunable | fixed, fixed, method.schedule(prunable, own_kinds, outputs))
+        return cls(prunable | fixed, fixed, method.schedule(prunable, own_kinds, outputs, counts))

@@ -4,7 +4,6 @@ Iterative magnitude pruning, one-shot pruning, SNIP and iterative SNIP are setti
 """
 
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -15,9 +14,10 @@ from kerastickets.job import PruneDials, PruneJob
 from kerastickets.mask import cut
 from kerastickets.recipe import Recipe
 from kerastickets.resuming import begun
-from kerastickets.run import Level, Run, trained_level
+from kerastickets.run import Level, Run, trained_level, versions
 from kerastickets.runfolder import RunFolder, read_rows
 from kerastickets.sources import Source, data_digest, data_files, data_name, source_of
+from kerastickets.stopping import judged, stopped_by, try_rules
 from kerastickets.ticket import Ticket
 from kerastickets.tree import Tree
 from kerastickets.workshop import Workshop
@@ -112,7 +112,8 @@ class Loop:
         self.layout = Layout.of(job.strategy)
         self.workshop = workshop or Workshop()
         self.data = self.workshop.data(job.data)
-        self.source: Source = source_of(job.model, self.data, job.model_name, custom_objects)
+        wide = job.extension(self.data)
+        self.source: Source = source_of(wide.model, self.data, wide.name, custom_objects)
         own = {name: value for name, value in self.source.recipe.items() if name != "rate"}
         self.recipe = Recipe.of(job.dials, own)
         self.whole = self.data
@@ -121,7 +122,7 @@ class Loop:
         self._callbacks, self._watch = callbacks, watch
         self._trainer: Any = None
         self._snapshot_at = self.method.steps_to_keep(self.recipe.train, self._per_epoch)
-        prunable = Prunable.of(self.source, self.init, self.method, self.job.start)
+        prunable = Prunable.of(self.source, self.init, self.method, self.job.start, wide.counts)
         self.masks, self._fixed, self.schedule = prunable.masks, prunable.fixed, prunable.schedule
 
     @property
@@ -220,10 +221,11 @@ class Loop:
 
         for ticket in tickets:
             add(ticket)
-        for n in range(len(tickets), self.levels + 1):
-            tickets.append((yield from self._level(n, tickets, keep)))
+        while len(tickets) <= self.levels and not stopped_by(tickets):
+            ticket = yield from self._level(len(tickets), tickets, keep)
+            tickets.append(judged(ticket, self.method.stop_when, self.data))
             if folder:
-                tickets[-1].save(folder.ticket_file(n))
+                tickets[-1].save(folder.ticket_file(len(tickets) - 1))
             add(tickets[-1])
         return Run(folder.path if folder else None, tuple(tickets), tuple(levels), tuple(rows), self._head())
 
@@ -248,6 +250,8 @@ class Loop:
         start = self._start_name() if parent else "init"
         provenance = self._provenance(level, parent, start) | ({"scores": scores} if scores else {})
         ticket = Ticket(self.source.architecture, masks, snapshots, provenance)
+        if not parent:
+            try_rules(ticket, self.method.stop_when, self.data)
         if not self.method.trains(level, self.levels):
             return ticket
         outcome = yield self._start(ticket, level, parent, keep)
@@ -337,12 +341,6 @@ class Loop:
             "versions": versions(),
             "environment": {},
         }
-
-
-def versions() -> dict[str, str]:
-    """The versions of this library and of those that decide bits."""
-    names = ("kerastickets", "keras", "tensorflow", "numpy")
-    return {name: version(name) for name in names}
 
 
 def history(folder: str | Path) -> list[Row]:

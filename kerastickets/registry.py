@@ -11,8 +11,9 @@ from typing import Any
 
 from kerastickets.errors import PluginError
 from kerastickets.options import Option, arguments, describe, kebab, options, unknown
+from kerastickets.values import written
 
-__all__ = ["GROUPS", "Entry", "Option", "create", "describe", "entries", "load", "names", "options"]
+__all__ = ["GROUPS", "Entry", "Option", "create", "describe", "entries", "load", "names", "options", "spec"]
 
 _NOUNS: Mapping[str, str] = {
     "criteria": "criterion",
@@ -150,6 +151,25 @@ def create(group: str, spec: str, options: Mapping[str, Any] = {}) -> Any:
         return cls(**values)
     except ValueError as error:
         raise PluginError(f"The {_NOUNS[group]} '{name}' refuses its options: {error}") from error
+
+
+def spec(name: str, made: Any) -> str:
+    """The text that `create` would make an instance of: what is not as by default is said.
+
+    Args:
+        name: the plugin's name.
+        made: an instance.
+
+    Example:
+        >>> spec("mlp", create("models", "mlp:8-8"))
+        'mlp:widths=8-8'
+    """
+    said = [
+        f"{kebab(option.name)}={written(getattr(made, option.name))}"
+        for option in options(made)
+        if getattr(made, option.name) != option.default
+    ]
+    return f"{name}:{','.join(said)}" if said else name
 
 
 def _entry(group: str, point: EntryPoint) -> Entry:

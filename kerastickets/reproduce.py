@@ -14,8 +14,8 @@ from kerastickets.drawing import draw
 from kerastickets.errors import RecipeError
 from kerastickets.hardware import machine
 from kerastickets.pool import Pool
-from kerastickets.prune import versions
 from kerastickets.report import report
+from kerastickets.run import versions
 from kerastickets.runfolder import naming, write_text
 from kerastickets.study import Cache, Job, Results, Study, needed, reduced
 from kerastickets.table import Table

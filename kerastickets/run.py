@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerastickets.runfolder import RunFolder
+from kerastickets.stopping import stopped_by
 from kerastickets.ticket import Ticket
 from kerastickets.winning import is_winning
 
@@ -100,7 +102,23 @@ class Run:
     def facts(self) -> dict[str, Any]:
         """What `kt prune --json` prints."""
         run = str(self.folder) if self.folder else None
-        return {"run": run, "levels": [level.facts() for level in self.levels], **self.head}
+        return {
+            "run": run,
+            "levels": [level.facts() for level in self.levels],
+            "stopped_by": self.stopped_by,
+            **self.head,
+        }
+
+    @property
+    def stopped_by(self) -> str | None:
+        """The rule of `stop_when` that the last level fulfils; None where none did."""
+        return stopped_by(self.tickets)
+
+
+def versions() -> dict[str, str]:
+    """The versions of this library and of those that decide bits."""
+    names = ("kerastickets", "keras", "tensorflow", "numpy")
+    return {name: version(name) for name in names}
 
 
 def trained_level(ticket: Ticket, outcome: "Outcome", environment: Mapping[str, Any]) -> Ticket:

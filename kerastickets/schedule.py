@@ -2,8 +2,9 @@
 
 import difflib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, cast, get_args
 
 import numpy as np
@@ -23,7 +24,7 @@ class Schedule:
     """What every level keeps; `cut(scores, schedule.counts[t], masks, schedule.scope)` makes level t.
 
     Args:
-        levels: number of prunings, at least 1.
+        levels: number of prunings; 0 only where counts were given, see `along`.
         counts: `levels + 1` entries, the first before any pruning. An entry is the number of weights kept
             over all keys, or by key.
         scope: `global` or `layer`.
@@ -110,6 +111,31 @@ def plan(
     else:
         counts = _trajectory(kept(masks), int(levels or 1), plain, end)
     return Schedule(len(counts) - 1, counts, cast(Scope, scope or "global"))
+
+
+def along(masks: Tree, counts: Sequence[int], *, scope: str | None = None) -> Schedule:
+    """The schedule whose counts are given instead of planned.
+
+    Args:
+        masks: booleans by key at the start.
+        counts: weights to keep over all keys: what `masks` keep first, then at each level no more than before.
+        scope: `global` (the default), or `layer`.
+
+    Raises:
+        RecipeError: if the first count is not what is kept, or one is above the one before or below 1.
+
+    Example:
+        >>> along({"a/kernel": np.ones(10, bool)}, (10, 7, 2)).totals
+        (10, 7, 2)
+    """
+    if not counts or counts[0] != kept(masks):
+        raise RecipeError(
+            f"The first count must be the weights that are kept at the start, {kept(masks)}. "
+            f"Received: counts={[*counts[:1]]}"
+        )
+    if counts[-1] < 1 or any(before < after for before, after in pairwise(counts)):
+        raise RecipeError(f"Counts must not increase, and stay above 0. Received: counts={[*counts]}")
+    return Schedule(len(counts) - 1, tuple(counts), cast(Scope, scope or "global"))
 
 
 def _trajectory(start: int, levels: int, rate: float | None, end: int | None) -> tuple[int, ...]:

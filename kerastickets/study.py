@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from kerastickets.chart import Chart, Heatmap
 from kerastickets.errors import RecipeError
-from kerastickets.prune import versions
+from kerastickets.run import versions
 from kerastickets.runfolder import naming, write_text
 from kerastickets.table import Table
 from kerastickets.ticket import Ticket

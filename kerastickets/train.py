@@ -139,8 +139,7 @@ def prepared(
         ticket: and the others: as `train` takes them.
     """
     from kerastickets.layout import Layout
-    from kerastickets.run import versions
-    from kerastickets.run import trained_level
+    from kerastickets.run import trained_level, versions
     from kerastickets.training import Start
 
     # First of all: TensorFlow joins a cluster before it computes anything.

@@ -75,6 +75,18 @@ def read(annotation: Any, value: Any) -> Any:
     return _SCALARS[annotation](value)
 
 
+def written(value: Any) -> str:
+    """A value as `read` reads it.
+
+    Example:
+        >>> written((300, 100)), written(None), written(True)
+        ('300-100', 'none', 'true')
+    """
+    if isinstance(value, tuple | list):
+        return "-".join(map(written, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
 def _int(value: Any) -> int:
     if isinstance(value, str):
         return int(_matching(value, r"[+-]?[0-9]{1,18}"))

@@ -86,10 +86,14 @@ def test_a_description_is_json_and_makes_the_method_again():
     assert facts["rewind_to"] == "3it"
     assert facts["snapshot_at"] == ["1ep", "2it"]
     assert of(**facts).describe() == facts
-    assert MethodDials.__annotations__.keys() - {"options", "spacing", "cuts"} == facts.keys()
+    later = {"spacing", "cuts", "extend", "stop_when"}
+    assert MethodDials.__annotations__.keys() - {"options", *later} == facts.keys()
     linear = of(levels=2, target=40, spacing="linear").describe()
     assert linear.keys() - facts.keys() == {"spacing"}
     assert of(**linear).describe() == linear
+    wide = of(extend=0, rate=0.2, stop_when=["weights.totals.kept<5"]).describe()
+    assert wide.keys() - facts.keys() == {"extend", "stop_when"}
+    assert of(**wide).describe() == wide
 
 
 def test_a_models_scope_comes_with_its_rates_alone():

@@ -1,12 +1,14 @@
 """Fully connected nets: any widths, and LeNet-300-100."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from kerastickets.data import Data
 from kerastickets.errors import PluginError
+from kerastickets.extension import extend_network
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,16 @@ class Mlp:
             layers.append(keras.layers.Dense(width, activation, kernel_initializer=normal.clone()))
         layers.append(keras.layers.Dense(data.outputs, kernel_initializer=normal.clone()))
         return keras.Sequential(layers)
+
+    def extended(self, data: Data, rate: float, levels: int) -> list[tuple["Mlp", int]]:
+        """This net wider and wider, and the weights of each; see `kerastickets.extend_network`.
+
+        Raises:
+            RecipeError: if its hidden widths differ.
+        """
+        shape = (math.prod(data.input_shape), *self.widths, data.outputs)
+        steps = extend_network(shape, rate, levels)
+        return [(replace(self, widths=wider[1:-1]), weights) for wider, weights in steps]
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,17 @@ def test_json(kt, small, tmp_path):
         "prune", *small, "--criterion", "snip", "-o", "batches=2", "--seed", 3, "--out", out, "--json"
     )
     facts = json.loads(result.stdout)
-    assert facts.keys() == {"run", "levels", "criterion", "model", "dataset", "seed", "versions"}
+    assert facts.keys() == {
+        "run",
+        "levels",
+        "stopped_by",
+        "criterion",
+        "model",
+        "dataset",
+        "seed",
+        "versions",
+    }
+    assert facts["stopped_by"] is None
     assert facts["versions"].keys() == {"kerastickets", "keras", "tensorflow", "numpy"}
     assert [facts[name] for name in ("run", "criterion", "model", "dataset", "seed")] == [
         str(out), "snip", "mlp:8", "digits", 3,
