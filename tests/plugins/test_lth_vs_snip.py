@@ -13,6 +13,7 @@ from kerastickets.reproduce import Reproduction
 from kerastickets.study import Cache, Results
 from kerastickets.table import Table
 from kerastickets_plugins.studies import lth_vs_snip as study
+from kerastickets_plugins.studies.lth_vs_snip import masks
 from kerastickets_plugins.studies.lth_vs_snip.jobs import NETS, runs
 from kerastickets_plugins.studies.lth_vs_snip.published import (
     DIFFERENCE,
@@ -177,7 +178,9 @@ def test_tables_and_figures(smoke):
             "table-4-speed",
             "table-5-speed",
             "table-6-masks",
+            "table-6-layers",
             "table-7-masks",
+            "table-7-layers",
         ),
         *("accuracy-fc1", "accuracy-conv-2", "questions", "winning"),
     }
@@ -189,6 +192,29 @@ def test_tables_and_figures(smoke):
     assert first["difference"] == pytest.approx(first["first"] - first["second"])
     figures = sorted(path.name for path in (smoke / "out" / "figures").glob("*.svg"))
     assert [name[:8] for name in figures] == [f"figure-{n}" for n in range(1, 9)]
+
+
+def test_masks_by_layer_add_up_to_those_in_total(smoke):
+    tables = {t["name"]: Table.of(t) for t in json.loads((smoke / "out" / "tables.json").read_text())}
+    total = {row["pruning"]: row for row in tables["table-6-masks"].rows}
+    for pruning, whole in total.items():
+        layers = [row for row in tables["table-6-layers"].rows if row["pruning"] == pruning]
+        assert len(layers) == 3
+        assert sum(row["lth"] for row in layers) == pytest.approx(whole["kept"])
+        assert sum(row["overlap"] for row in layers) == pytest.approx(whole["overlap"])
+        assert sum(row["difference"] for row in layers) == pytest.approx(whole["difference"])
+
+
+def test_one_layer_beside_chance():
+    # Of 8 weights LTH keeps 4 and SNIP 2, one of them in common; random masks would share 4 * 2 / 8.
+    rows = [
+        {"method": "dense", "pruning": 0, "seed": 0, "layers": {"a": 8}},
+        {"method": "lth", "pruning": 1, "seed": 0, "layers": {"a": 4}, "kept": 4, "total": 8},
+        {"method": "snip", "pruning": 1, "seed": 0, "layers": {"a": 2}, "overlap_by_layer": {"a": 1}},
+    ]
+    (row,) = masks._layers(rows)
+    expected = {"lth": 4, "snip": 2, "overlap": 1, "expected": 1, "difference": 3, "iou": 0.2}
+    assert row == {"pruning": 1, "layer": "a"} | expected
 
 
 def test_jobs_that_need_counts_come_after_they_are_known(tmp_path):

@@ -7,14 +7,9 @@ from kerastickets.contrasts import contrast, contrast_columns, corrected
 from kerastickets.statistics import summary
 from kerastickets.table import Column, Table
 from kerastickets_plugins.studies.lth_vs_snip.jobs import Budget
-from kerastickets_plugins.studies.lth_vs_snip.published import (
-    DIFFERENCE,
-    EARLY_STOP,
-    KEPT,
-    OVERLAP,
-    PERCENT,
-    TOTAL,
-)
+from kerastickets_plugins.studies.lth_vs_snip.masks import mask_tables
+from kerastickets_plugins.studies.lth_vs_snip.published import EARLY_STOP, KEPT, PERCENT, TOTAL
+from kerastickets_plugins.studies.lth_vs_snip.reading import PRUNING, mean, prunings, published
 
 Row = dict[str, Any]
 
@@ -24,7 +19,6 @@ QUESTIONS = (
     ("LTH against SNIP at LTH's counts in each layer", "lth", "snip-by-layer"),
     ("Iterative SNIP against SNIP", "iterative-snip", "snip"),
 )
-_PRUNING = Column("pruning", "Pruning")
 
 
 def tables(budget: Budget, trials: Sequence[Row]) -> list[Table]:
@@ -32,37 +26,22 @@ def tables(budget: Budget, trials: Sequence[Row]) -> list[Table]:
     made = []
     for net in budget.nets:
         own = [row for row in trials if row["net"] == net]
-        made += [_flips(budget, net, own), _speed(net, own), _accuracy(net, own), _masks(net, own)]
+        made += [_flips(budget, net, own), _speed(net, own), _accuracy(net, own), *mask_tables(net, own)]
     return [*made, _questions(budget, trials), _winning(budget, trials)]
-
-
-def _mean(rows: Sequence[Row], key: str, **wanted: Any) -> float | None:
-    return summary([row[key] for row in rows if all(row[k] == v for k, v in wanted.items())]).mean
-
-
-def _prunings(rows: Sequence[Row], *methods: str) -> list[int]:
-    return sorted({row["pruning"] for row in rows if row["method"] in methods})
-
-
-def _published(rows: Sequence[Row], table: Any, key: Any, pruning: int) -> Any:
-    """The paper's number, where this is the paper's net."""
-    net = key if isinstance(key, str) else key[0]
-    values = table.get(key, ()) if rows[0]["total"] == TOTAL[net] else ()
-    return values[pruning - 1] if pruning <= len(values) else None
 
 
 def _flips(budget: Budget, net: str, rows: Sequence[Row]) -> Table:
     flips = sorted({row["method"] for row in rows if row["method"].startswith("flip")})
     methods = ["lth", *flips]
     made = []
-    for pruning in _prunings(rows, *methods):
+    for pruning in prunings(rows, *methods):
         row: Row = {"pruning": pruning}
         for method in methods:
-            row[method] = _mean(rows, "early_stop", method=method, pruning=pruning)
-            row[f"{method} published"] = _published(rows, EARLY_STOP, (net, method), pruning)
-            row[f"{method} accuracy"] = _mean(rows, "test_accuracy", method=method, pruning=pruning)
+            row[method] = mean(rows, "early_stop", method=method, pruning=pruning)
+            row[f"{method} published"] = published(rows, EARLY_STOP, (net, method), pruning)
+            row[f"{method} accuracy"] = mean(rows, "test_accuracy", method=method, pruning=pruning)
         made.append(row)
-    columns = [_PRUNING]
+    columns = [PRUNING]
     for method in methods:
         columns += [
             Column(method, f"{method}: early stop", ",.0f"),
@@ -78,15 +57,15 @@ def _flips(budget: Budget, net: str, rows: Sequence[Row]) -> Table:
 def _speed(net: str, rows: Sequence[Row]) -> Table:
     number = {"fc1": 4, "conv-2": 5}[net]
     made = []
-    for pruning in _prunings(rows, "lth"):
+    for pruning in prunings(rows, "lth"):
         row: Row = {"pruning": pruning}
         for method in ("lth", "snip", "snip-by-layer", "iterative-snip"):
-            row[method] = _mean(rows, "early_stop", method=method, pruning=pruning)
+            row[method] = mean(rows, "early_stop", method=method, pruning=pruning)
         kept = next(r["kept"] for r in rows if (r["method"], r["pruning"]) == ("lth", pruning))
         total = rows[0]["total"]
         row |= {
-            "lth published": _published(rows, EARLY_STOP, (net, "lth"), pruning),
-            "snip published": _published(rows, EARLY_STOP, (net, "snip"), pruning),
+            "lth published": published(rows, EARLY_STOP, (net, "lth"), pruning),
+            "snip published": published(rows, EARLY_STOP, (net, "snip"), pruning),
             "remaining": kept / total,
         }
         if total == TOTAL[net]:
@@ -95,7 +74,7 @@ def _speed(net: str, rows: Sequence[Row]) -> Table:
             row["misprint"] = abs(printed - 100 * KEPT[net][pruning - 1] / total) > 0.0051
         made.append(row)
     columns = (
-        _PRUNING,
+        PRUNING,
         Column("lth", "LTH", ",.0f"),
         Column("lth published", "published", ",.0f"),
         Column("snip", "SNIP", ",.0f"),
@@ -118,15 +97,15 @@ def _speed(net: str, rows: Sequence[Row]) -> Table:
 def _accuracy(net: str, rows: Sequence[Row]) -> Table:
     methods = ("lth", "snip", "snip-by-layer", "iterative-snip")
     made = []
-    for pruning in _prunings(rows, "dense", *methods):
+    for pruning in prunings(rows, "dense", *methods):
         row: Row = {"pruning": pruning}
         for method in methods:
             for split in ("train", "val", "test"):
                 own = "dense" if pruning == 0 and method == "lth" else method
-                row[f"{method} {split}"] = _mean(rows, f"{split}_accuracy", method=own, pruning=pruning)
+                row[f"{method} {split}"] = mean(rows, f"{split}_accuracy", method=own, pruning=pruning)
         made.append(row)
     columns = (
-        _PRUNING,
+        PRUNING,
         *(
             Column(f"{method} {split}", f"{method}, {name} (%)", ".2f")
             for method in methods
@@ -136,49 +115,6 @@ def _accuracy(net: str, rows: Sequence[Row]) -> Table:
     note = "With the weights of the best validation accuracy. Pruning 0 is the dense net."
     return Table(
         f"accuracy-{net}", f"Figures 1, 2, 5 to 8 as numbers: accuracy, {net}", columns, tuple(made), note
-    )
-
-
-def _masks(net: str, rows: Sequence[Row]) -> Table:
-    number = {"fc1": 6, "conv-2": 7}[net]
-    full = rows[0]["total"] == TOTAL[net]
-    made = []
-    for pruning in _prunings(rows, "lth"):
-        row: Row = {"pruning": pruning}
-        row["kept"] = _mean(rows, "kept", method="lth", pruning=pruning)
-        for key in ("difference", "overlap", "iou", "iou_by_chance", "z"):
-            row[key] = _mean(rows, key, method="snip", pruning=pruning)
-            row[f"{key} by layer"] = _mean(rows, key, method="snip-by-layer", pruning=pruning)
-        for key, table in (("kept", KEPT), ("difference", DIFFERENCE), ("overlap", OVERLAP)):
-            row[f"{key} published"] = _published(rows, table, net, pruning)
-        made.append(row)
-    columns = (
-        _PRUNING,
-        Column("difference", "Difference", ",.1f"),
-        Column("difference published", "published", ",.1f"),
-        Column("overlap", "Overlap", ",.1f"),
-        Column("overlap published", "published", ",.1f"),
-        Column("kept", "Kept", ",.0f"),
-        Column("kept published", "published", ",.0f"),
-        Column("iou", "IoU", ".4f"),
-        Column("iou_by_chance", "by chance", ".4f"),
-        Column("z", "z", "+.1f"),
-        Column("iou by layer", "IoU, SNIP by layer", ".4f"),
-        Column("iou_by_chance by layer", "by chance", ".4f"),
-        Column("z by layer", "z", "+.1f"),
-    )
-    note = (
-        "Kept by LTH and not by SNIP (difference), and by both (overlap); means over seeds. By chance: masks that are "
-        "random within each layer, as dense in each as these (hypergeometric); z is the overlap's distance from that "
-        "in standard deviations."
-    )
-    if net == "conv-2" and full:
-        note += (
-            " The paper's rows 1 to 3 say that both masks are equal, which their own difference (there all that is "
-            "pruned) contradicts."
-        )
-    return Table(
-        f"table-{number}-masks", f"Table {number}: masks of LTH and SNIP, {net}", columns, tuple(made), note
     )
 
 
