@@ -13,7 +13,7 @@ from kerastickets.errors import RecipeError
 from kerastickets.palette import legible
 from kerastickets.table import check_format, check_texts, plain
 
-Style = Literal["line", "points", "line+points", "bar", "band"]
+Style = Literal["line", "points", "line+points", "bar", "band", "area"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Series:
         y: numbers; None, NaN and infinity leave a gap.
         low: the lower end of an interval around each `y`, such as the mean minus a standard deviation.
         high: the upper end. Lines get a band, points and bars get error bars.
-        style: `line`, `points`, `line+points`, `bar`, or `band` (the area between `low` and `high` alone).
+        style: `line`, `points`, `line+points`, `bar`, `band` (the area between `low` and `high` alone), or `area`
+            (filled from the top of the areas before it).
         dashed: draw a dashed line: a control, a published number, a fit.
         like: the name of an earlier series whose colour this one takes, as a fit takes that of its points.
 

@@ -1,6 +1,7 @@
 """Charts, heat maps and graphs as image files, for papers and pages that run no scripts."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 #: Inches: the width of a paper's column, and text that can be read at that size.
 _WIDTH, _HEIGHT, _DPI = 3.5, 2.7, 300
 _MARKERS = "osD^vPX*"
+#: Rows or columns of a heat map whose cells have room for their numbers.
+_MOST_CELLS = 26
 
 
 def draw(figure: Figure, folder: str | Path) -> tuple[Path, Path]:
@@ -124,6 +127,9 @@ def _canvas(figure: Figure) -> "Canvas":
 def _size(figure: Figure) -> tuple[float, float]:
     if isinstance(figure, Heatmap):
         rows, columns = len(figure.y_labels), len(figure.x_labels)
+        if _fine(figure):
+            scale = 2.6 / max(rows, columns)
+            return max(_WIDTH, 1.1 + scale * columns), 0.7 + scale * rows
         return max(_WIDTH, 1.4 + 0.26 * columns), max(_HEIGHT, 1.0 + 0.22 * rows)
     if isinstance(figure, Graph):
         where = places(figure).values()
@@ -136,7 +142,7 @@ def _draw_chart(canvas: "Canvas", axes: "Axes", chart: Chart) -> None:
     categories = categories_of(chart)
     bars = [series for series in chart.series if series.style == "bar"]
     named = chart.named()
-    floor = [0.0] * len(categories)
+    floor: dict[Any, float] = defaultdict(float)
     chosen = chart.colours()
     colours = LIGHT.colours(max(chosen, default=0) + 1)
     for index, (series, slot) in enumerate(zip(chart.series, chosen, strict=True)):
@@ -145,8 +151,11 @@ def _draw_chart(canvas: "Canvas", axes: "Axes", chart: Chart) -> None:
         x: list[Any] = [categories.index(str(one)) for one in series.x] if categories else list(series.x)
         if series.style == "bar" and chart.stacked:
             _draw_bars(axes, series, x, 0.8, colour, label, [floor[n] for n in x])
-            for n, height in zip(x, series.y, strict=True):
-                floor[n] += height or 0.0
+            _pile(floor, x, series)
+        elif series.style == "area":
+            low = [floor[at] for at in x]
+            _pile(floor, x, series)
+            axes.fill_between(x, low, [floor[at] for at in x], color=colour, lw=0, label=label)
         elif series.style == "bar":
             width = 0.8 / len(bars)
             places = [n + (bars.index(series) - (len(bars) - 1) / 2) * width for n in x]
@@ -157,6 +166,12 @@ def _draw_chart(canvas: "Canvas", axes: "Axes", chart: Chart) -> None:
     if len(chart.series) > 1:
         columns = 2 if max(len(series.name) for series in chart.series) > 10 else 3
         canvas.legend(loc="outside lower center", ncols=columns, handlelength=1.6, columnspacing=1.2)
+
+
+def _pile(floor: dict[Any, float], x: list[Any], series: Series) -> None:
+    """Raise what the next bar or area stands on."""
+    for at, height in zip(x, series.y, strict=True):
+        floor[at] += height or 0.0
 
 
 def categories_of(chart: Chart) -> list[str]:
@@ -234,27 +249,46 @@ def _tick(value: float, spec: str) -> str:
     return f"{value * 100:g}%" if spec.endswith("%") else format(value, spec or "g")
 
 
+def _fine(heatmap: Heatmap) -> bool:
+    """Whether cells are too many for numbers: a map of pixels, to be seen as an image."""
+    return max(len(heatmap.y_labels), len(heatmap.x_labels)) > _MOST_CELLS
+
+
 def _draw_heatmap(canvas: "Canvas", axes: "Axes", heatmap: Heatmap) -> None:
     from matplotlib.colors import LinearSegmentedColormap
 
+    fine = _fine(heatmap)
     colours = LinearSegmentedColormap.from_list("heat", LIGHT.heat)
     values = [_floats(row) for row in heatmap.values]
-    image = axes.imshow(values, cmap=colours, aspect="auto", interpolation="nearest")
-    axes.set_xticks(range(len(heatmap.x_labels)), heatmap.x_labels, rotation=60 if _long(heatmap) else 0)
-    axes.set_yticks(range(len(heatmap.y_labels)), heatmap.y_labels)
+    image = axes.imshow(values, cmap=colours, aspect="equal" if fine else "auto", interpolation="nearest")
+    columns, rows = (_ticks(labels, fine) for labels in (heatmap.x_labels, heatmap.y_labels))
+    axes.set_xticks(
+        columns, [heatmap.x_labels[n] for n in columns], rotation=60 if _long(heatmap) and not fine else 0
+    )
+    axes.set_yticks(rows, [heatmap.y_labels[n] for n in rows])
     axes.set_xlabel(heatmap.x_label)
     axes.set_ylabel(heatmap.y_label)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     bar = canvas.colorbar(image, ax=axes, format=lambda value, _: format(value, heatmap.format), pad=0.02)
     bar.outline.set_visible(False)
-    low, high = image.get_clim()
+    if not fine:
+        _write_numbers(axes, values, heatmap.format, image.get_clim())
+
+
+def _ticks(labels: Sequence[str], fine: bool) -> list[int]:
+    """Which labels are written: all, or on a map of pixels every fourth or so."""
+    return list(range(0, len(labels), max(1, len(labels) // 7) if fine else 1))
+
+
+def _write_numbers(axes: "Axes", values: Sequence[list[float]], spec: str, ends: tuple[float, float]) -> None:
+    low, high = ends
     for row, numbers in enumerate(values):
         for column, number in enumerate(numbers):
             if number == number:
                 dark = number > low + 0.78 * (high - low)  # of the scale's end, where black text would drown
                 color = LIGHT.page if dark else LIGHT.text
-                text = format(number, heatmap.format)
+                text = format(number, spec)
                 axes.text(column, row, text, ha="center", va="center", color=color, fontsize=4.5)
 
 

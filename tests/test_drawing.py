@@ -18,6 +18,10 @@ BARS = (
     Series("ATM", ["3", "4"], [0.7, 0.6], style="bar", dashed=True),
     Series("line", ["2", "4"], [0.5, 0.5]),
 )
+AREAS = (
+    Series("whole", [0, 1, 2], [1.0, 0.5, 0.25], style="area"),
+    Series("apart", [0, 1, 2], [0.0, 0.5, 0.75], style="area"),
+)
 FIGURES = [
     Chart("lines", "Lines", "kept", "accuracy", LINES, "alt", x_log=True, x_reversed=True, x_format=".0%"),
     Chart("bars", "Bars", "tickets", "accuracy", BARS, "alt", y_range=(0.4, 1.0), y_format=".1%"),
@@ -25,6 +29,7 @@ FIGURES = [
     Chart(
         "family", "Levels", "it", "loss", tuple(Series(f"{n}", [1, 2], [n, n + 1]) for n in range(12)), "alt"
     ),
+    Chart("areas", "Shares", "level", "share", AREAS, "alt", y_range=(0.0, 1.0), y_format=".0%"),
     Chart("empty", "Nothing", "x", "y", (), "alt", y_log=True),
     Heatmap("heat", "Overlap", ("level 10", "b"), ("a", "b"), [[1.0, None], [0.2, 0.4]], "alt"),
     Graph("graph", "Lineage", (Node("a", "a"), Node("b", "b", "12ab")), (("a", "b"),), "alt"),
@@ -61,6 +66,15 @@ def test_stacked_bars_stand_on_those_of_their_own_category(tmp_path):
     axes = _canvas(FIGURES[2]).axes[0]
     boxes = [(bar.get_x() + bar.get_width() / 2, bar.get_y(), bar.get_height()) for bar in axes.patches]
     np.testing.assert_allclose(boxes, [(0, 0, 0.9), (1, 0, np.nan), (1, 0, 0.7), (2, 0, 0.6)])
+
+
+def test_areas_are_filled_from_the_top_of_those_before(tmp_path):
+    from kerastickets.drawing import _canvas
+
+    chart = next(figure for figure in FIGURES if figure.name == "areas")
+    first, second = (area.get_paths()[0].vertices for area in _canvas(chart).axes[0].collections)
+    assert {tuple(point) for point in first} == {(0, 0), (1, 0), (2, 0), (0, 1), (1, 0.5), (2, 0.25)}
+    assert {tuple(point) for point in second} == {(0, 1), (1, 0.5), (2, 0.25), (1, 1), (2, 1)}
 
 
 def test_no_name_leads_out_of_the_folder(tmp_path):

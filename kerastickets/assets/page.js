@@ -29,6 +29,9 @@
     if (series.style === "bar") {
       return [{ ...own, x: series.x.map((x) => safe(x)), type: "bar", error_y: bars && { ...bars, color: colour("text") }, marker: { color: shade, pattern: { shape: series.dashed ? "/" : "" } } }];
     }
+    if (series.style === "area") {
+      return [{ ...own, type: "scatter", mode: "lines", stackgroup: "areas", fillcolor: shade, line: { color: shade, width: 0.5 } }];
+    }
     const traces = [];
     if (ends && series.style !== "points") {
       const known = series.x.map((_, n) => n).filter((n) => series.low[n] !== null && series.high[n] !== null);
