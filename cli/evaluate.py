@@ -26,7 +26,7 @@ from kerastickets_cli.output import emit, percent, table
 @own_model_option
 @json_option
 def evaluate(ticket: str, dataset: str | None, split: str, model: str | None, as_json: bool) -> None:
-    """Measure TICKET: loss, accuracy of each class and task, and calibration.
+    """Measure TICKET: loss, accuracy of each class and task (of targets: squared error), and calibration.
 
     Its final weights are measured where it has them, else those that its training would start from.
     """
@@ -49,17 +49,22 @@ def _show(facts: Mapping[str, Any]) -> None:
     click.echo(
         f"{facts['split']} of {facts['dataset']}, {facts['weights']} weights, {facts['examples']} examples"
     )
-    for name, value in facts.items():
-        if isinstance(value, float):
-            click.echo(f"{name:12}  {percent(value) if 'accuracy' in name else f'{value:.4f}'}")
+    numbers = {name: _number(name, value) for name, value in facts.items() if isinstance(value, float)}
     if calibration := facts.get("calibration"):
-        click.echo(f"{'calibration':12}  {calibration['ece']:.4f} expected error")
+        numbers["calibration"] = f"{calibration['ece']:.4f} expected error"
+    width = max(12, *map(len, numbers))
+    for name, number in numbers.items():
+        click.echo(f"{name:{width}}  {number}")
     if classes := facts.get("classes"):
         click.echo()
         rows = [(row.get("name", row["class"]), row["count"], percent(row["accuracy"])) for row in classes]
         click.echo(table(("class", "count", "accuracy"), rows, left=0))
     if tasks := facts.get("tasks"):
         click.echo()
-        click.echo(
-            table(("task", "accuracy"), [(name, percent(row["accuracy"])) for name, row in tasks.items()])
-        )
+        kinds = [name for name, value in next(iter(tasks.values())).items() if isinstance(value, float)]
+        rows = [(name, *(_number(kind, row[kind]) for kind in kinds)) for name, row in tasks.items()]
+        click.echo(table(("task", *(kind.replace("_", " ") for kind in kinds)), rows))
+
+
+def _number(name: str, value: float) -> str:
+    return percent(value) if "accuracy" in name else f"{value:.4f}"

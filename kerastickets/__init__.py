@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kerastickets.evaluation import evaluate
     from kerastickets.extension import extend_network
     from kerastickets.fitting import fit_learning_curve
+    from kerastickets.joining import join_data
     from kerastickets.keys import align
     from kerastickets.mask import compare, cut
     from kerastickets.masking import masks_of, sparsify, strip
@@ -64,6 +65,7 @@ _HOMES = {
     "extend_network": "extension",
     "fit_learning_curve": "fitting",
     "is_winning": "winning",
+    "join_data": "joining",
     "masks_of": "masking",
     "plan": "schedule",
     "prune": "prune",
@@ -102,6 +104,7 @@ __all__ = [
     "extend_network",
     "fit_learning_curve",
     "is_winning",
+    "join_data",
     "layers",
     "masks_of",
     "plan",

@@ -1,7 +1,8 @@
-"""What a data set's spec means: `NAME`, `NAME:ARG,key=value`, and some classes of either in brackets."""
+"""What a data set's spec means: `NAME`, `NAME:ARG,key=value`, some classes of either in brackets, sums of these."""
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,29 @@ import numpy as np
 from kerastickets import registry
 from kerastickets.data import Data
 from kerastickets.errors import DataError, PluginError
+from kerastickets.joining import join_data
 from kerastickets.subset import of_classes
 from kerastickets.ticket import Ticket
 
 # Behind the name, or at the end. Brackets elsewhere are a file's own.
 _CLASSES = re.compile(r"([\w-]+)\[([^\[\]]*)\](:.*)|(.+)\[([^\[\]]*)\]", re.DOTALL)
+
+
+def summands(spec: str) -> list[str]:
+    """The specs that a spec joins: it is parted at each `+` behind which a data set's name stands.
+
+    Args:
+        spec: such as `"digits+digits"`, `"mnist[0,1]+npz:points.npz,seed=1"`, or of one set alone. A `+`
+            elsewhere is a file's own, or a number's.
+
+    Example:
+        >>> summands("npz:a+b.npz,seed=1+digits[0,1]+digits")
+        ['npz:a+b.npz,seed=1', 'digits[0,1]', 'digits']
+    """
+    if "+" not in spec:
+        return [spec]
+    known = "|".join(map(re.escape, registry.names("datasets")))
+    return re.split(rf"\+(?=(?:{known})(?:[:\[+]|$))", spec)
 
 
 def split_spec(spec: str) -> tuple[str, tuple[str, ...] | None]:
@@ -41,7 +60,7 @@ def find_data(spec: Any) -> Any:
         spec: a spec as `data_of` takes it, or a `Data`.
 
     Returns:
-        An instance of the data set's plugin; a `Data` as it is.
+        An instance of the data set's plugin, or of several joined what makes them; a `Data` as it is.
 
     Raises:
         PluginError: no such data set, or an option that it does not have.
@@ -51,6 +70,9 @@ def find_data(spec: Any) -> Any:
         return spec
     if not isinstance(spec, str):
         raise DataError(f"A data set must be a name or a kerastickets.Data. Received: {type(spec).__name__}")
+    if len(parts := summands(spec)) > 1:
+        made = [find_data(part) for part in parts]
+        return lambda: join_data([_made(one, part) for one, part in zip(made, parts, strict=True)])
     plain, classes = split_spec(spec)
     if classes is not None and (len(set(classes) - {""}) < len(classes) or len(classes) < 2):
         raise DataError(f"Two classes or more must be chosen, each once. Received: {spec}")
@@ -62,11 +84,11 @@ def data_of(data: Any) -> Data:
 
     Args:
         data: a registered `NAME` or `NAME:k=v` (`npz:FILE`), either with some of its classes in brackets
-            (`mnist[0,1,2]`), or a `Data`.
+            (`mnist[0,1,2]`), or several of these joined by `+` (`digits+digits`), or a `Data`.
 
     Raises:
         PluginError: no such data set.
-        DataError: it is not prepared, holds what cannot be trained on, or has no such class.
+        DataError: it is not prepared, holds what cannot be trained on, has no such class, or cannot be joined.
 
     Example:
         >>> data_of("digits[3,8]")
@@ -75,12 +97,16 @@ def data_of(data: Any) -> Data:
     found = find_data(data)
     if isinstance(found, Data):
         return found
+    return found() if len(summands(data)) > 1 else _made(found, data)
+
+
+def _made(found: Callable[[], Any], spec: str) -> Data:
     made = found()
     if not isinstance(made, Data):
         raise PluginError(
-            f"The data set {data!r} must give a kerastickets.Data. Received: {type(made).__name__}"
+            f"The data set {spec!r} must give a kerastickets.Data. Received: {type(made).__name__}"
         )
-    classes = split_spec(data)[1]
+    classes = split_spec(spec)[1]
     return made if classes is None else of_classes(made, classes)
 
 
@@ -103,6 +129,8 @@ def data_name(spec: Any) -> str:
         >>> data_name("npz:/somewhere/points.npz,seed=1[0,2]"), data_name("digits")
         ('npz:points.npz,seed=1[0,2]', 'digits')
     """
+    if isinstance(spec, str) and len(several := summands(spec)) > 1:
+        return "+".join(map(data_name, several))
     text, classes = split_spec(spec) if isinstance(spec, str) else (str(spec.name), None)
     name, colon, rest = text.partition(":")
     parts = (part.rpartition("=") for part in rest.split(","))
@@ -117,8 +145,11 @@ def data_files(data: Any) -> dict[str, str]:
         >>> data_files("digits")
         {}
     """
-    rest = split_spec(data)[0].partition(":")[2] if isinstance(data, str) else ""
-    paths = (Path(part.rpartition("=")[2]).expanduser() for part in rest.split(",") if part)
+    rests = (
+        [split_spec(part)[0].partition(":")[2] for part in summands(data)] if isinstance(data, str) else []
+    )
+    options = (option for rest in rests for option in rest.split(",") if option)
+    paths = (Path(option.rpartition("=")[2]).expanduser() for option in options)
     return {path.name: file_digest(path) for path in paths if path.is_file()}
 
 

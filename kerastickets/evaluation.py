@@ -36,7 +36,9 @@ def evaluate(
 
     Returns:
         JSON-ready facts: `split`, `dataset`, `weights`, `examples`, the loss and metrics, and for
-        classification `classes` (accuracy of each) and `calibration` (expected error over 15 bins).
+        classification `classes` (accuracy of each) and `calibration` (expected error over 15 bins). Of a
+        data set's `tasks` the same by name, each with its own `loss` and `accuracy`, or
+        `mean_squared_error` of targets; `mean_loss` is the mean of these losses.
 
     Raises:
         RecipeError: no such split.
@@ -65,25 +67,42 @@ def evaluate(
     facts |= {key: float(value) for key, value in measured.items() if np.ndim(value) == 0}
     if isinstance(data.classes, int):
         facts |= _by_class(_probabilities(net, x), y, data.classes, data.labels)
-    if data.tasks:
-        facts["tasks"] = {task: {"accuracy": facts.get(f"{task}_accuracy")} for task in data.tasks}
-    if isinstance(data.classes, tuple):
+    if data.tasks and not isinstance(data.classes, int):
         facts["tasks"] = _by_task(net, x, y, data)
+        facts["mean_loss"] = float(np.mean([task["loss"] for task in facts["tasks"].values()]))
     return facts
 
 
 def _by_task(net: Any, x: np.ndarray, y: np.ndarray, data: Data) -> dict[str, Any]:
-    """Accuracy, classes and calibration of each task; tasks are in the order of the columns of labels."""
-    from scipy.special import softmax
+    """What each task's outputs alone are worth; labels have a column for each task, targets for each output."""
+    from kerastickets.metrics import task_metrics
+    from kerastickets.objective import fitting_loss
 
     outputs = np.asarray(net.predict(x, batch_size=1000, verbose=0), "float64")
+    y = y.reshape(len(y), -1)
+    metrics = {metric.name: metric for metric in task_metrics(data)}
     facts: dict[str, Any] = {}
-    assert isinstance(data.classes, tuple)
-    for column, ((name, task), classes) in enumerate(zip(data.tasks.items(), data.classes, strict=True)):
-        probabilities, labels = softmax(outputs[:, task.outputs], axis=1), y[:, column]
-        accuracy = float((probabilities.argmax(1) == labels).mean())
-        facts[name] = {"accuracy": accuracy, **_by_class(probabilities, labels, classes)}
+    for column, (name, task) in enumerate(data.tasks.items()):
+        own = list(task.outputs)
+        true = y[:, column] if data.classes else y[:, own]
+        # A loss known by its name alone gives a number an example.
+        facts[name] = {"loss": float(np.mean(fitting_loss(task.loss, net)(true, outputs[:, own])))}
+        if isinstance(data.classes, tuple):
+            facts[name] |= _of_classes(outputs[:, own], true, data.classes[column])
+            continue
+        for kind in ("accuracy", "mean_squared_error"):
+            if metric := metrics.get(f"{name}_{kind}"):
+                metric.update_state(y, outputs)
+                facts[name][kind] = float(metric.result())
     return facts
+
+
+def _of_classes(logits: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, Any]:
+    from scipy.special import softmax
+
+    probabilities = softmax(logits, axis=1)
+    accuracy = float((probabilities.argmax(1) == labels).mean())
+    return {"accuracy": accuracy, **_by_class(probabilities, labels, classes)}
 
 
 def _probabilities(net: Any, x: np.ndarray) -> np.ndarray:

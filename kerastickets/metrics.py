@@ -6,7 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerastickets.losses import spans
+from kerastickets.data import BINARY_CROSS_ENTROPY, Data, Task
+from kerastickets.losses import TaskCrossEntropy, spans
 
 
 @keras.saving.register_keras_serializable("kerastickets")
@@ -17,7 +18,7 @@ class LogitAccuracy(keras.metrics.Mean):
     outputs looked at, so sample weights are one an example.
 
     Args:
-        output: the position of the one output to look at, from 0; None looks at all.
+        output: the position of the one output to look at, from 0, or of several; None looks at all.
         name: what reports call it.
         dtype: the dtype of the running mean.
 
@@ -28,16 +29,19 @@ class LogitAccuracy(keras.metrics.Mean):
         0.75
     """
 
-    def __init__(self, output: int | None = None, name: str = "accuracy", dtype: Any = None) -> None:
+    def __init__(
+        self, output: int | Sequence[int] | None = None, name: str = "accuracy", dtype: Any = None
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
-        self.output = output
+        self.output = output if output is None or isinstance(output, int) else list(output)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch: `y_true` of 0 and 1 and logits `y_pred`, both `(n, outputs)`."""
         y_pred = ops.cast(y_pred, self.dtype)
         y_true = ops.reshape(ops.cast(y_true, self.dtype), ops.shape(y_pred))
         right = ops.cast(ops.equal(y_pred > 0, y_true > 0.5), self.dtype)
-        right = ops.mean(right, axis=-1) if self.output is None else right[..., self.output]
+        one = isinstance(self.output, int)
+        right = right[..., self.output] if one else ops.mean(_of(right, self.output), axis=-1)
         super().update_state(right, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
@@ -86,3 +90,99 @@ class TaskAccuracy(keras.metrics.Mean):
     def get_config(self) -> dict[str, Any]:
         """What makes the same metric again."""
         return {**super().get_config(), "classes": list(self.classes), "task": self.task}
+
+
+@keras.saving.register_keras_serializable("kerastickets")
+class MeanTaskLoss(keras.metrics.Mean):
+    """The mean over tasks of their cross-entropies, whose sum is the loss of several tasks of classes.
+
+    Args:
+        classes: the number of classes of each task, in the order of the logits.
+        name: what reports call it.
+        dtype: the dtype of the running mean.
+
+    Example:
+        >>> loss = MeanTaskLoss(classes=(2, 4))
+        >>> loss.update_state([[0, 3]], [[0.0, 0, 1, 1, 1, 1]])
+        >>> round(float(loss.result()), 4)  # (log 2 + log 4) / 2
+        1.0397
+    """
+
+    def __init__(self, classes: Sequence[int], name: str = "mean_loss", dtype: Any = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.classes = tuple(classes)
+        self._sum = TaskCrossEntropy(self.classes, reduction="none")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch: labels `y_true` `(n, tasks)` and logits `y_pred` `(n, sum of classes)`."""
+        sums = self._sum.call(ops.convert_to_tensor(y_true), ops.cast(y_pred, self.dtype))
+        super().update_state(sums / len(self.classes), sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes the same metric again."""
+        return {**super().get_config(), "classes": list(self.classes)}
+
+
+@keras.saving.register_keras_serializable("kerastickets")
+class OutputError(keras.metrics.Mean):
+    """The mean squared error of some outputs.
+
+    Args:
+        outputs: positions of the outputs to look at, from 0; None looks at all.
+        name: what reports call it.
+        dtype: the dtype of the running mean.
+
+    Example:
+        >>> error = OutputError(outputs=(1,))
+        >>> error.update_state([[0.0, 1.0], [0.0, 0.0]], [[9.0, 3.0], [9.0, 0.0]])
+        >>> float(error.result())  # 4, then 0
+        2.0
+    """
+
+    def __init__(
+        self, outputs: Sequence[int] | None = None, name: str = "mean_squared_error", dtype: Any = None
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.outputs = None if outputs is None else list(outputs)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch: targets `y_true` and outputs `y_pred`, both `(n, outputs)`."""
+        y_pred = ops.cast(y_pred, self.dtype)
+        y_true = ops.reshape(ops.cast(y_true, self.dtype), ops.shape(y_pred))
+        error = _of(ops.square(y_pred - y_true), self.outputs)
+        super().update_state(ops.mean(error, axis=-1), sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes the same metric again."""
+        return {**super().get_config(), "outputs": self.outputs}
+
+
+def task_metrics(data: Data) -> list[keras.metrics.Metric]:
+    """What is reported of each task of a data set: `TASK_accuracy`, or `TASK_mean_squared_error` of targets.
+
+    Of several tasks of classes, whose losses are added, `mean_loss` as well.
+
+    Args:
+        data: its tasks; without them there is nothing to report.
+
+    Example:
+        >>> from kerastickets.dataspec import data_of
+        >>> [metric.name for metric in task_metrics(data_of("digits+digits[3,8]"))]
+        ['digits_accuracy', 'digits-3-8_accuracy', 'mean_loss']
+    """
+    if isinstance(data.classes, tuple):
+        names = enumerate(data.tasks)
+        each = [TaskAccuracy(data.classes, column, name=f"{name}_accuracy") for column, name in names]
+        return [*each, MeanTaskLoss(data.classes)]
+    # Labels of one column belong to no task more than to another.
+    return [_of_targets(name, task) for name, task in data.tasks.items()] if data.classes is None else []
+
+
+def _of_targets(name: str, task: Task) -> keras.metrics.Metric:
+    if task.loss == BINARY_CROSS_ENTROPY:
+        return LogitAccuracy(task.outputs, name=f"{name}_accuracy")
+    return OutputError(task.outputs, name=f"{name}_mean_squared_error")
+
+
+def _of(values: Any, outputs: Any) -> Any:
+    return values if outputs is None else ops.take(values, list(outputs), axis=-1)

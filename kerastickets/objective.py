@@ -8,8 +8,9 @@ from typing import Any
 import keras
 
 import kerastickets.losses  # noqa: F401 - registers what a data set's loss may name
-from kerastickets.data import Data
+from kerastickets.data import Data, Loss
 from kerastickets.errors import DataError
+from kerastickets.metrics import task_metrics
 
 
 @dataclass(frozen=True)
@@ -46,19 +47,12 @@ class Objective:
             raise DataError(
                 f"A model for {data.name} needs {data.outputs} outputs. Received: a model with {units}"
             )
-        loss = data.loss
         if isinstance(data.classes, tuple) and gives_probabilities(model):
             raise DataError(
                 f"A model for {data.name} must end in logits, without softmax or sigmoid: its outputs serve "
                 f"{len(data.classes)} tasks. Received: a model that gives probabilities"
             )
-        if (
-            isinstance(loss, dict)
-            and loss.get("config", {}).get("from_logits")
-            and gives_probabilities(model)
-        ):
-            loss = loss | {"config": loss["config"] | {"from_logits": False}}
-        return cls(keras.losses.get(loss), lambda: [_metric(metric) for metric in data.metrics])
+        return cls(fitting_loss(data.loss, model), lambda: _metrics(data))
 
     @classmethod
     def compiled(cls, model: keras.Model, data: Data) -> "Objective | None":
@@ -71,7 +65,7 @@ class Objective:
         # What was passed to compile: its serialized form lacks functions and classes that are not registered.
         given = keras.tree.flatten(getattr(model._compile_metrics, "_user_metrics", None) or [])
         if not given:
-            return cls(losses[0], lambda: [_metric(metric) for metric in data.metrics])
+            return cls(losses[0], lambda: _metrics(data))
         return cls(losses[0], lambda: [_again(metric) for metric in given])
 
     def describe(self) -> Any:
@@ -82,6 +76,31 @@ class Objective:
             return json.loads(json.dumps(known))
         except (TypeError, ValueError, NotImplementedError):
             return str(getattr(loss, "__qualname__", type(loss).__qualname__))
+
+
+def fitting_loss(loss: Loss, model: keras.Model) -> Any:
+    """A data set's loss, or a task's, told whether the model's outputs are logits.
+
+    Args:
+        loss: a Keras identifier.
+        model: one that ends in softmax or sigmoid gives probabilities.
+
+    Example:
+        >>> layers = [keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid")]
+        >>> fitting_loss({"class_name": "BinaryCrossentropy", "config": {"from_logits": True}},
+        ...              keras.Sequential(layers)).from_logits
+        False
+    """
+    if isinstance(loss, dict) and loss.get("config", {}).get("from_logits") and gives_probabilities(model):
+        loss = loss | {"config": loss["config"] | {"from_logits": False}}
+    return keras.losses.get(loss)
+
+
+def _metrics(data: Data) -> list[Any]:
+    """The data's own, and those of its tasks that it does not make itself."""
+    own = [_metric(metric) for metric in data.metrics]
+    names = {getattr(metric, "name", metric) for metric in own}
+    return [*own, *(metric for metric in task_metrics(data) if metric.name not in names)]
 
 
 def _metric(metric: Any) -> Any:

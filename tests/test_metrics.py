@@ -1,10 +1,13 @@
-"""LogitAccuracy and TaskAccuracy against hand-worked numbers."""
+"""Our metrics against hand-worked numbers, and what is reported of a data set's tasks."""
 
 import keras
 import numpy as np
 import pytest
 
-from kerastickets.metrics import LogitAccuracy, TaskAccuracy
+from kerastickets.dataspec import data_of
+from kerastickets.losses import TaskCrossEntropy
+from kerastickets.metrics import LogitAccuracy, MeanTaskLoss, OutputError, TaskAccuracy, task_metrics
+from kerastickets.objective import Objective
 
 TRUE = [[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]]
 LOGITS = [[3.0, -1.0], [2.0, -4.0], [0.0, 5.0]]  # right: both, the second, the second (0 says no)
@@ -69,3 +72,46 @@ def test_task_accuracy_weighs_examples_and_is_serialised():
     assert weighted == pytest.approx((1 + 2 / 2 + 5 / 2) / 8)
     again = keras.metrics.deserialize(keras.metrics.serialize(TaskAccuracy((2, 3), 1, name="fashion")))
     assert (again.name, again.task, again.classes) == ("fashion", 1, (2, 3))
+
+
+@pytest.mark.parametrize(("output", "expected"), [([0], 1 / 3), ([1], 1.0), ((0, 1), 4 / 6)])
+def test_share_of_right_outputs_of_several(output, expected):
+    metric = LogitAccuracy(output)
+    assert value(metric, (TRUE, LOGITS)) == pytest.approx(expected)
+    assert LogitAccuracy.from_config(metric.get_config()).output == list(output)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"), [(None, 44 / 6), ((0,), 8 / 3), ((1,), 36 / 3), ((1, 0), 44 / 6)]
+)
+def test_squared_error_of_some_outputs(outputs, expected):
+    # Squared differences: 4 and 0, 0 and 0, 4 and 36.
+    true, given = [[0, 0], [1, 1], [2, 2]], [[2, 0], [1, 1], [0, 8]]
+    metric = OutputError(outputs)
+    assert value(metric, (true, given)) == pytest.approx(expected)
+    assert metric.get_config()["outputs"] == (None if outputs is None else list(outputs))
+    again = keras.metrics.deserialize(keras.metrics.serialize(metric))
+    assert (again.outputs, again.name) == (metric.outputs, "mean_squared_error")
+
+
+def test_squared_error_counts_examples_by_their_weights():
+    assert value(OutputError((0,)), ([[0.0, 9], [0, 9]], [[1.0, 0], [3, 0]], [3.0, 1.0])) == pytest.approx(
+        3.0
+    )
+
+
+def test_the_mean_loss_of_tasks_is_their_sum_by_their_number():
+    metric = MeanTaskLoss((2, 3))
+    expected = float(TaskCrossEntropy((2, 3))(TASKS, TASK_LOGITS)) / 2
+    assert value(metric, (TASKS, TASK_LOGITS)) == pytest.approx(expected, rel=1e-6)
+    again = keras.metrics.deserialize(keras.metrics.serialize(metric))
+    assert (again.classes, again.name) == ((2, 3), "mean_loss")
+
+
+def test_a_data_set_s_own_metrics_are_not_reported_twice():
+    data = data_of("moons-circles")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    names = [metric.name for metric in Objective.of(data, model).metrics()]
+    assert names == ["accuracy", "circles_accuracy", "moons_accuracy"]
+    assert [metric.name for metric in task_metrics(data)] == names[1:]
+    assert task_metrics(data_of("digits")) == []
