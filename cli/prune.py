@@ -86,8 +86,8 @@ def prune(**chosen: Any) -> None:
 
     Any two of --levels, --rate and --target (or --sparsity) fix the third. What is not given is the
     criterion's default, then the model's own recipe. The folder holds a ticket per level, from
-    level-00.safetensors before any cut on; the same command continues a run that was stopped, and more
-    --levels extend it.
+    level-00.safetensors before any cut on; the same command continues a run that was interrupted, and more
+    --levels extend it, unless a rule of --stop-when ended it.
     """
     if chosen["seed"] is not None and chosen["seeds"]:
         raise click.UsageError("Give --seed or --seeds, not both.", click.get_current_context())

@@ -16,6 +16,7 @@ import numpy as np
 from kerastickets.errors import RecipeError, TicketError
 from kerastickets.run import Level
 from kerastickets.runfolder import RunFolder, read_rows
+from kerastickets.stopping import stopped_by
 from kerastickets.ticket import Ticket
 from kerastickets.tree import Tree
 
@@ -24,13 +25,17 @@ _SEED = re.compile(r"seed-(\d+)")
 
 @dataclass(frozen=True, eq=False)
 class LevelFacts:
-    """One level: its row, its layers (`key shape kept total density`), and its masks, eight to a byte."""
+    """One level: its row, its layers (`key shape kept total density`), and its masks, eight to a byte.
+
+    `stopped_by` is the rule that ended the run with it, if any.
+    """
 
     row: Level
     layers: Sequence[Mapping[str, Any]]
     bits: np.ndarray
     parents: tuple[str, ...]
     environment: Mapping[str, Any]
+    stopped_by: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +138,7 @@ def _level(files: RunFolder, level: int, rows: Sequence[Mapping[str, Any]]) -> L
         bits=_packed(ticket.masks),
         parents=tuple(map(str, provenance.get("parents", ()))),
         environment=provenance.get("environment", {}),
+        stopped_by=stopped_by([ticket]),
     )
 
 

@@ -252,8 +252,15 @@ def _levels_intro(runs: Sequence[RunFacts]) -> str:
     recipe = runs[0].recipe
     planned = recipe.get("levels")
     seeds = f"{len(runs)} seeds. " if len(runs) > 1 else ""
-    unfinished = [run.name for run in runs if isinstance(planned, int) and len(run.levels) <= planned]
-    rest = f" Not finished yet: {', '.join(unfinished)}." if unfinished else ""
+    short = [run for run in runs if isinstance(planned, int) and len(run.levels) <= planned]
+    stopped = [
+        f"{run.name} at level {run.levels[-1].row.level} by `{rule}`"
+        for run in short
+        if (rule := run.levels[-1].stopped_by)
+    ]
+    unfinished = [run.name for run in short if not run.levels[-1].stopped_by]
+    rest = f" Stopped: {', '.join(stopped)}." if stopped else ""
+    rest += f" Not finished yet: {', '.join(unfinished)}." if unfinished else ""
     return f"{seeds}The last ticket keeps **{last.kept:,}** of {last.total:,} weights ({last.density:.2%}).{rest}"
 
 

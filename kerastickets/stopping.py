@@ -99,7 +99,7 @@ class StopRule:
         kinds = {_kind(fact), _kind(self.value)} - {"null"}
         if len(kinds) > 1:
             raise RecipeError(
-                f"`stop_when` must compare {self.name} with a {_kind(fact)}, such as {json.dumps(fact)}. "
+                f"`stop_when` must compare {self.name} with {_kind(fact)}, such as {json.dumps(fact)}. "
                 f"Received: {self.text!r}"
             )
         if self.sign in ("=", "!="):
@@ -121,9 +121,9 @@ class StopRule:
                     f"{unknown(f'fact of {whose}', part, _few(inner), 'Facts')} Received: {self.text!r}"
                 )
             fact = inner[part]
-        if _inner(fact):
+        if isinstance(fact, Mapping | list | tuple):
             raise RecipeError(
-                f"A stop rule must name a single fact; {self.name} has {', '.join(_few(_inner(fact)))}. "
+                f"A stop rule must name a single fact; {self.name} has {', '.join(_few(_inner(fact))) or 'nothing'}. "
                 f"Received: {self.text!r}"
             )
         return fact
@@ -205,4 +205,4 @@ def _number(value: Any) -> bool:
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
-    return "true or false" if isinstance(value, bool) else "number" if _number(value) else "text"
+    return "true or false" if isinstance(value, bool) else "a number" if _number(value) else "a text"

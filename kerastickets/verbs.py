@@ -65,7 +65,8 @@ def prune(
 ) -> Facts:
     """Options: `model`, `dataset`, `criterion`, `seed`, `watch`, `dials`; an input is the ticket to start from.
 
-    Gives tickets `level-00` ..., and facts `levels` and `rows`; a killed job continues with its unfinished level.
+    Gives tickets `level-00` ..., and facts `levels`, `rows` and `stopped_by`; a killed job continues with its
+    unfinished level.
     With `seeds`, a list, instead of `seed` these runs train together, which for tiny nets saves most of the time:
     tickets `seed-0/level-00` ..., and facts `runs`, by seed.
     """
@@ -111,7 +112,7 @@ def _run_facts(run: Any) -> Facts:
         level.facts() | {"metrics": dict(ticket.provenance["metrics"]), "layers": ticket.layers}
         for level, ticket in zip(run.levels, run.tickets, strict=True)
     ]
-    return {"levels": levels, "rows": list(run.rows)}
+    return {"levels": levels, "rows": list(run.rows), "stopped_by": run.stopped_by}
 
 
 def train(

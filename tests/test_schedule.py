@@ -81,7 +81,10 @@ def test_lenet_densities_of_document_a():
     assert percent == [100.0, 53.2, 47.9, 31.5, 20.7, 11.1]
 
 
-@pytest.mark.parametrize(("levels", "rate"), [(1, 0.957), (2, 0.792), (4, 0.544), (7, 0.362), (10, 0.270)])
+@pytest.mark.parametrize(
+    ("levels", "rate"),
+    enumerate([0.957, 0.792, 0.649, 0.544, 0.467, 0.408, 0.362, 0.325, 0.295, 0.270], 1),
+)
 def test_rates_and_levels_of_document_e_agree(levels, rate):
     """Figure 4.12: 48 hidden units are 2592 weights, pruned to N = 112 = the weights of (4,8,8,2)."""
     by_target = plan(line(2592), levels=levels, target=112)
