@@ -49,7 +49,7 @@ class Takes:
         return first if self.most == self.least else f"{first} to {self.most}"
 
 
-def takes(operation: Operation) -> Takes:
+def takes(operation: Operation | Analyzer) -> Takes:
     """How many tickets an operation takes: what it declares as `takes`, else what its signature says.
 
     Example:
@@ -66,7 +66,7 @@ def takes(operation: Operation) -> Takes:
     return Takes(max(needed, 1), len(named) if len(named) == len(parameters) else None)
 
 
-def check_count(operation: Operation, count: int) -> None:
+def check_count(operation: Operation | Analyzer, count: int) -> None:
     """Refuse a number of tickets that an operation does not take.
 
     Raises:
@@ -82,7 +82,7 @@ def check_count(operation: Operation, count: int) -> None:
         raise TicketError(f"{name_of(operation)} takes {takes(operation)}. Received: {count}.")
 
 
-def check_tickets(operation: Operation, tickets: Sequence[Ticket]) -> Ticket:
+def check_tickets(operation: Operation | Analyzer, tickets: Sequence[Ticket]) -> Ticket:
     """Refuse tickets that an operation cannot work on; the first thing that its `__call__` does.
 
     Args:

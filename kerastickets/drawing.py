@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: Inches: the width of a paper's column, and text that can be read at that size.
 _WIDTH, _HEIGHT, _DPI = 3.5, 2.7, 300
 _MARKERS = "osD^vPX*"
+#: Letters below an axis that can stand side by side.
+_LETTERS = 44
 #: Rows or columns of a heat map whose cells have room for their numbers.
 _MOST_CELLS = 26
 
@@ -237,7 +239,11 @@ def _draw_axes(axes: "Axes", chart: Chart, categories: list[str]) -> None:
     if all(isinstance(x, int) for series in chart.series for x in series.x) and not chart.x_log:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     if categories:
-        axes.set_xticks(range(len(categories)), categories)
+        # Slanted where they would run into each other.
+        slant: dict[str, Any] = (
+            {"rotation": 25, "ha": "right"} if sum(map(len, categories)) > _LETTERS else {}
+        )
+        axes.set_xticks(range(len(categories)), categories, **slant)
     if chart.y_range:
         axes.set_ylim(*chart.y_range)
     if chart.x_reversed:

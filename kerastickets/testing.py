@@ -11,20 +11,21 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastickets.analysischecks import check_analyzer
 from kerastickets.combining import Takes, takes
 from kerastickets.data import Data
 from kerastickets.errors import KerasTicketsError
 from kerastickets.expect import accepted, called, check_form, check_json, content, difference, expect, name_of
 from kerastickets.mask import cut
 from kerastickets.masking import masks_of
-from kerastickets.protocols import Analyzer, Criterion, Operation, Phase, Transfer
+from kerastickets.protocols import Criterion, Operation, Phase, Transfer
 from kerastickets.scoring import Scoring
 from kerastickets.sourcechecks import check_dataset, check_model
 from kerastickets.sources import data_digest
 from kerastickets.steps import Duration
 from kerastickets.studychecks import check_study
 from kerastickets.ticket import Ticket
-from kerastickets.toys import scoring_of, toy_data, toy_scoring, toy_ticket
+from kerastickets.toys import scoring_of, toy_data, toy_scoring, toy_tasks, toy_ticket
 from kerastickets.tree import Tree, kept, masked
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "check_transfer",
     "toy_data",
     "toy_scoring",
+    "toy_tasks",
     "toy_ticket",
 ]
 
@@ -135,44 +137,6 @@ def check_transfer(transfer: Transfer, ticket: Ticket | None = None, target: Dat
     expect(after == before, f"{name} must not change ticket or data", after)
 
 
-def check_analyzer(analyzer: Analyzer, *tickets: Ticket, data: Data | None = None) -> None:
-    """Check that an analyzer states facts, in JSON, and changes nothing.
-
-    Args:
-        analyzer: an instance. Where it has `figure(facts)`, that must draw a matplotlib figure.
-        tickets: what to analyse. Without any it is offered one toy ticket, then two, and must take one of
-            the offers.
-        data: what it may look at; toy data by default. Without data it must work too, or say with a
-            `KerasTicketsError` that it needs some.
-
-    Raises:
-        AssertionError: facts that do not survive JSON, that differ the second time, or changed inputs.
-
-    Example:
-        >>> from dataclasses import dataclass
-        >>> @dataclass(frozen=True)
-        ... class Kept:
-        ...     def __call__(self, *tickets, data=None):
-        ...         return {"kept": [ticket.kept for ticket in tickets]}
-        >>> check_analyzer(Kept())
-    """
-    check_form(analyzer)
-    name, data = name_of(analyzer), data or toy_data()
-    for given in accepted(name, lambda *some: analyzer(*some, data=data), _offers(tickets)):
-        before = [*map(content, given), data_digest(data)]
-        facts = analyzer(*given, data=data)
-        check_json(f"The facts of {name}", facts)
-        again = analyzer(*given, data=data)
-        expect(dict(facts) == dict(again), f"{name} must state equal facts about equal tickets", again)
-        check_json(f"The facts of {name} without data", _without_data(name, analyzer, given) or facts)
-        expect([*map(content, given), data_digest(data)] == before, f"{name} must change nothing", "changes")
-        if figure := getattr(analyzer, "figure", None):
-            from matplotlib.figure import Figure
-
-            drawn = called(f"{name} must draw its facts", figure, facts)
-            expect(isinstance(drawn, Figure), f"{name}.figure must give a matplotlib Figure", drawn)
-
-
 def check_exporter(
     exporter: Callable[[Ticket, Path], Mapping[str, Any]], ticket: Ticket | None = None
 ) -> None:
@@ -204,16 +168,6 @@ def check_exporter(
         )
     check_json(f"The report of {name}", report)
     expect(content(ticket) == before, f"{name} must not change the ticket", "a changed one")
-
-
-def _without_data(name: str, analyzer: Analyzer, given: tuple[Ticket, ...]) -> Mapping[str, Any] | None:
-    """Its facts; None where it says that it needs data."""
-    try:
-        return analyzer(*given)
-    except KerasTicketsError:
-        return None
-    except Exception as error:
-        raise AssertionError(f"{name} must work without data, or refuse. Received: {error!r}") from error
 
 
 def _offers(tickets: tuple[Ticket, ...], least: int = 1) -> list[tuple[Ticket, ...]]:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerastickets.architecture import faithful_architecture
-from kerastickets.data import CROSS_ENTROPY, Data, Split
+from kerastickets.data import CROSS_ENTROPY, Data, Split, Task, task_cross_entropy
 from kerastickets.initial import fresh
 from kerastickets.keys import assign, snapshot
 from kerastickets.mask import cut, ones
@@ -80,6 +80,32 @@ def toy_data() -> Data:
 
     splits = split("train", 100), split("validation", 30), split("test", 30)
     return Data("toy", *splits, loss=CROSS_ENTROPY, metrics=("accuracy",), classes=10)
+
+
+@functools.cache
+def toy_tasks() -> Data:
+    """Two tasks on the images of `toy_data`: each half of an image tells one of five classes.
+
+    Example:
+        >>> toy_tasks()
+        Data('toy-tasks', train=100, validation=30, test=30, inputs=(8, 8, 1), outputs=10)
+        >>> [(name, task.inputs[0], task.outputs) for name, task in toy_tasks().tasks.items()]
+        [('upper', 0, (0, 1, 2, 3, 4)), ('lower', 32, (5, 6, 7, 8, 9))]
+    """
+    patterns = generator("toy", "tasks").normal(size=(2, 5, 4, 8, 1))
+
+    def split(name: str, count: int) -> Split:
+        labels = np.stack([np.arange(count) % 5, np.arange(count) // 5 % 5], axis=1)
+        halves = [patterns[task][labels[:, task]] for task in range(2)]
+        noise = generator("toy", "tasks", name).normal(size=(count, 8, 8, 1))
+        return np.concatenate(halves, axis=1) + 0.3 * noise, labels
+
+    splits = split("train", 100), split("validation", 30), split("test", 30)
+    tasks = {
+        name: Task(tuple(range(32 * n, 32 * n + 32)), tuple(range(5 * n, 5 * n + 5)), CROSS_ENTROPY)
+        for n, name in enumerate(("upper", "lower"))
+    }
+    return Data("toy-tasks", *splits, loss=task_cross_entropy(5, 5), metrics=(), classes=(5, 5), tasks=tasks)
 
 
 def scoring_of(build: Callable[[], keras.Model], density: float = 1.0, *, trained: bool = False) -> Scoring:

@@ -30,7 +30,7 @@ ROWS = [
     "evaluation",
     "table contrasts chart palette diagram drawing page runfacts runpage studypage report compact",
     "pool study verbs reproduce",
-    "expect toys sourcechecks studychecks testing",
+    "expect toys sourcechecks studychecks analysischecks testing",
 ]
 ROW = {name: row for row, names in enumerate(ROWS) for name in names.split()}
 

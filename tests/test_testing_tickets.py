@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from kerastickets import testing
+from kerastickets.chart import Chart, Series
+from kerastickets.combining import Takes
 from kerastickets.errors import DataError
 from kerastickets.protocols import Phase
 from kerastickets.steps import Duration
@@ -172,8 +174,12 @@ BAD_ANALYZERS = {
     "a list": (lambda ticket, *, data=None: [1], "must be a mapping. Received: list"),
     "unseeded": (fact(lambda: float(np.random.random())), "equal facts about equal tickets"),
     "data by force": (
-        needing(AttributeError("no data")),
-        "must work without data, or refuse. Received: Attrib",
+        needing(DataError("Give data.")),
+        "must work without data, or declare `needs_data`. Received: DataError",
+    ),
+    "data by the way": (
+        lambda *tickets, data=None: {"data": data is not None},
+        "must ignore data, or declare `needs_data`",
     ),
     "wanting": (lambda a, b, c, *, data=None: {}, r"must take tickets \(1 or 2\)"),
 }
@@ -189,22 +195,50 @@ def test_an_analyzer_that_writes_into_its_ticket_is_caught():
         testing.check_analyzer(plugin(analysing_scribbler), testing.toy_ticket.__wrapped__())
 
 
-def test_a_figure_must_be_one():
-    from matplotlib.figure import Figure
+def chart(facts, name="fact"):
+    return Chart(name, "A fact", "x", "y", (Series("fact", [0], [facts["fact"]]),), "A point.")
 
-    testing.check_analyzer(plugin(fact(1), figure=lambda self, facts: Figure()))
-    refused(testing.check_analyzer, fact(1), "must give a matplotlib Figure", figure=lambda self, facts: None)
-    refused(
-        testing.check_analyzer,
-        fact(1),
-        "must draw its facts. Received: KeyError",
-        figure=lambda self, facts: facts["other"],
-    )
+
+def test_a_figure_must_be_one_that_can_be_drawn():
+    testing.check_analyzer(plugin(fact(1), figure=lambda self, facts: chart(facts)))
+    testing.check_analyzer(plugin(fact(1), figure=lambda self, facts: (chart(facts), chart(facts, "2"))))
+    bad = {
+        "must draw its facts. Received: KeyError": lambda self, facts: facts["other"],
+        "figures of different names": lambda self, facts: (chart(facts), chart(facts)),
+        "must give figures of different names. Received: (None": lambda self, facts: None,
+        "must leave the facts as they are": lambda self, facts: chart({"fact": facts.pop("fact")}),
+    }
+    for message, figure in bad.items():
+        refused(testing.check_analyzer, fact(1), re.escape(message), figure=figure)
+
+
+def test_figures_are_drawn_of_facts_that_were_json():
+    analyzer = plugin(fact(1), figure=lambda self, facts: chart({"fact": type(facts) is dict and 1}))
+    testing.check_analyzer(analyzer)
 
 
 def test_analyzers_may_need_data_or_two_tickets():
-    testing.check_analyzer(plugin(needing(DataError("Give data."))))
+    testing.check_analyzer(plugin(needing(DataError("Give data.")), needs_data=True))
     testing.check_analyzer(plugin(lambda a, b, *, data=None: {"kept": [a.kept, b.kept]}))
+    failing = {"": fact(1), "Received: AttributeError": needing(AttributeError("no data"))}
+    for message, call in failing.items():
+        refused(
+            testing.check_analyzer, call, f"must refuse, .* to work without data.*{message}", needs_data=True
+        )
+
+
+def test_analyzers_of_tasks_are_offered_two():
+    def tasks(ticket, *, data=None):
+        if not data or not data.tasks:
+            raise DataError("Give tasks.")
+        return {"tasks": [*data.tasks]}
+
+    testing.check_analyzer(plugin(tasks, needs_data=True))
+
+
+def test_analyzers_refuse_other_numbers_of_tickets_than_they_declare():
+    refused(testing.check_analyzer, fact(1), "must refuse 0 tickets, as it declares", takes=Takes(1))
+    refused(testing.check_analyzer, lambda a, *, data=None: {}, "Received: TypeError", takes=Takes(1, 1))
 
 
 # Exporters

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerastickets.chance import random_intersection, random_overlap
 from kerastickets.chart import Chart, Heatmap, Series
-from kerastickets.combining import Takes, coverage
+from kerastickets.combining import Takes, check_count, coverage
 from kerastickets.data import Data
 from kerastickets.mask import compare
 from kerastickets.ticket import Ticket
@@ -42,6 +42,7 @@ class Overlap:
     takes: ClassVar[Takes] = Takes(2)
 
     def __call__(self, *tickets: Ticket, data: Data | None = None) -> dict[str, Any]:
+        check_count(self, len(tickets))
         masks = [ticket.masks for ticket in tickets]
         pairs = [
             {"a": i + 1, "b": j + 1, **_pair(tickets[i], tickets[j])}

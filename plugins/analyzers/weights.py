@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kerastickets.chart import Chart, Series
-from kerastickets.combining import Takes
+from kerastickets.combining import Takes, check_count
 from kerastickets.data import Data
 from kerastickets.errors import PluginError
 from kerastickets.ticket import Ticket
@@ -58,6 +58,7 @@ class Weights:
             )
 
     def __call__(self, *tickets: Ticket, data: Data | None = None) -> dict[str, Any]:
+        check_count(self, len(tickets))
         keys = sorted({key for ticket in tickets for key in ticket.masks})
         edges = {key: self._edges([t.weights()[key] for t in tickets if key in t.masks]) for key in keys}
         rows, totals = [], []
@@ -148,11 +149,13 @@ def _histograms(facts: Mapping[str, Any]) -> Chart:
         for name, dashed in (("final", False), ("init", True)):
             if (found := row[name]) and row["kept"]:
                 heights = (np.asarray(found["histogram"]["counts"]) / (row["kept"] * width)).tolist()
-                like = series[-1].name if dashed and row["final"] else ""
-                series.append(Series(f"{row['key']} {name}", middles, heights, dashed=dashed, like=like))
+                both = dashed and row["final"] is not None
+                label = f"{row['key']} at init" if both else row["key"]
+                like = row["key"] if both else ""
+                series.append(Series(label, middles, heights, dashed=dashed, like=like))
     return Chart(
         "weights",
-        "Kept weights by layer",
+        "Kept weights by layer (dashed: at init)",
         "weight",
         "density of the kept weights",
         tuple(series),

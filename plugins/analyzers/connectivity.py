@@ -1,0 +1,175 @@
+"""How many weights each input, neuron and layer keeps, beside what the inputs have to say."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kerastickets.chart import Chart, Heatmap, Series
+from kerastickets.combining import Takes, check_tickets
+from kerastickets.data import Data, moments
+from kerastickets.errors import DataError, TicketError
+from kerastickets.graph import Graph
+from kerastickets.ticket import Ticket
+
+_FEWEST = 3
+
+
+@dataclass(frozen=True)
+class Connectivity:
+    """How many kept weights lead from each input and to each neuron, and how dense each layer is.
+
+    Facts: `inputs` has `degree`, the kept weights that lead from each input, and the `mean` and the `variance` of that
+    input in the data set's train split, each as a map in the shape of an example (without a last axis of one
+    channel); `unconnected`, the inputs that lead nowhere; and `correlation`, Pearson's, of the degree with `mean` and
+    with `variance` (None where either is the same everywhere, or there are fewer than three inputs). Where the first
+    layer is a convolution `per` is `channel` instead of `position`, and the lists have an entry a channel. `neurons`
+    sums up, by layer, how many kept weights lead to a neuron: `mean`, `sd`, `least`, `median`, `most`, and
+    `unconnected`, the neurons to which none leads. `layers` and `total` are the densities.
+
+    Variance is that of the data as they are trained on. A set whose pixels are each standardised has variance 1
+    wherever a pixel varies at all.
+
+    Raises:
+        DataError: no data, or of another shape than the network takes.
+        TicketError: the model has a layer that cannot be followed, or several inputs.
+
+    Example:
+        >>> from kerastickets.testing import toy_data, toy_ticket
+        >>> facts = Connectivity()(toy_ticket(), data=toy_data())
+        >>> sum(map(sum, facts["inputs"]["degree"])), facts["layers"][0]["kept"]
+        (194, 194)
+        >>> facts["neurons"][0]["layer"], round(facts["neurons"][0]["mean"], 2)
+        ('dense', 32.33)
+
+    Reference:
+        J. Frankle, M. Carbin, The Lottery Ticket Hypothesis, appendix on the inputs' connectivity.
+        Structure of winning tickets (thesis, seeds/004), section 4.3, figures 4.22 to 4.26.
+    """
+
+    takes: ClassVar[Takes] = Takes(1, 1)
+    needs_data: ClassVar[bool] = True
+
+    def __call__(self, *tickets: Ticket, data: Data | None = None) -> dict[str, Any]:
+        ticket = check_tickets(self, tickets)
+        if data is None:
+            raise DataError("Connectivity looks at the inputs of a data set. Received: none. Name one.")
+        graph = Graph.of(ticket)
+        layers = [{name: row[name] for name in ("key", "kept", "total", "density")} for row in ticket.layers]
+        total = {"kept": ticket.kept, "total": ticket.total, "density": ticket.density}
+        return {"inputs": _inputs(graph, data), "neurons": _neurons(graph), "layers": layers, "total": total}
+
+    def figure(self, facts: Mapping[str, Any]) -> tuple[Chart | Heatmap, ...]:
+        """The degree, and beside it mean and variance, as maps where the inputs are an image, else as bars."""
+        inputs = facts["inputs"]
+        if len(np.shape(inputs["degree"])) in (2, 3):
+            return tuple(_maps(inputs))
+        return (_bars(inputs),)
+
+
+def _inputs(graph: Graph, data: Data) -> dict[str, Any]:
+    """Degrees of the inputs beside mean and variance of the train split."""
+    if len(graph.inputs) != 1:
+        raise TicketError(f"Connectivity takes a network of one input. Received: {len(graph.inputs)} inputs.")
+    nodes, shape = graph.inputs[0], data.input_shape
+    per = "channel" if len(np.unique(nodes)) < len(nodes) else "position"
+    count = len(np.unique(nodes))
+    if count != (shape[-1] if per == "channel" else np.prod(shape)):
+        raise DataError(
+            f"The data must have the shape of the network's inputs, {count} by {per}. "
+            f"Received: examples of shape {shape} in '{data.name}'. Name another data set."
+        )
+    degree = _leaving(graph)[np.unique(nodes)]
+    mean, variance = _moments(data.train[0], per)
+    form = (count,) if per == "channel" else shape[:-1] if shape[-1] == 1 and len(shape) > 1 else shape
+    return {
+        "per": per,
+        "shape": list(form),
+        "unconnected": int((degree == 0).sum()),
+        "correlation": {"mean": _correlation(degree, mean), "variance": _correlation(degree, variance)},
+        "degree": degree.reshape(form).tolist(),
+        "mean": mean.reshape(form).tolist(),
+        "variance": variance.reshape(form).tolist(),
+    }
+
+
+def _moments(x: np.ndarray, per: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each position of an example, or of each of its channels, flat."""
+    axes = 0 if per == "position" else tuple(range(x.ndim - 1))
+    mean, deviation = moments(x, axis=axes)
+    # `moments` gives 1 in place of a deviation of 0, to divide by.
+    varies = np.ptp(x, axis=axes) > 0
+    return mean.ravel(), np.where(varies, deviation**2, 0.0).ravel()
+
+
+def _leaving(graph: Graph) -> np.ndarray:
+    """How many kept weights lead from each node."""
+    degree = np.zeros(graph.size, np.int64)
+    for link in graph.links:
+        if link.key is not None:
+            np.add.at(degree, link.rows, link.kept if link.paired else link.kept.sum(1))
+    return degree
+
+
+def _neurons(graph: Graph) -> list[dict[str, Any]]:
+    """How many kept weights lead to the neurons of each layer."""
+    degree = np.zeros(graph.size, np.int64)
+    for link in graph.links:
+        if link.key is not None:
+            np.add.at(degree, link.cols, link.kept if link.paired else link.kept.sum(0))
+    return [
+        {
+            "layer": group.name,
+            "neurons": group.stop - group.start,
+            "unconnected": int((degree[group.nodes] == 0).sum()),
+            "mean": float(degree[group.nodes].mean()),
+            "sd": float(degree[group.nodes].std()),
+            "least": int(degree[group.nodes].min()),
+            "median": float(np.median(degree[group.nodes])),
+            "most": int(degree[group.nodes].max()),
+        }
+        for group in graph.groups
+        if group.role == "weights"
+    ]
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / scale if a.size >= _FEWEST and scale > 0 else None
+
+
+def _maps(inputs: Mapping[str, Any]) -> Iterator[Heatmap]:
+    over = f"Correlation with the variance of the pixels: {_said(inputs['correlation']['variance'])}."
+    texts: Sequence[tuple[str, str, str, str]] = (
+        ("degree", "Kept weights that lead from each pixel", ".0f", over),
+        ("mean", "Mean of each pixel in train", ".2f", ""),
+        ("variance", "Variance of each pixel in train", ".2f", ""),
+    )
+    for name, title, spec, note in texts:
+        values = np.asarray(inputs[name], float)
+        if values.ndim == 3:  # several channels: all weights of a pixel, and the channels' average
+            values = values.sum(2) if name == "degree" else values.mean(2)
+        rows, columns = (list(range(size)) for size in values.shape)
+        alt = f"{title}, as an image of {len(rows)} by {len(columns)} pixels."
+        yield Heatmap(
+            f"pixel-{name}", title, columns, rows, values.tolist(), alt, note, spec, "column", "row"
+        )
+
+
+def _bars(inputs: Mapping[str, Any]) -> Chart:
+    degree = np.ravel(inputs["degree"]).tolist()
+    bars = Series("kept weights", [str(n) for n in range(len(degree))], degree, style="bar")
+    return Chart(
+        "degree",
+        f"Kept weights that lead from each {'channel' if inputs['per'] == 'channel' else 'input'}",
+        inputs["per"],
+        "kept weights",
+        (bars,),
+        "The number of kept weights that lead from each input.",
+    )
+
+
+def _said(value: float | None) -> str:
+    return "none, one of them is the same everywhere" if value is None else f"{value:.2f}"
