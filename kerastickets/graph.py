@@ -5,7 +5,7 @@ what one call of a layer puts between two lists of nodes: how many weights are k
 Layers that keep channels apart (activations, BatchNorm, pooling) hand on the nodes of what they take.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -90,6 +90,8 @@ class Graph:
         links: in the order they run, so that all that leads to a node comes before what leads from it.
         inputs: for each input tensor, the node of every position of one flattened example.
         outputs: for each output tensor, its nodes.
+        tensors: for each tensor by its number in the wiring, the nodes of its last axis, once each where they are
+            repeated for every position.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -102,6 +104,7 @@ class Graph:
     links: tuple[Link, ...]
     inputs: tuple[np.ndarray, ...]
     outputs: tuple[np.ndarray, ...]
+    tensors: Mapping[int, np.ndarray]
 
     @classmethod
     def of(cls, ticket: "Ticket") -> "Graph":

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,17 @@ _CONVOLUTIONS = {f"Conv{n}D" for n in (1, 2, 3)}
 _TRANSPOSED = {f"Conv{n}DTranspose" for n in (1, 2, 3)}
 _DEPTHWISE = {f"DepthwiseConv{n}D" for n in (1, 2)}
 _SEPARABLE = {f"SeparableConv{n}D" for n in (1, 2)}
-# Kinds whose last axis is channels only by their own word.
-_BY_FORMAT = ("Conv", "Pooling", "Padding", "Cropping", "UpSampling")
+# Activations of a layer whose result at a place depends on what they take at that place alone.
+_ACTIVATIONS = {
+    "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
+    "leaky_relu", "linear", "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink",
+    "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "squareplus", "swish", "tanh", "tanh_shrink",
+    "threshold", "ELU", "LeakyReLU", "PReLU", "ReLU",
+}  # fmt: skip
+# Activations and layers each of whose results depends on all channels.
+_MIXING = {"softmax", "log_softmax", "sparsemax", "Softmax", "ops.Softmax", "ops.LogSoftmax"}
+# Weights that need no path: they add a constant, whoever feeds the neuron.
+_CONSTANTS = ("bias", "beta")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +59,8 @@ class Tracer:
     """Goes through a model's operations once, numbering nodes and noting links.
 
     Args:
-        masks: booleans by key; weights without one are all kept.
+        masks: booleans by key; weights without one are all kept. Links hold sums of what is here: numbers
+            may stand in for booleans.
         shapes: the shapes of all weights by key.
         plan: the operations.
     """
@@ -69,13 +79,25 @@ class Tracer:
         """
         inputs = tuple(self._inputs())
         for op in self.plan.ops:
-            self.tensors[op.output] = self._made(op)
+            made = self._made(op)
+            self.tensors[op.output] = replace(made, mixed=op.name) if _mixes(op) else made
+        self._check_masks()
         return Graph(
             tuple(self.groups),
             tuple(self.links),
             inputs,
             tuple(self.tensors[tensor].nodes for tensor in self.plan.outputs),
+            {number: tensor.nodes for number, tensor in self.tensors.items()},
         )
+
+    def _check_masks(self) -> None:
+        followed = {link.key for link in self.links}
+        for key in self.masks:
+            if key not in followed and not key.endswith(_CONSTANTS):
+                raise TicketError(
+                    f"Structure is that of kernels, whose weights lead from neuron to neuron. Received: a mask of "
+                    f"{key}. Prune kernels only (`--exclude {key}`)."
+                )
 
     def _inputs(self) -> Iterator[np.ndarray]:
         several = len(self.plan.inputs) > 1
@@ -99,11 +121,9 @@ class Tracer:
     def _made(self, op: Op) -> _Tensor:
         """What an operation makes of the tensors it takes."""
         given = [self.tensors[tensor] for tensor in op.inputs]
-        if op.config.get("data_format") == "channels_first" and any(word in op.kind for word in _BY_FORMAT):
+        if op.config.get("data_format") == "channels_first":
             raise _cannot(op, "its channels are not the last axis")
-        if op.kind == "Softmax" or op.kind == "ops.Softmax":
-            return _Tensor(given[0].nodes, given[0].flat, op.name)
-        if op.kind in _ALONE or (op.kind in _ARITHMETIC and len(given) == 1):
+        if op.kind in _ALONE | _MIXING or (op.kind in _ARITHMETIC and len(given) == 1):
             return self._alone(op, given[0])
         for tensor in given:
             if tensor.mixed:
@@ -124,9 +144,9 @@ class Tracer:
         axis, shape = op.config.get("axis", -1), op.shapes[0]
         if op.kind == "BatchNormalization" and axis != -1 and (shape is None or axis != len(shape) - 1):
             raise _cannot(op, f"it normalises axis {axis}")
-        softmax = op.name if op.activation in ("softmax", "log_softmax") else given.mixed
-        flat = given.flat and not op.kind.startswith("Global")
-        return _Tensor(given.nodes, flat, softmax)
+        if op.kind in _ARITHMETIC and not (len(op.extra) == 1 and isinstance(op.extra[0], int | float)):
+            raise _cannot(op, "it may take away some channels by an array of numbers")
+        return given
 
     def _flat(self, op: Op, given: _Tensor) -> _Tensor:
         shape = op.config.get("target_shape")
@@ -156,7 +176,7 @@ class Tracer:
         return _Tensor(made)
 
     def _concatenated(self, op: Op, given: Sequence[np.ndarray]) -> _Tensor:
-        axis = op.config.get("axis", -1) if op.kind == "Concatenate" else (op.extra or (-1,))[-1]
+        axis = op.config.get("axis")
         shape = op.shapes[0]
         if axis not in (-1, len(shape or ()) - 1):
             raise _cannot(op, f"it concatenates along axis {axis}")
@@ -178,7 +198,7 @@ class Tracer:
     def _dense(self, op: Op, nodes: np.ndarray) -> _Tensor:
         made = self._group(op.name, self._shape(op, "kernel")[1], "weights")
         self.links.append(Link(self._key(op, "kernel"), nodes, made, self._kernel(op, "kernel")))
-        return _Tensor(made, mixed=op.name if "softmax" in op.activation else "")
+        return _Tensor(made)
 
     def _convolved(self, op: Op, nodes: np.ndarray) -> _Tensor:
         kernel = self._kernel(op, "kernel")
@@ -190,13 +210,13 @@ class Tracer:
         """Full links of a kernel `(positions, inputs of a group, outputs)`."""
         made = self._group(op.name, kernel.shape[2], "weights")
         groups = len(nodes) // kernel.shape[1]
-        kept = kernel.sum(0, dtype=np.int32)
+        kept = _summed(kernel)
         ins, outs = len(nodes) // groups, len(made) // groups
         for n in range(groups):
             own = slice(n * outs, (n + 1) * outs)
             rows = nodes[n * ins : (n + 1) * ins]
             self.links.append(Link(self._key(op, name), rows, made[own], kept[:, own], kernel.shape[0], n))
-        return _Tensor(made, mixed=op.name if "softmax" in op.activation else "")
+        return _Tensor(made)
 
     def _depthwise(self, op: Op, nodes: np.ndarray, name: str) -> np.ndarray:
         kernel = self._kernel(op, name)
@@ -204,7 +224,7 @@ class Tracer:
         role = op.name if name == "kernel" else f"{op.name}/depthwise"
         made = self._group(role, kept.shape[1], "weights")
         rows = np.repeat(nodes, kernel.shape[-1])
-        self.links.append(Link(self._key(op, name), rows, made, kept.sum(0, dtype=np.int32), kept.shape[0]))
+        self.links.append(Link(self._key(op, name), rows, made, _summed(kept), kept.shape[0]))
         return made
 
     def _key(self, op: Op, name: str) -> str:
@@ -222,7 +242,7 @@ class Tracer:
     def _kernel(self, op: Op, name: str) -> np.ndarray:
         """Which weights of a kernel are kept."""
         shape = self._shape(op, name)
-        mask = self.masks.get(self._key(op, name))
+        mask: np.ndarray | None = self.masks.get(self._key(op, name))
         return np.ones(shape, bool) if mask is None else mask
 
 
@@ -237,6 +257,20 @@ def _seen_by_channel(plan: Wiring) -> set[int]:
             elif tensor in origin and op.kind not in ("Flatten", "Reshape"):
                 seen.add(origin[tensor])
     return seen
+
+
+def _summed(kernel: np.ndarray) -> np.ndarray:
+    """Over all positions: how many are kept, or the sum of numbers that stand in for masks."""
+    return kernel.sum(0, dtype=np.int32 if kernel.dtype == bool else np.float64)
+
+
+def _mixes(op: Op) -> bool:
+    """Whether a layer is a softmax, or ends in one."""
+    if op.kind in _MIXING or op.activation in _MIXING:
+        return True
+    if op.activation not in _ACTIVATIONS:
+        raise _cannot(op, f"its activation {op.activation} may join channels")
+    return False
 
 
 def _cannot(op: Op, why: str = "") -> TicketError:

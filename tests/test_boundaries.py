@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = [
     "errors tree hardware steps values options registry gate segments",
     "chance statistics fitting strategies mask schedule augment recipe header ticketfile ticket protocols",
-    "wiring graph tracing structure",
+    "wiring graph tracing structure alive",
     "data separation joining subset dataspec sources runfolder resuming run job combining winning analysis extension stopping method",
     "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout shares oneshot",
     "objective engine intervals training group trainer callbacks",
