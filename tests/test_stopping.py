@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from kerastickets.abreast import Errand, run_abreast
+from kerastickets.analysis import analyze
 from kerastickets.errors import PluginError, RecipeError
 from kerastickets.job import PruneJob
 from kerastickets.prune import Loop, prune
@@ -284,6 +285,26 @@ def test_each_seed_stops_by_itself(tmp_path):
     assert [run.stopped_by for run in runs] == [*rules, None]
     alone = prune(plain, DATA, seed=1, stop_when=rules, **RUN)
     assert runs[1].tickets == alone.tickets
+
+
+@pytest.mark.parametrize(
+    "rule", ["separation.category=degraded", "separation:counts=outputs.category=degraded"]
+)
+def test_a_run_stops_at_degradation(rule):
+    """Four weights in three layers cannot lead from four inputs to two outputs."""
+    dials = {
+        "train": "1ep",
+        "jit": "off",
+        "rate": 0.8,
+        "levels": 4,
+        "scope": "global",
+        "allow_collapse": True,
+    }
+    run = prune("mlp:8-8", "moons-circles", stop_when=[rule], **dials)
+    counts = "outputs" if "outputs" in rule else "both"
+    said = [analyze("separation", ticket, options={"counts": counts})["category"] for ticket in run.tickets]
+    assert kept(run) in ([112, 22], [112, 22, 4])
+    assert (said[-1], "degraded" in said[:-1], run.stopped_by) == ("degraded", False, rule)
 
 
 def test_the_page_tells_a_stopped_run_from_an_unfinished_one(tmp_path):

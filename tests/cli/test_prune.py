@@ -240,3 +240,71 @@ def test_ctrl_c_leaves_a_folder_that_the_same_command_continues(kt, long_run, tm
     kt(*long_run("whole"))
     assert tickets(tmp_path / "stopped") == tickets(tmp_path / "whole")
     assert done.items() <= tickets(tmp_path / "whole").items()
+
+
+def test_an_extended_net_is_pruned_back_to_its_own_size(kt, tmp_path):
+    arguments = (
+        "--model",
+        "mlp:8-8",
+        "--dataset",
+        "moons-circles",
+        "--train",
+        "1ep",
+        "--jit",
+        "off",
+        "--rate",
+        0.32,
+    )
+    result = kt("prune", *arguments, "--extend", 2, "--json", "--out", tmp_path)
+    facts = json.loads(result.stdout)
+    assert [level["kept"] for level in facts["levels"]] == [247, 160, 112]
+    assert facts["model"] == "mlp:widths=13-13"
+    planned = json.loads(kt("prune", *arguments, "--extend", 2, "--dry-run", "--json").stdout)
+    assert [level["kept"] for level in planned["levels"]] == [247, 160, 112]
+    assert "extend" not in kt("report", tmp_path, code=0).stderr
+    alone = kt("prune", *arguments, "--extend", 0, "--out", tmp_path / "alone")
+    assert [row.split()[1] for row in alone.stdout.splitlines()[1:]] == ["112"]
+    assert "Its best ticket: kt show" in alone.stderr
+    kt("report", tmp_path / "alone")
+
+
+def test_a_rule_stops_the_run_and_stderr_says_so(kt, small, tmp_path):
+    rule = "structure.totals.pruned>300"
+    arguments = (*small, "--train", "1ep", "--levels", 4, "--rate", 0.5, "--stop-when", rule)
+    result = kt("prune", *arguments, "--seeds", "0,1", "--out", tmp_path)
+    assert result.stderr.splitlines()[0] == f"Seed 0 stopped at level 2: {rule}"
+    assert [line.partition(" at ")[0] for line in result.stderr.splitlines()[::2]] == [
+        "Seed 0 stopped",
+        "Seed 1 stopped",
+    ]
+    before = tickets(tmp_path)
+    assert list(before) == ["level-00.safetensors", "level-01.safetensors", "level-02.safetensors"]
+    again = json.loads(kt("prune", *arguments, "--seed", 1, "--out", tmp_path / "seed-1", "--json").stdout)
+    assert (len(again["levels"]), again["stopped_by"]) == (3, rule)
+    alone = kt("prune", *arguments, "--seed", 1, "--out", tmp_path / "seed-1")
+    assert alone.stderr.startswith(f"Stopped at level 2: {rule}\nRun in ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--stop-when", "weights.totals.kept"), 2, "must be written ANALYZER.FACT=VALUE"),
+        (("--stop-when", "weights.totals.kept<few"), 2, "must compare with a number"),
+        (("--stop-when", "wights.totals.kept<3"), 1, "Did you mean 'weights'?"),
+        (
+            ("--stop-when", "structure.totals.prned>3"),
+            1,
+            "No fact of structure.totals named 'prned'. Did you mean 'pruned'?",
+        ),
+        (("--stop-when", "overlap.total.overlap<3"), 2, "one ticket"),
+        (("--extend", 2), 2, "`extend` needs a rate"),
+        (("--extend", -1, "--rate", 0.3), 2, "integer of at least 0"),
+        (("--extend", 2, "--rate", 0.3, "--target", 30), 2, "leave out target"),
+        (("--extend", 2, "--rate", 0.3, "--model", "conv-2"), 2, "can be extended: mlp. Received: conv-2"),
+        (("--extend", 2, "--rate", 0.3, "--model", "mlp:8-9"), 1, "hidden layers of equal width"),
+    ],
+)
+def test_rules_and_extensions_that_cannot_be(kt, small, tmp_path, arguments, code, message):
+    result = kt("prune", *small, *arguments, "--out", tmp_path / "out", code=code)
+    assert message in " ".join(result.stderr.split())
+    assert not list(tmp_path.rglob("*.safetensors"))
