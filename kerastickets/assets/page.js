@@ -82,14 +82,15 @@
 
   function heatmap(facts, width) {
     const stops = dark() ? facts.dark : facts.light;
-    const roomy = (width - 140) / facts.x_labels.length >= 34;
+    const fine = Math.max(facts.x_labels.length, facts.y_labels.length) > 26; // pixels, as in `drawing`
+    const roomy = !fine && (width - 140) / facts.x_labels.length >= 34;
     const names = (labels, title, extra) => axis(title, false, "", { type: "category", showgrid: false, tickangle: "auto", ...extra });
-    const trace = { type: "heatmap", x: facts.x_labels.map(safe), y: facts.y_labels.map(safe), z: facts.values, xgap: 1, ygap: 1,
+    const trace = { type: "heatmap", x: facts.x_labels.map(safe), y: facts.y_labels.map(safe), z: facts.values, xgap: fine ? 0 : 1, ygap: fine ? 0 : 1,
       colorscale: stops.map((stop, n) => [n / (stops.length - 1), stop]), texttemplate: roomy ? `%{z:${facts.format}}` : undefined,
       textfont: { size: 11 }, colorbar: { thickness: 10, outlinewidth: 0, tickformat: ticks(facts.format) },
       hovertemplate: `${safe(facts.y_label || "row")}: %{y}<br>${safe(facts.x_label || "column")}: %{x}<br><b>%{z:${facts.format}}</b><extra></extra>` };
     return { data: [trace], layout: layout({ height: Math.min(640, Math.max(260, 110 + 26 * facts.y_labels.length)),
-      xaxis: names(facts.x_labels, facts.x_label), yaxis: names(facts.y_labels, facts.y_label, { autorange: "reversed" }) }) };
+      xaxis: names(facts.x_labels, facts.x_label), yaxis: names(facts.y_labels, facts.y_label, { autorange: "reversed", ...(fine ? { scaleanchor: "x", constrain: "domain" } : {}) }) }) };
   }
 
   const config = { responsive: true, displaylogo: false, showSendToCloud: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };

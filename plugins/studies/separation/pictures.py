@@ -77,7 +77,7 @@ def _pixels(number: str, dataset: str, trials: Sequence[Row]) -> Iterator[Heatma
     for row in rows:
         title = f"{number.replace('-', '.')}: {row['measure']} of the pixels of {_WORDS[dataset]}"
         alt = f"The {row['measure']} of each standardised pixel over the training images."
-        yield _heatmap(f"figure-{number}-{row['measure']}", title, [_grid(row["values"])], alt, ".1f")
+        yield _heatmap(f"figure-{number}-{row['measure']}", title, [row["values"]], alt, ".1f")
 
 
 def _connections(number: str, dataset: str, rows: Sequence[Row]) -> Heatmap:
@@ -90,7 +90,7 @@ def _connections(number: str, dataset: str, rows: Sequence[Row]) -> Heatmap:
     )
     if joined:
         alt += " Digits above, clothes below."
-    pictures = [_scaled(_halves(row["connections"]) if joined else _grid(row["connections"])) for row in rows]
+    pictures = [_scaled(_halves(row["degree"]) if joined else row["degree"]) for row in rows]
     return _heatmap(f"figure-{number}", title, pictures, alt, ".0%")
 
 
@@ -100,7 +100,6 @@ def _scaled(lines: list[list[float]]) -> list[list[float]]:
     return [[round(value / most, 3) for value in line] for line in lines]
 
 
-def _halves(values: Sequence[float]) -> list[list[float]]:
+def _halves(rows: list[list[float]]) -> list[list[float]]:
     """An image of two, 28 rows of 56 pixels, with its right half below its left."""
-    rows = [list(values[n : n + 2 * _SIDE]) for n in range(0, len(values), 2 * _SIDE)]
     return [row[:_SIDE] for row in rows] + [row[_SIDE:] for row in rows]

@@ -1,4 +1,4 @@
-"""What the data sets look like: points, images, and how pixels vary. In rows, as everything that figures show."""
+"""What the data sets look like: points and images, in rows as everything that figures show."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from kerastickets import registry
-from kerastickets.data import Data
 from kerastickets_plugins.studies.separation.jobs import TASKS
 
 Row = dict[str, Any]
@@ -32,19 +31,4 @@ def samples(dataset: str) -> Iterator[Row]:
             "inputs": np.round(values.astype(float), 2).tolist(),
             "labels": y[:, number].astype(int).tolist(),
             "other_labels": y[:, 1 - number].astype(int).tolist(),
-        }
-
-
-def pixels(dataset: str) -> Iterator[Row]:
-    """Mean and variance of every pixel over the training data, of a set of images with one task."""
-    if dataset == "moons-circles" or len(TASKS[dataset]) > 1:
-        return
-    data: Data = registry.create("datasets", dataset)()
-    flat = data.train[0].reshape(len(data.train[0]), -1)
-    for name, values in (("mean", flat.mean(0)), ("variance", flat.var(0))):
-        yield {
-            "kind": "pixels",
-            "dataset": dataset,
-            "measure": name,
-            "values": np.round(values.astype(float), 3).tolist(),
         }

@@ -34,6 +34,8 @@ def tables(budget: Budget, trials: Sequence[Row]) -> list[Table]:
         made.append(_losses(trials))
     if outcomes(trials, part="mnist-fashion"):
         made.append(_images(trials))
+    if any(row["kind"] == "map" for row in trials):
+        made.append(_maps(trials))
     return made
 
 
@@ -270,3 +272,27 @@ def _images(trials: Sequence[Row]) -> Table:
     separated = sum(map(has_separated, outcomes(trials, part="mnist-fashion")))
     note = f"Only outputs count. Runs end where they separate or degrade; {separated} separated."
     return Table("mnist-fashion", "MNIST-Fashion (figures 4.20 and 4.21)", columns, rows, note)
+
+
+def _maps(trials: Sequence[Row]) -> Table:
+    rows = tuple(
+        {name: row[name] for name in ("part", "dataset", "seed", "pruning", "kept", "unconnected")}
+        | {f"with_{name}": row["correlation"][name] for name in ("mean", "variance")}
+        for row in trials
+        if row["kind"] == "map"
+    )
+    columns = (
+        Column("part", "Part"),
+        Column("dataset", "Data set"),
+        Column("seed", "Seed"),
+        Column("pruning", "Pruning"),
+        Column("kept", "Available", ","),
+        Column("unconnected", "Pixels without a weight"),
+        Column("with_mean", "Correlation with the mean", ".2f"),
+        Column("with_variance", "With the variance", ".2f"),
+    )
+    note = (
+        "Of the kept weights that leave a pixel with that pixel's mean and variance in train; pixels of MNIST-Fashion "
+        "are each standardised, so that their variance is 1 wherever they vary."
+    )
+    return Table("maps", "Connections of pixels (figures 4.22 to 4.26)", columns, rows, note)

@@ -7,21 +7,23 @@ from kerastickets.contrasts import percent
 from kerastickets.study import Input, Results
 from kerastickets_plugins.studies.separation.budgets import Budget
 from kerastickets_plugins.studies.separation.jobs import TASKS, Run, runs
-from kerastickets_plugins.studies.separation.samples import pixels, samples
+from kerastickets_plugins.studies.separation.samples import samples
 
 Row = dict[str, Any]
 
 
 def trials(budget: Budget, results: Results) -> list[Row]:
-    """Every ticket (`kind` is `ticket`), the maps of those shown (`map`), and what the data look like.
+    """Every ticket (`kind` is `ticket`), the maps of those shown (`map`), and what the data look like
+    (`sample`, `pixels`).
 
     Accuracies are in percent. They and the losses are those of a level's last weights, which are the ones pruned.
     """
     made = [*runs(budget)]
     rows = [row for run in made for row in _tickets(run, results)]
     rows += [row for run in made if run.dataset != "moons-circles" for row in _maps(run, results)]
+    rows += [row for run in made if run.part == "maps" for row in _pixels(run, results)]
     datasets = dict.fromkeys(run.dataset for run in made)
-    return rows + [row for dataset in datasets for row in (*samples(dataset), *pixels(dataset))]
+    return rows + [row for dataset in datasets for row in samples(dataset)]
 
 
 def _tickets(run: Run, results: Results) -> Iterator[Row]:
@@ -105,5 +107,22 @@ def _maps(run: Run, results: Results) -> Iterator[Row]:
         for level in facts["levels"]:
             name = run.ticket(seed, level["level"]).name
             if name in analyses:
-                connections = analyses[name]["connectivity"]["inputs"]
-                yield {"kind": "map", **_named(run, seed, level["level"]), "connections": connections}
+                inputs = analyses[name]["connectivity"]["inputs"]
+                yield {
+                    "kind": "map",
+                    **_named(run, seed, level["level"]),
+                    "kept": level["kept"],
+                    "degree": inputs["degree"],
+                    "unconnected": inputs["unconnected"],
+                    "correlation": inputs["correlation"],
+                }
+
+
+def _pixels(run: Run, results: Results) -> Iterator[Row]:
+    """Mean and variance of each pixel in train, which every map tells alike."""
+    for found in results[run.mapped(results)]["analyses"][:1]:
+        for measure in ("mean", "variance"):
+            values = [
+                [round(value, 3) for value in line] for line in found["connectivity"]["inputs"][measure]
+            ]
+            yield {"kind": "pixels", "dataset": run.dataset, "measure": measure, "values": values}
