@@ -102,8 +102,10 @@ def _is_table(value: Any) -> bool:
 
 
 def _grid(values: Sequence[Any]) -> str:
+    if len({_shape(row) for row in values}) > 1:
+        return f"{len(values)} lists; see --json"
     shape = _shape(values)
-    if len(shape) == 2 and max(shape) <= _SHORT:
+    if len(shape) == 2 and 0 < max(shape) <= _SHORT and shape[1]:
         return table(
             list(map(str, range(1, shape[1] + 1))), [list(map(_text, row)) for row in values], left=0
         )

@@ -11,10 +11,19 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from kerastickets.chance import RandomOverlap, random_overlap
+from kerastickets.chance import RandomOverlap, random_intersection, random_overlap
 from kerastickets.errors import RecipeError
 
-__all__ = ["PairedTest", "RandomOverlap", "Summary", "holm", "paired", "random_overlap", "summary"]
+__all__ = [
+    "PairedTest",
+    "RandomOverlap",
+    "Summary",
+    "holm",
+    "paired",
+    "random_intersection",
+    "random_overlap",
+    "summary",
+]
 
 Alternative = Literal["two-sided", "greater", "less"]
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import hypergeom
 
 from kerastickets import statistics
-from kerastickets.chance import random_overlap
+from kerastickets.chance import random_intersection, random_overlap
 from kerastickets.errors import RecipeError
 
 
@@ -123,3 +123,32 @@ def test_counts_that_cannot_be_are_refused(arguments, said):
 
 def test_statistics_has_the_name_too():
     assert statistics.random_overlap is random_overlap
+
+
+@pytest.mark.parametrize(
+    "layers", [[(4, 2, 2, 2)], [(5, 3, 4, 2)], [(3, 2, 1, 3), (4, 1, 3, 2)], [(1, 1, 1, 0)], [(3, 3, 3, 3)]]
+)
+def test_what_several_random_masks_all_keep_is_what_counting_finds(layers):
+    means, variances = [], []
+    for n, *kept in layers:
+        masks = itertools.product(*(itertools.combinations(range(n), k) for k in kept))
+        shared = np.array([len(set.intersection(*map(set, chosen))) for chosen in masks])
+        means.append(shared.mean())
+        variances.append(shared.var())
+    total, *kept = (list(column) for column in zip(*layers, strict=True))
+    assert random_intersection(total, *kept) == pytest.approx((sum(means), math.sqrt(sum(variances))))
+
+
+def test_what_two_random_masks_both_keep_is_their_overlap():
+    # The LeNet's first layer at 2 %: products of counts beyond 64 bits.
+    for n, a, b in ((235_200, 4704, 4704), (10, 5, 4), (10**9, 10**8, 3)):
+        both = random_overlap(n, a, b)
+        assert random_intersection(n, a, b) == pytest.approx((both.mean, both.sd))
+    assert random_intersection(10, 7) == (7.0, 0.0)  # one mask has no chance
+
+
+def test_impossible_masks_are_refused():
+    for counts in ((4, 5), (4,), ([4, 4], [2, 2], [1]), (4, 2.5)):
+        with pytest.raises(RecipeError, match="Received"):
+            random_intersection(*counts)
+    assert statistics.random_intersection is random_intersection

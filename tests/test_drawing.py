@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kerastickets.chart import Chart, Graph, Heatmap, Node, Series
-from kerastickets.drawing import categories_of, draw
+from kerastickets.drawing import categories_of, draw, save
+from kerastickets.errors import RecipeError
 
 LINES = (
     Series("mean", [1.0, 0.5, 0.1], [0.9, 0.8, None], [0.8, 0.7, None], [1.0, 0.9, None], "line+points"),
@@ -81,3 +82,37 @@ def test_no_name_leads_out_of_the_folder(tmp_path):
     figure = Chart("../out", "T", "x", "y", (), "alt")
     assert [file.parent for file in draw(figure, tmp_path / "in")] == [tmp_path / "in"] * 2
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def texts(path):
+    return [element.text for element in ElementTree.parse(path).iter() if element.tag.endswith("text")]
+
+
+@pytest.fixture
+def letters(monkeypatch):
+    """SVG with text as text, where tests can read it."""
+    import matplotlib
+
+    monkeypatch.setitem(matplotlib.rcParams, "svg.fonttype", "none")
+
+
+@pytest.mark.parametrize(("side", "numbers", "last"), [(26, 26 * 26, "25"), (28, 0, "24")])
+def test_a_map_of_pixels_has_no_number_in_each_cell(tmp_path, letters, side, numbers, last):
+    heatmap = Heatmap("m", "M", range(side), range(side), [[0.5] * side] * side, "Flat.", format=".3f")
+    shown = texts(save(heatmap, tmp_path / "m.svg"))
+    assert len([text for text in shown if text == "0.500"]) - numbers in (0, 1)  # the colour bar's
+    assert [text for text in shown if text.isdigit()][-1] == last
+
+
+@pytest.mark.parametrize(("names", "slanted"), [("abc", False), (["dense_100/kernel"] * 3, True)])
+def test_long_names_of_categories_are_slanted(tmp_path, letters, names, slanted):
+    names = [f"{name}{n}" for n, name in enumerate(names)]
+    chart = Chart("c", "C", "layer", "y", (Series("a", names, [1, 2, 3], style="bar"),), "Bars.")
+    assert ("rotate(-25)" in save(chart, tmp_path / "c.svg").read_text()) == slanted
+
+
+def test_a_figure_is_saved_as_what_its_file_is_called(tmp_path):
+    heatmap = Heatmap("m", "M", "a", "b", [[1]], "One.")
+    assert save(heatmap, tmp_path / "m.PNG").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(RecipeError, match=r"saved as \.svg or \.png. Received: .*m\.pdf"):
+        save(heatmap, tmp_path / "m.pdf")

@@ -86,7 +86,8 @@ class Weights:
         return _histograms(facts) if len(facts["totals"]) == 1 else _signs_by_density(facts)
 
     def _edges(self, init: Sequence[np.ndarray]) -> np.ndarray:
-        largest = max((float(np.abs(weight).max(initial=0.0)) for weight in init), default=0.0)
+        sizes = (np.abs(weight[np.isfinite(weight)]).max(initial=0.0) for weight in init)
+        largest = float(max(sizes, default=0.0))
         limit = self.limit or 2 * largest or 1.0
         return np.linspace(-limit, limit, self.bins + 1)
 
@@ -107,22 +108,25 @@ def _row(ticket: Ticket, key: str, edges: np.ndarray) -> dict[str, Any]:
 
 
 def _distribution(values: np.ndarray, edges: np.ndarray) -> dict[str, Any]:
-    """Mean, spread, quantiles and histogram of kept weights, in float64; None where there is none."""
+    """Mean, spread, quantiles and histogram of kept weights, in float64; None for what is no number."""
     values = values.astype("float64")
     some = values.size > 0
-    quantiles = np.quantile(values, _QUANTILES) if some else [None] * len(_QUANTILES)
+    quantiles = np.quantile(values, _QUANTILES) if some else [np.nan] * len(_QUANTILES)
     return {
-        "mean": float(values.mean()) if some else None,
-        "sd": float(values.std()) if some else None,
-        "quantiles": {
-            f"{q:g}": None if v is None else float(v) for q, v in zip(_QUANTILES, quantiles, strict=True)
-        },
+        "mean": _number(values.mean()) if some else None,
+        "sd": _number(values.std()) if some else None,
+        "quantiles": {f"{q:g}": _number(v) for q, v in zip(_QUANTILES, quantiles, strict=True)},
         "histogram": {
             "counts": np.histogram(values, edges)[0].tolist(),
             "below": int((values < edges[0]).sum()),
             "above": int((values > edges[-1]).sum()),
         },
     }
+
+
+def _number(value: float) -> float | None:
+    """JSON has neither NaN nor infinity, which a ticket of a training that failed may hold."""
+    return float(value) if np.isfinite(value) else None
 
 
 def _signs(ticket: Ticket, key: str) -> tuple[int, int] | None:
