@@ -157,7 +157,7 @@ def ticket(pruning, category="interconnected", **more):
         "width": 38,
         "seed": 0,
         "pruning": pruning,
-        "kept": 1000 - 100 * pruning,
+        "kept": 2000 - 100 * pruning,
         "active": 100,
         "inactive": 30,
         "zombie": 2,
@@ -202,18 +202,17 @@ def test_runs_are_of_the_thesis_s_four_kinds():
     assert [run.kind for run in own] == ["interconnected", "separated-degraded", "separated", "degraded"]
     assert [run.separated and run.separated["pruning"] for run in own] == [None, 1, 1, None]
     assert own[1].degraded["pruning"] == 2
-    assert own[0].active_share == 100 / 900
+    assert own[0].active_share == 100 / 1900
 
 
 def test_claims_about_levels_are_reproduced_within_one():
-    rows = extension(
-        {6: ("i" * 7, "i" * 7), 8: ("i" * 8 + "s", "i" * 9), 9: ("iiis", "iisd"), 11: ("is", "id")}
-    )
+    none = {level: ("i" * (level + 1), "i" * (level + 1)) for level in (6, 7, 10)}
+    rows = extension(none | {8: ("i" * 8 + "s", "i" * 9), 9: ("iiis", "iisd"), 11: ("is", "id")})
     claims = found(rows)
     assert claims["two layers: the first level of extension with a separated net"] == ("level 8", "yes")
     assert claims["two layers: the fewest prunings after which a net is separated"] == ("pruning 1", "no")
     most = "two layers: most nets separate from this level on"
-    assert claims[most] == ("level 9; 3 of 4 runs from level 9 on", "yes")
+    assert claims[most] == ("level 9; 3 of 6 runs from level 9 on", "no")
     assert claims["two layers: the first level with a degraded net"] == ("level 9", "yes")
     assert claims["one layer: the first level with a separated net"] == (None, "not measured")
 
@@ -222,10 +221,10 @@ def test_what_is_not_reached_is_not_measured_and_what_does_not_happen_is_a_no():
     few = found(extension({5: ("ii", "ii")}, layers=1))
     assert few["one layer: the first level with a separated net"] == (None, "not measured")
     assert few["one layer: from level 14 on nets only degrade"] == (None, "not measured")
-    many = found(extension({15: ("ii", "is")}, layers=1))
+    many = found(extension({5: ("ii", "ii"), 15: ("ii", "is")}, layers=1))
     assert many["one layer: the first level with a separated net"] == ("level 15", "no")
     assert many["one layer: from level 14 on nets only degrade"] == ("1 of 2 runs separate", "no")
-    none = found(extension({12: ("ii", "ii")}, layers=1))
+    none = found(extension({5: ("ii", "ii"), 12: ("ii", "ii")}, layers=1))
     assert none["one layer: the first level with a separated net"] == ("none up to level 12", "no")
 
 
@@ -262,7 +261,7 @@ def test_claims_about_weights_losses_and_sides():
     active = "two layers: active weights at separation, means by level"
     assert claims[active] == ("100 to 100; 6 of 6 levels in the range", "yes")
     grow = "two layers: available weights at separation grow with the net"
-    assert claims[grow] == ("300 at level 7, 800 at 12; correlation 1.00", "yes")
+    assert claims[grow] == ("1300 at level 7, 1800 at 12; correlation 1.00", "yes")
     assert claims["two layers: inactive weights are far more than zombies"] == ("15.0 times as many", "yes")
     low = "separated nets are among those with the lowest loss"
     assert claims[low] == ("median 0.005; interconnected 0.010", "yes")

@@ -56,9 +56,10 @@ def _first(runs: Sequence[Outcome], fits: Callable[[Outcome], bool]) -> int | No
 
 
 def _near(runs: Sequence[Outcome], level: int | None, published: int, what: str) -> Found:
-    """A level beside the published one; not measured where the levels stop before it can be told."""
-    highest = max((run.level for run in runs), default=-1)
-    if level is None and highest <= published:
+    """A level beside the published one; not measured where the levels leave it out, or stop before it can be told."""
+    levels = {run.level for run in runs}
+    highest = max(levels, default=-1)
+    if published not in levels or (level is None and highest <= published):
         return None
     said = f"{what} {level}" if level is not None else f"none up to {what} {highest}"
     return said, level is not None and abs(level - published) <= 1
