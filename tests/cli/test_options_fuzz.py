@@ -67,6 +67,8 @@ SENSIBLE = {
     "--granularity": ["weight", "channel"],
     "--spacing": ["geometric", "linear"],
     "--cuts": ["2"],
+    "--extend": ["0", "2"],
+    "--stop-when": ["structure.totals.pruned>300", "separation.category=degraded"],
     "--train": ["5it", "1ep"],
     "--train-size": ["0.5", "100"],
     "--monitor": ["val_loss"],
