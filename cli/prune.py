@@ -40,7 +40,8 @@ _INTERRUPTED = "Interrupted. Finished levels are kept: the same command continue
 @click.option(
     "--dataset",
     metavar="DATASET",
-    help="NAME, NAME[CLASS,CLASS,...], npz:FILE, folder:DIR or tfds:NAME.  [default: digits]",
+    help="NAME, NAME[CLASS,CLASS,...], npz:FILE, folder:DIR, tfds:NAME, or several joined by +.  "
+    "[default: digits]",
 )
 @click.option(
     "--criterion", metavar="NAME", default="magnitude", show_default=True, help="What scores the weights."
