@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerastickets import callbacks, layers, registry, testing
+    from kerastickets.analysis import analyze
     from kerastickets.data import CROSS_ENTROPY, Data, Task, task_cross_entropy
     from kerastickets.errors import (
         AlignError,
@@ -59,6 +60,7 @@ _HOMES = {
     "TicketError": "errors",
     "Tree": "tree",
     "align": "keys",
+    "analyze": "analysis",
     "compare": "mask",
     "cut": "mask",
     "evaluate": "evaluation",
@@ -97,6 +99,7 @@ __all__ = [
     "TicketError",
     "Tree",
     "align",
+    "analyze",
     "callbacks",
     "compare",
     "cut",

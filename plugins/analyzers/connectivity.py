@@ -14,6 +14,7 @@ from kerastickets.graph import Graph
 from kerastickets.ticket import Ticket
 
 _FEWEST = 3
+_ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,7 @@ class Connectivity:
         ('dense', 32.33)
 
     Reference:
-        J. Frankle, M. Carbin, The Lottery Ticket Hypothesis, appendix on the inputs' connectivity.
-        Structure of winning tickets (thesis, seeds/004), section 4.3, figures 4.22 to 4.26.
+        M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning, section 4.3.2.
     """
 
     takes: ClassVar[Takes] = Takes(1, 1)
@@ -87,7 +87,10 @@ def _inputs(graph: Graph, data: Data) -> dict[str, Any]:
         "per": per,
         "shape": list(form),
         "unconnected": int((degree == 0).sum()),
-        "correlation": {"mean": _correlation(degree, mean), "variance": _correlation(degree, variance)},
+        "correlation": {
+            "mean": _correlation(degree, mean, np.sqrt(variance.max())),
+            "variance": _correlation(degree, variance, variance.max()),
+        },
         "degree": degree.reshape(form).tolist(),
         "mean": mean.reshape(form).tolist(),
         "variance": variance.reshape(form).tolist(),
@@ -134,10 +137,11 @@ def _neurons(graph: Graph) -> list[dict[str, Any]]:
     ]
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / scale if a.size >= _FEWEST and scale > 0 else None
+def _correlation(degree: np.ndarray, values: np.ndarray, scale: float) -> float | None:
+    """Pearson's; None for few, or where `values`, of that scale, differ by no more than float32's rounding."""
+    if degree.size < _FEWEST or np.ptp(degree) == 0 or np.ptp(values) <= _ROUNDING * scale:
+        return None
+    return float(np.corrcoef(degree, values)[0, 1])
 
 
 def _maps(inputs: Mapping[str, Any]) -> Iterator[Heatmap]:

@@ -190,3 +190,13 @@ def test_connectivity_refuses_data_of_another_shape():
     facts = analyze("connectivity", of_model(model), data=data([[1, 2, 3], [3, 4, 3]]))
     assert facts["inputs"]["degree"] == [2, 2, 2]
     assert isinstance(registry.create("analyzers", "connectivity").figure(facts)[0], Chart)
+
+
+def test_connectivity_takes_no_rounding_for_a_correlation():
+    ticket = of_model(
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]),
+        dense__kernel=[[1, 1], [1, 0], [1, 1], [0, 0]],
+    )
+    # Each feature of moons-circles has mean 0 and variance 1, to eight digits.
+    facts = analyze("connectivity", ticket, data="moons-circles")
+    assert facts["inputs"]["correlation"] == {"mean": None, "variance": None}
