@@ -14,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from _harness import write
 
 from kerastickets.job import Job
-from kerastickets.prune import Loop
+from kerastickets.loop import Loop
 
 
 def main() -> None:

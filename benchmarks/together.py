@@ -10,7 +10,7 @@ import statistics
 from _harness import interleaved, summary, table, timed, write
 
 from kerastickets.job import PruneJob
-from kerastickets.prune import Loop
+from kerastickets.loop import Loop
 from kerastickets.training import Start
 
 GOAL = 1.5

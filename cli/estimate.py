@@ -14,7 +14,7 @@ from kerastickets_cli.output import emit, number, percent, table
 from kerastickets_cli.runs import Batch, Facts, steps_of
 
 if TYPE_CHECKING:
-    from kerastickets.prune import Loop
+    from kerastickets.loop import Loop
 
 _STEPS = 50
 

@@ -14,7 +14,7 @@ from kerastickets_cli.request import Request
 
 if TYPE_CHECKING:
     from kerastickets.abreast import Errand
-    from kerastickets.prune import Loop
+    from kerastickets.loop import Loop
     from kerastickets.run import Level
     from kerastickets.workshop import Workshop
 
@@ -52,7 +52,7 @@ class Batch:
 
     def loop(self, seed: int, workshop: "Workshop | None" = None) -> "Loop":
         """The run of one seed, ready to go; imports TensorFlow."""
-        from kerastickets.prune import Loop
+        from kerastickets.loop import Loop
 
         return Loop(self.request.job(seed), workshop=workshop)
 

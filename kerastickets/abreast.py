@@ -14,7 +14,7 @@ from kerastickets.errors import KerasTicketsError
 from kerastickets.run import Level, Run
 
 if TYPE_CHECKING:
-    from kerastickets.prune import Loop
+    from kerastickets.loop import Loop
     from kerastickets.training import Outcome, Start
 
 Trainings = Generator["Start", "Outcome", Run]

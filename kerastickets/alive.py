@@ -1,6 +1,7 @@
 """All-alive masks: weights that cannot matter are taken away, and what they added as constants stays in biases."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from kerastickets.graph import Graph, Link
 from kerastickets.structure import Structure
 from kerastickets.ticket import Ticket
-from kerastickets.tree import Tree, kept, sealed
+from kerastickets.tree import Tree, kept, masked, sealed
 from kerastickets.wiring import Op, Wiring, wiring
 
 Weights = Mapping[str, np.ndarray]
@@ -62,7 +63,7 @@ def alive(ticket: Ticket) -> tuple[dict[str, np.ndarray], dict[str, Tree]]:
             whole = (weights[bias] + added).astype(weights[bias].dtype)
             changed[bias] = sealed(np.where(added == 0, weights[bias], whole))
         if name == "final":
-            changed |= {key: sealed(np.where(mask, changed[key], 0)) for key, mask in reduced.items()}
+            changed |= masked(changed, reduced)
         snapshots[name] = changed
     return reduced, snapshots
 
@@ -72,37 +73,54 @@ def alive_masks(ticket: Ticket) -> dict[str, np.ndarray]:
     return _reduced(ticket)[0]
 
 
-def largest_alive(
-    ticket: Ticket, cut_to: Callable[[int], Tree], target: int
-) -> tuple[Tree, dict[str, np.ndarray]]:
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """What a cut leaves of a ticket.
+
+    Args:
+        masks: what is kept.
+        snapshots: of the ticket that was cut, its trained weights among them, with what biases took in.
+        facts: for provenance; empty where there is nothing to tell.
+    """
+
+    masks: Tree
+    snapshots: Mapping[str, Tree]
+    facts: Mapping[str, Any]
+
+
+def largest_alive(ticket: Ticket, cut_to: Callable[[int], Tree], target: int, most: int) -> Cut:
     """The cut that leaves the most alive weights not above a target.
 
     What a cut keeps in vain is given back: more is kept, of which again some is in vain.
 
     Args:
-        ticket: whose architecture and weights to use.
+        ticket: what to cut.
         cut_to: masks that keep so many weights; of two counts the larger keeps all that the smaller does.
         target: alive weights to have at most.
+        most: the largest count that can be kept, at least the target.
 
     Returns:
-        The masks of the cut, and those of its alive weights.
+        The masks of the alive weights, all snapshots with constants folded, and facts: `target`, the weights
+        that were `cut_to`, those `alive`, and the `shortfall`, target less alive.
     """
-
-    def reduced(count: int) -> tuple[Tree, dict[str, np.ndarray]]:
-        masks = cut_to(count)
-        return masks, alive_masks(_bare(ticket, masks))
-
-    # Counts up to `low` are known to fit, as at the target nothing above it can be alive.
-    low, high = target, ticket.kept + 1
-    best = reduced(low)
+    # At the target nothing above it can be alive; above `most` there is nothing to keep.
+    low, high = min(target, most), most + 1
     while high - low > 1:
         middle = (low + high) // 2
-        found = reduced(middle)
-        if kept(found[1]) <= target:
-            low, best = middle, found
-        else:
-            high = middle
-    return best
+        fits = kept(alive_masks(_bare(ticket, cut_to(middle)))) <= target
+        low, high = (middle, high) if fits else (low, middle)
+    masks = cut_to(low)
+    trees = {name: _trained(name, weights, masks) for name, weights in ticket.snapshots.items()}
+    left, snapshots = alive(ticket.replace(masks=masks, snapshots=trees))
+    count = kept(left)
+    return Cut(
+        left, snapshots, {"target": target, "cut_to": low, "alive": count, "shortfall": target - count}
+    )
+
+
+def _trained(name: str, weights: Tree, masks: Tree) -> Tree:
+    """A snapshot as it is under masks that keep less."""
+    return masked(weights, masks) if name == "final" else weights
 
 
 def _bare(ticket: Ticket, masks: Tree) -> Ticket:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from kerastickets.data import Data
+from kerastickets.dials import MethodDials
 from kerastickets.errors import RecipeError
 from kerastickets.extension import Extension, check_extendable
-from kerastickets.method import Method, MethodDials
+from kerastickets.method import Method
 from kerastickets.recipe import Dials, Recipe
 from kerastickets.sources import find_model, model_recipe
 from kerastickets.strategies import check_strategy

@@ -5,48 +5,30 @@ level and trains only after it, iterative SNIP has several. Imports no TensorFlo
 is refused at once.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, get_args
 
-from kerastickets import options, registry
-from kerastickets.errors import PluginError, RecipeError
+from kerastickets import options
+from kerastickets.dials import (
+    AMOUNTS,
+    AfterCut,
+    Between,
+    MethodDials,
+    Rate,
+    amounts,
+    check_kinds,
+    criterion_of,
+    scope_of,
+)
+from kerastickets.errors import RecipeError
 from kerastickets.extension import check_extend
 from kerastickets.mask import Granularity
 from kerastickets.schedule import Schedule, along, check_amounts, plan, rates_by_key
 from kerastickets.steps import Duration
 from kerastickets.stopping import StopRule
 from kerastickets.tree import Tree
-
-Between = Literal["train", "none"]
-AfterCut = Literal["rewind", "lr-rewind", "fine-tune"]
-Rate = float | Mapping[str, float]
-
-
-class MethodDials(TypedDict, total=False):
-    """The keyword arguments of `kt.prune` that say what to prune; see `Method`."""
-
-    options: Mapping[str, Any]
-    levels: int | None
-    rate: Rate | None
-    target: int | None
-    sparsity: float | None
-    scope: str | None
-    spacing: str | None
-    cuts: int | None
-    extend: int | None
-    stop_when: Collection[str]
-    include: Collection[str]
-    exclude: Collection[str]
-    between: Between | None
-    after_cut: AfterCut
-    rewind_to: Duration | str | int
-    snapshot_at: Collection[Duration | str | int]
-    no_train: bool
-    allow_collapse: bool
-    granularity: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +60,8 @@ class Method:
         snapshot_at: further steps of level 0 whose weights every ticket carries.
         no_train: leave the last level untrained.
         allow_collapse: let a cut empty a layer.
+        all_alive: take away what cannot matter, and keep more of what can instead: as many alive weights as are
+            reached without more than planned. Over all layers together, weight by weight.
         granularity: `weight`, or `channel`: whole output channels go, output layers and depthwise kernels excepted.
     """
 
@@ -101,6 +85,7 @@ class Method:
     snapshot_at: tuple[Duration, ...]
     no_train: bool
     allow_collapse: bool
+    all_alive: bool
     granularity: Granularity
 
     @classmethod
@@ -125,10 +110,10 @@ class Method:
             (1, 0.5, 'none')
         """
         given: dict[str, Any] = {name: value for name, value in dials.items() if value is not None}
-        name, made = _criterion(criterion, given.pop("options", {}))
-        _check_kinds(given)
-        merged = _amounts(given, dict(getattr(made, "defaults", {})), own) | {
-            name: value for name, value in given.items() if name not in _AMOUNTS
+        name, made = criterion_of(criterion, given.pop("options", {}))
+        check_kinds(given)
+        merged = amounts(given, dict(getattr(made, "defaults", {})), own) | {
+            name: value for name, value in given.items() if name not in AMOUNTS
         }
         defaults = dict(getattr(made, "defaults", {}))
         method = cls(
@@ -139,7 +124,7 @@ class Method:
             rate=merged.get("rate"),
             target=merged.get("target"),
             sparsity=merged.get("sparsity"),
-            scope=merged.get("scope") or _scope(merged, defaults),
+            scope=merged.get("scope") or scope_of(merged, defaults),
             spacing=merged.get("spacing", "geometric"),
             cuts=merged.get("cuts", 1),
             extend=merged.get("extend"),
@@ -152,6 +137,7 @@ class Method:
             snapshot_at=tuple(Duration.parse(when) for when in merged.get("snapshot_at", ())),
             no_train=bool(merged.get("no_train", False)),
             allow_collapse=bool(merged.get("allow_collapse", False)),
+            all_alive=bool(merged.get("all_alive", False)),
             granularity=merged.get("granularity", "weight"),
         )
         method.check()
@@ -180,6 +166,11 @@ class Method:
         if self.extend is not None:
             ends = {"target": self.target, "sparsity": self.sparsity}
             check_extend(self.extend, self.rate, ends, (self.levels or 0) * self.cuts)
+        if self.all_alive and (self.scope, self.granularity) != ("global", "weight"):
+            raise RecipeError(
+                "`all_alive` counts weights over all layers: it needs scope global and granularity weight. "
+                f"Received: scope={self.scope}, granularity={self.granularity}"
+            )
         check_amounts(self.levels, self._rates(), self.target, self.sparsity, self.scope, self.spacing)
 
     def _rates(self) -> Rate | None:
@@ -260,6 +251,7 @@ class Method:
             "cuts": self.cuts,
             "extend": self.extend,
             "stop_when": [rule.text for rule in self.stop_when],
+            "all_alive": self.all_alive,
         }
         return {name: value for name, value in later.items() if value != _USUAL[name]} | {
             "levels": self.levels,
@@ -279,71 +271,10 @@ class Method:
         }
 
 
-_USUAL: Mapping[str, Any] = {"spacing": "geometric", "cuts": 1, "extend": None, "stop_when": []}
-_AMOUNTS = ("levels", "rate", "target", "sparsity")
-
-
-def _check_kinds(given: Mapping[str, Any]) -> None:
-    """Refuse dials that do not exist, and values of another kind that would mean something unasked."""
-    for name, value in given.items():
-        if name not in MethodDials.__annotations__:
-            raise RecipeError(options.unknown("pruning dial", name, MethodDials.__annotations__, "Dials"))
-        # A single text is a collection of letters, and every text is true.
-        listed = isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping))
-        if name in ("include", "exclude", "snapshot_at", "stop_when") and not listed:
-            raise RecipeError(f"`{name}` must be a list. Received: {name}={value!r}")
-        if name in ("include", "exclude") and not all(isinstance(pattern, str) for pattern in value):
-            raise RecipeError(f"`{name}` must be a list of patterns. Received: {name}={value!r}")
-        if name in ("no_train", "allow_collapse") and not isinstance(value, bool):
-            raise RecipeError(f"`{name}` must be true or false. Received: {name}={value!r}")
-        if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
-            raise RecipeError(f"`{name}` must have text for keys. Received: {name}={value!r}")
-
-
-def _criterion(criterion: Any, given: Any) -> tuple[str, Any]:
-    if not isinstance(given, Mapping):
-        raise RecipeError(f"`options` must be a mapping. Received: options={given!r}")
-    if isinstance(criterion, str):
-        return criterion.partition(":")[0], registry.create("criteria", criterion, given)
-    if isinstance(criterion, type) or not callable(criterion):
-        raise PluginError(f"A criterion must be a name or an instance. Received: {criterion!r}")
-    if given:
-        raise RecipeError(
-            f"`options` go with a criterion's name; an instance has its own. Received: options={dict(given)}"
-        )
-    # `IterativeSnip()` is called as its registered twin is, so that either continues the other's run.
-    name = getattr(criterion, "__name__", type(criterion).__name__)
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower(), criterion
-
-
-def _amounts(
-    given: Mapping[str, Any], defaults: Mapping[str, Any], model: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Levels, rate, target and sparsity: the caller's, else the criterion's, else the model's, else 20 %.
-
-    The model's rates bring their scope along.
-    """
-    asked = {name: given[name] for name in _AMOUNTS if name in given}
-    if "extend" in given:
-        return asked
-    own_levels = {"levels": defaults["levels"]} if "levels" in defaults else {}
-    if asked.keys() - {"levels"}:
-        return asked if len(asked) > 1 else own_levels | asked
-    own = {name: defaults[name] for name in _AMOUNTS if name in defaults}
-    if own.keys() - {"levels"}:
-        return own | asked
-    levels = {"levels": 5} | own_levels | asked
-    return {"rate": 0.2} | dict(model) | levels
-
-
-def _scope(merged: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """Rates by pattern imply `layer`; else as the criterion says, else `layer`, as in the papers on magnitude.
-
-    The counts of an extended net are those of the whole, and so is its scope.
-    """
-    if "extend" in merged:
-        return "global"
-    rate = merged.get("rate")
-    # A rate of 0 says what is not pruned at all, and nothing about the rest.
-    by_pattern = isinstance(rate, Mapping) and any(share != 0 for p, share in rate.items() if p != "*")
-    return "layer" if by_pattern else str(defaults.get("scope", "layer"))
+_USUAL: Mapping[str, Any] = {
+    "spacing": "geometric",
+    "cuts": 1,
+    "extend": None,
+    "stop_when": [],
+    "all_alive": False,
+}

@@ -72,7 +72,7 @@ def prune(
     """
     from kerastickets.abreast import Errand, run_abreast
     from kerastickets.job import PruneJob
-    from kerastickets.prune import Loop
+    from kerastickets.loop import Loop
 
     together = "seeds" in options
     jobs = {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerastickets import LayerCollapseError, Ticket
+from kerastickets import LayerCollapseError, RecipeError, Ticket, prune
 from kerastickets.alive import alive, alive_masks, largest_alive
 from kerastickets.architecture import architecture
 from kerastickets.keys import assign, snapshot
@@ -157,11 +157,45 @@ def test_the_largest_cut_whose_alive_weights_fit():
         border = np.sort(np.concatenate([own.ravel() for own in scores.values()]))[-count]
         return {key: own >= border for key, own in scores.items()}
 
-    counts = [
-        kept(alive_masks(ticket.replace(masks=cut_to(n), snapshots={"init": ticket.weights()})))
-        for n in range(1, ticket.total + 1)
-    ]
+    def alive_of(count: int) -> int:
+        return kept(alive_masks(ticket.replace(masks=cut_to(count), snapshots={"init": ticket.weights()})))
+
+    counts = [alive_of(count) for count in range(1, ticket.total + 1)]
     for target in (5, 20, 40, 100):
-        masks, reduced = largest_alive(ticket, cut_to, target)
-        assert kept(reduced) == max(count for count in counts if count <= target)
-        assert all((reduced[key] <= masks[key]).all() for key in masks)
+        found = largest_alive(ticket, cut_to, target, ticket.kept)
+        best = max(count for count in counts if count <= target)
+        assert kept(found.masks) == found.facts["alive"] == best
+        assert found.facts["shortfall"] == target - best
+        assert counts[found.facts["cut_to"] - 1] == best
+
+
+def test_pruning_spends_what_the_dead_free():
+    dials = {
+        "levels": 4,
+        "rate": 0.6,
+        "scope": "global",
+        "train": "1ep",
+        "allow_collapse": True,
+        "jit": "off",
+    }
+    usual = prune("mlp:12-12", "digits", seed=1, **dials)
+    spent = prune("mlp:12-12", "digits", seed=1, all_alive=True, **dials)
+    targets = [ticket.kept for ticket in usual.tickets]
+    assert spent.tickets[0].kept == targets[0]
+    for level in range(1, 5):
+        ticket, said = spent.tickets[level], spent.tickets[level].provenance["all_alive"]
+        facts = Structure.of(ticket).facts()["totals"]
+        assert facts["inactive"] == facts["zombie"] == 0
+        assert ticket.kept == facts["active"] == said["alive"] <= targets[level] == said["target"]
+        assert said["shortfall"] == said["target"] - said["alive"]
+        # It keeps more alive than the usual cut does, and nothing that its parent had pruned.
+        assert said["cut_to"] >= said["target"]
+        before = spent.tickets[level - 1].masks
+        assert all((mask <= before[key]).all() for key, mask in ticket.masks.items())
+    assert spent.tickets[4].kept > Structure.of(usual.tickets[4]).facts()["totals"]["active"]
+    assert "all_alive" not in usual.tickets[1].provenance
+
+
+def test_all_alive_needs_one_ranking_of_all_weights():
+    with pytest.raises(RecipeError, match="needs scope global"):
+        prune("mlp:4", "digits", levels=1, rate=0.5, all_alive=True, scope="layer")

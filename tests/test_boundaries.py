@@ -21,12 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS = [
     "errors tree hardware steps values options registry gate segments",
     "chance statistics fitting strategies mask schedule augment recipe header ticketfile ticket protocols",
-    "wiring graph tracing structure alive",
-    "data separation joining subset dataspec sources runfolder resuming run job combining winning analysis extension stopping method",
+    "wiring graph tracing structure networks alive",
+    "data separation joining subset dataspec sources runfolder resuming run combining winning analysis extension "
+    "stopping dials method job",
     "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout shares oneshot",
     "objective engine intervals training group trainer callbacks",
     "workshop",
-    "prunable abreast prune train together",
+    "prunable abreast loop prune train together",
     "evaluation",
     "table contrasts chart palette diagram drawing page runfacts runpage studypage report compact",
     "pool study verbs reproduce",

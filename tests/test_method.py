@@ -3,9 +3,10 @@ import json
 import numpy as np
 import pytest
 
+from kerastickets.dials import MethodDials
 from kerastickets.errors import PluginError, RecipeError
 from kerastickets.mask import ones
-from kerastickets.method import Method, MethodDials
+from kerastickets.method import Method
 from kerastickets.steps import Duration
 from kerastickets_plugins.criteria.magnitude import Magnitude
 from kerastickets_plugins.criteria.snip import IterativeSnip
@@ -86,7 +87,7 @@ def test_a_description_is_json_and_makes_the_method_again():
     assert facts["rewind_to"] == "3it"
     assert facts["snapshot_at"] == ["1ep", "2it"]
     assert of(**facts).describe() == facts
-    later = {"spacing", "cuts", "extend", "stop_when"}
+    later = {"spacing", "cuts", "extend", "stop_when", "all_alive"}
     assert MethodDials.__annotations__.keys() - {"options", *later} == facts.keys()
     linear = of(levels=2, target=40, spacing="linear").describe()
     assert linear.keys() - facts.keys() == {"spacing"}

@@ -7,8 +7,10 @@ import pytest
 
 from kerastickets.errors import RecipeError
 from kerastickets.initial import fresh
+from kerastickets.job import PruneJob
 from kerastickets.keys import snapshot
-from kerastickets.prune import Loop, PruneJob, prune
+from kerastickets.loop import Loop
+from kerastickets.prune import prune
 from kerastickets.tree import masked
 from tests.training import DIALS, data, find, noisy, plain, same
 

@@ -17,7 +17,7 @@ from tests.killing import DIALS, MOMENTS
 from tests.training import data, find, noisy, plain
 
 # `kerastickets.prune` is the function; the module of that name is needed to look inside.
-loops = importlib.import_module("kerastickets.prune")
+loops = importlib.import_module("kerastickets.loop")
 ROOT = Path(__file__).resolve().parent.parent
 KILLS = 10
 

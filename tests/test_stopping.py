@@ -9,7 +9,8 @@ from kerastickets.abreast import Errand, run_abreast
 from kerastickets.analysis import analyze
 from kerastickets.errors import PluginError, RecipeError
 from kerastickets.job import PruneJob
-from kerastickets.prune import Loop, prune
+from kerastickets.loop import Loop
+from kerastickets.prune import prune
 from kerastickets.runfacts import RunFacts
 from kerastickets.runpage import run_sections
 from kerastickets.stopping import StopRule, judged, stopped_by

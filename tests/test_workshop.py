@@ -3,7 +3,8 @@
 from kerastickets.job import PruneJob
 from kerastickets.keys import align  # noqa: F401 - Keras is imported by what follows
 from kerastickets.layout import Layout
-from kerastickets.prune import Loop, prune
+from kerastickets.loop import Loop
+from kerastickets.prune import prune
 from kerastickets.recipe import Recipe
 from kerastickets.sources import find_model, source_of
 from kerastickets.train import train

@@ -13,10 +13,12 @@ from kerastickets import registry
 from kerastickets.data import CROSS_ENTROPY
 from kerastickets.errors import PluginError, RecipeError
 from kerastickets.initial import fresh
+from kerastickets.job import PruneJob
 from kerastickets.keys import snapshot, variables
+from kerastickets.loop import Loop
 from kerastickets.mask import cut, ones
 from kerastickets.masking import fates
-from kerastickets.prune import Loop, PruneJob, prune
+from kerastickets.prune import prune
 from kerastickets.scoring import Batches, Scoring
 from kerastickets.tree import generator, kept
 
