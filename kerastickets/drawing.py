@@ -130,7 +130,8 @@ def _size(figure: Figure) -> tuple[float, float]:
     if isinstance(figure, Heatmap):
         rows, columns = len(figure.y_labels), len(figure.x_labels)
         if _fine(figure):
-            scale = 2.6 / max(rows, columns)
+            # Several pictures side by side may fill a page, where one stays in a column.
+            scale = max(2.6 / max(rows, columns), min(0.05, 6.0 / columns))
             return max(_WIDTH, 1.1 + scale * columns), 0.7 + scale * rows
         return max(_WIDTH, 1.4 + 0.26 * columns), max(_HEIGHT, 1.0 + 0.22 * rows)
     if isinstance(figure, Graph):

@@ -261,13 +261,13 @@ def _degrees(run: Outcome) -> tuple[float, float] | None:
 
 def _images(runs: Sequence[Outcome]) -> Iterator[tuple[str, str, str, str, Found]]:
     found = None
-    ends = [run.separated["test_accuracy"] for run in runs if run.separated]
-    if runs:
+    ends = [run.separated["test_accuracy"] for run in runs if run.separated in run.trained]
+    if ends or (runs and not any(run.separated for run in runs)):
         said = f"{min(ends):.1f} to {max(ends):.1f} %" if ends else f"none of {len(runs)} separates"
         found = (said, bool(ends) and all(81 <= value <= 88 for value in ends))
     claim = "MNIST-Fashion: accuracy of the separated nets"
     yield "4.3.1", claim, "about 83 to 86 %", "within two points", found
-    gaps = [_gaps(run) for run in runs]
+    gaps = [_gaps(run) for run in runs if len(run.trained) > 1]
     found = None
     if gaps:
         peak = float(np.mean([gap for gap, _, _ in gaps]))
@@ -284,7 +284,7 @@ def _images(runs: Sequence[Outcome]) -> Iterator[tuple[str, str, str, str, Found
 
 def _gaps(run: Outcome) -> tuple[float, float, float]:
     """MNIST above Fashion at the best level, and how far each falls from there to the last."""
-    best = max(run.rows, key=lambda row: row["test_accuracy"])["test_by_task"]
-    last = run.last["test_by_task"]
+    best = max(run.trained, key=lambda row: row["test_accuracy"])["test_by_task"]
+    last = run.trained[-1]["test_by_task"]
     falls = [best[name] - last[name] for name in ("mnist", "fashion")]
     return best["mnist"] - best["fashion"], falls[0], falls[1]

@@ -228,11 +228,13 @@ def _means(runs: Sequence[Outcome], name: str, relative: bool) -> tuple[list[int
 def _accuracies(runs: Sequence[Outcome]) -> Chart:
     series = [
         Series(
-            f"seed {run.seed}", *_over_kept(run.rows, lambda row: row["test_accuracy"]), style="line+points"
+            f"seed {run.seed}",
+            *_over_kept(run.trained, lambda row: row["test_accuracy"]),
+            style="line+points",
         )
         for run in runs
     ]
-    ends = [run.separated for run in runs if run.separated]
+    ends = [run.separated for run in runs if run.separated in run.trained]
     if ends:
         points = [[row[name] for row in ends] for name in ("kept", "test_accuracy")]
         series.append(Series("separates", *points, style="points"))
@@ -256,7 +258,7 @@ def _by_task(runs: Sequence[Outcome]) -> Chart:
     series = []
     for task, label in (("mnist", "MNIST"), ("fashion", "Fashion-MNIST"), (None, "mean of both")):
         found: dict[int, list[float]] = {}
-        for row in (row for run in runs for row in run.rows):
+        for row in (row for run in runs for row in run.trained):
             value = row["test_by_task"][task] if task else row["test_accuracy"]
             found.setdefault(row["kept"], []).append(value)
         kept = sorted(found, reverse=True)

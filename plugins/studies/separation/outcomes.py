@@ -52,6 +52,11 @@ class Outcome:
         return kind_of([row["as_published"] for row in self.rows])
 
     @property
+    def trained(self) -> tuple[Row, ...]:
+        """The tickets whose nets were trained: of criteria that need no training, the last alone."""
+        return tuple(row for row in self.rows if row["test_accuracy"] is not None)
+
+    @property
     def separated(self) -> Row | None:
         """The first ticket that is separated."""
         return next((row for row in self.rows if row["category"] == "separated"), None)
