@@ -29,7 +29,16 @@ def test_rows_levels_and_facts_come_as_they_are_made(working_folder):
     expected = {"level", "iteration", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
     assert set().union(*run.history()) == expected
     facts = run.facts()
-    assert facts.keys() == {"run", "levels", "criterion", "model", "dataset", "seed", "versions"}
+    assert facts.keys() == {
+        "run",
+        "levels",
+        "stopped_by",
+        "criterion",
+        "model",
+        "dataset",
+        "seed",
+        "versions",
+    }
     assert facts["levels"][1].keys() == {
         "level",
         "kept",
