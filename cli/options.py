@@ -245,9 +245,7 @@ _PRUNING: tuple[Any, ...] = (
     click.option("--no-train", is_flag=True, help="Leave the last level untrained."),
     click.option("--allow-collapse", is_flag=True, help="Let a cut empty a layer."),
     click.option(
-        "--all-alive",
-        is_flag=True,
-        help="Drop weights that cannot matter, and keep as many others instead (needs scope global).",
+        "--all-alive", is_flag=True, help="Drop weights that cannot matter, and keep others instead."
     ),
     click.option(
         "--granularity",
