@@ -147,8 +147,8 @@ def _moons(budget: Budget) -> dict[str, Any]:
 
 
 def _cost(trainings: int, weights: int) -> float:
-    """Seconds: an epoch is 15 steps, and some two hundred are a training."""
-    return trainings * (0.1 + 4e-5 * weights)
+    """Seconds: an epoch is 15 steps, and some five hundred are a training."""
+    return trainings * (0.8 + 1e-4 * weights)
 
 
 def extension(budget: Budget, layers: int, level: int, seeds: int) -> Run:
@@ -204,7 +204,7 @@ def _images(patience: int, batch: int, levels: int, budget: Budget) -> dict[str,
 def images(budget: Budget, seed: int) -> Run:
     """The net on MNIST-Fashion, pruned until it separates or degrades."""
     dials = _images(budget.images_patience, 512, 20, budget) | {"stop_when": _IMAGES_STOP}
-    job = _prune(budget, (784, 392), "mnist-fashion", dials, seed, cost=4000.0)
+    job = _prune(budget, (784, 392), "mnist-fashion", dials, seed, cost=2000.0)
     return Run("mnist-fashion", 2, None, None, "mnist-fashion", job, seed=seed)
 
 
@@ -212,7 +212,7 @@ def maps(budget: Budget) -> Iterator[Run]:
     """The nets whose inputs are looked at: one task each, and where the budget has it both joined."""
     dials = _images(budget.maps_patience, budget.maps_batch, 18, budget)
     for dataset in ("mnist", "fashion-mnist"):
-        job = _prune(budget, (300, 100), dataset, dials, 0, cost=600.0)
+        job = _prune(budget, (300, 100), dataset, dials, 0, cost=300.0)
         yield Run("maps", 2, None, None, dataset, job)
     if budget.joined:
         both = dials | {"stop_when": _IMAGES_STOP}
