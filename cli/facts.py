@@ -43,10 +43,10 @@ def _parts(facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _within(name: str, facts: Mapping[str, Any]) -> Iterator[str]:
     """A mapping that holds more than single values; where it holds lists only, how many."""
-    if all(isinstance(value, list | tuple) and not _is_table(value) for value in facts.values()):
-        if len(facts) > 1:
-            yield f"{name}: {len(facts)} lists of numbers; see --json"
-            return
+    lists = [value for value in facts.values() if isinstance(value, list | tuple) and not _is_table(value)]
+    if 1 < len(lists) == len(facts):
+        yield f"{name}: {len(facts)} lists of numbers; see --json"
+        return
     yield from _parts({f"{name} {key}": value for key, value in facts.items()})
 
 
