@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kerastickets.keys import align
     from kerastickets.mask import compare, cut
     from kerastickets.masking import masks_of, sparsify, strip
+    from kerastickets.networks import save_graphml, to_networkx
     from kerastickets.oneshot import winning_ticket
     from kerastickets.prune import prune
     from kerastickets.run import Level, Run
@@ -71,9 +72,11 @@ _HOMES = {
     "masks_of": "masking",
     "plan": "schedule",
     "prune": "prune",
+    "save_graphml": "networks",
     "sparsify": "masking",
     "strip": "masking",
     "task_cross_entropy": "data",
+    "to_networkx": "networks",
     "train": "train",
     "train_many": "together",
     "winning_ticket": "oneshot",
@@ -113,10 +116,12 @@ __all__ = [
     "plan",
     "prune",
     "registry",
+    "save_graphml",
     "sparsify",
     "strip",
     "task_cross_entropy",
     "testing",
+    "to_networkx",
     "train",
     "train_many",
     "winning_ticket",

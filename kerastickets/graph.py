@@ -17,6 +17,9 @@ from kerastickets.wiring import wiring
 if TYPE_CHECKING:
     from kerastickets.ticket import Ticket
 
+# Below one weight in so many, their places take less memory than booleans for all.
+_FEW = 16
+
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -66,6 +69,15 @@ class Link:
     def paired(self) -> bool:
         """Whether row n leads to column n alone."""
         return self.kept.ndim == 1
+
+    def narrowed(self) -> "Link":
+        """The same from row to row alone where few weights are kept: quicker to go through than a matrix."""
+        if self.paired or np.count_nonzero(self.kept) * _FEW > self.kept.size:
+            return self
+        flat = np.flatnonzero(self.kept)
+        above, left = np.divmod(flat, max(self.kept.shape[1], 1))
+        kept = self.kept.ravel()[flat]
+        return Link(self.key, self.rows[above], self.cols[left], kept, self.size, self.part)
 
     def pairs(self, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The nodes at both ends of what is kept between nodes chosen by booleans over all nodes."""

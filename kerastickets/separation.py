@@ -149,17 +149,15 @@ def separation_degree(structure: Structure, data: Data | None) -> dict[str, Any]
     """
     sides = Sides.of(structure, data)
     graph = structure.graph
-    forward, backward = list(graph.links), list(reversed(graph.links))
+    forward, backward = list(structure.links), list(reversed(structure.links))
     tasks = {
         "from_outputs": _tasks(graph.size, sides.outputs, backward, gather),
         "from_inputs": _tasks(graph.size, sides.inputs, forward, spread),
     }
-    layers = [
-        {"layer": group.name} | _decided(tasks, group.nodes)
-        for group in graph.groups
-        if group.role != "joint"
-    ]
-    return {"layers": layers, "total": _decided(tasks, slice(0, graph.size)), "tasks": list(sides.tasks)}
+    neurons = [group for group in graph.groups if group.role != "joint"]
+    layers = [{"layer": group.name} | _decided(tasks, group.nodes) for group in neurons]
+    whole = np.concatenate([np.arange(group.start, group.stop) for group in neurons])
+    return {"layers": layers, "total": _decided(tasks, whole), "tasks": list(sides.tasks)}
 
 
 def _tasks(size: int, sides: tuple[np.ndarray, ...], links: list[Any], step: Any) -> np.ndarray:
@@ -174,7 +172,7 @@ def _tasks(size: int, sides: tuple[np.ndarray, ...], links: list[Any], step: Any
     return found
 
 
-def _decided(tasks: Mapping[str, np.ndarray], nodes: slice) -> dict[str, Any]:
+def _decided(tasks: Mapping[str, np.ndarray], nodes: slice | np.ndarray) -> dict[str, Any]:
     def shares() -> Iterator[tuple[str, float | None]]:
         for name, counts in tasks.items():
             own = counts[nodes]

@@ -1,6 +1,6 @@
 """Which weights and neurons of a ticket can matter: active, inactive, zombie, pruned, isolated."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kerastickets.ticket import Ticket
 
 # Kept links looked at a time when components are sought: what that takes is small beside the masks.
-_BLOCK = 1 << 17
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +22,7 @@ class Structure:
 
     Args:
         graph: the network.
+        links: its links, narrowed.
         masks: of the ticket, by key.
         fed: nodes that a path leads to from some input; the inputs themselves.
         needed: nodes that a path leads from to some output; the outputs themselves.
@@ -38,6 +39,7 @@ class Structure:
     """
 
     graph: Graph
+    links: tuple[Link, ...]
     masks: Mapping[str, np.ndarray]
     fed: np.ndarray
     needed: np.ndarray
@@ -51,15 +53,16 @@ class Structure:
             TicketError: the model has a layer that cannot be followed; names it.
         """
         graph = Graph.of(ticket)
+        links = tuple(link.narrowed() for link in graph.links)
         fed, needed = graph.is_input.copy(), graph.is_output.copy()
         linked = np.zeros(graph.size, bool)
-        for link in graph.links:
+        for link in links:
             spread(link, fed)
             rows, cols = _ends(link)
             linked[rows] = linked[cols] = True
-        for link in reversed(graph.links):
+        for link in reversed(links):
             gather(link, needed)
-        return cls(graph, ticket.masks, fed, needed, linked)
+        return cls(graph, links, ticket.masks, fed, needed, linked)
 
     @property
     def active(self) -> np.ndarray:
@@ -70,7 +73,7 @@ class Structure:
     def weights(self) -> dict[str, dict[str, int]]:
         """Per masked weight: how many of its entries are active, inactive, zombie and pruned."""
         links: dict[str, list[Link]] = {}
-        for link in self.graph.links:
+        for link in self.links:
             if link.key in self.masks:
                 links.setdefault(str(link.key), []).append(link)
         return {key: self._counted(key, own) for key, own in links.items()}
@@ -102,8 +105,8 @@ class Structure:
         Subnetworks are the components of the active nodes and of what is kept between them.
         """
         labels = np.arange(self.graph.size, dtype=np.int32)
-        for rows, cols in self._blocks():
-            labels = _united(labels, rows, cols)
+        for block in _gathered(self._pairs()):
+            labels = _united(labels, *np.concatenate(block, axis=1))
         labels = np.where(self.active, labels, -1)
         names, first = np.unique(labels, return_index=True)
         own = names >= 0
@@ -111,9 +114,10 @@ class Structure:
         order[names[own][np.argsort(first[own])]] = np.arange(own.sum())
         return order[labels]
 
-    def _blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The active nodes at both ends of kept weights, some at a time."""
         active = self.active
-        for link in self.graph.links:
+        for link in self.links:
             rows = max(1, _BLOCK // max(1, len(link.cols))) if not link.paired else _BLOCK
             for start in range(0, len(link.rows), rows):
                 part = slice(start, start + rows)
@@ -196,6 +200,18 @@ def _calls(links: list[Link]) -> list[list[Link]]:
     for link in links:
         parts.setdefault(link.part, []).append(link)
     return list(parts.values())
+
+
+def _gathered(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[list[Any]]:
+    """Pairs in lists of about a block: many short ones would cost more to begin than to do."""
+    waiting: list[Any] = []
+    for some in pairs:
+        waiting.append(some)
+        if sum(len(rows) for rows, _ in waiting) >= _BLOCK // 2:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
 
 
 def _united(labels: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:

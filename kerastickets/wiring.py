@@ -19,7 +19,8 @@ class Op:
 
     Args:
         path: the segments of the layer's keys; `"/".join(path)` names it, and `.../kernel` its kernel.
-        kind: the class of the layer (`Dense`), or `ops.` and that of a bare operation (`ops.Add`).
+        kind: the class of the layer (`Dense`), `ops.` and that of a bare operation (`ops.Add`), or the name
+            that somebody's own class is registered by (`package>Class`).
         config: the layer's configuration.
         inputs: numbers of the tensors it takes, in order.
         shapes: the shape of each of them, the batch axis included, where the architecture says so.
@@ -42,9 +43,12 @@ class Op:
 
     @property
     def activation(self) -> str:
-        """Its own activation, `linear` where it has none; the class where it is a layer or a function."""
+        """Its own activation, `linear` where it has none; the class of one that is a layer."""
         found = self.config.get("activation") or "linear"
-        return found if isinstance(found, str) else str(found.get("config") or found.get("class_name"))
+        if isinstance(found, str):
+            return found
+        own = found.get("config") if found.get("class_name") == "function" else found.get("class_name")
+        return _registered(found) or str(own)
 
 
 @dataclass(frozen=True)
@@ -111,16 +115,17 @@ class _Reader:
     def _functional(self, node: Any, path: tuple[str, ...], given: Sequence[int]) -> list[int]:
         config = node["config"]
         layers = config["layers"]
-        names = dict(zip((_name(one) for one in layers), _segments(layers), strict=True))
+        # A bare operation owns no weights, and its name is none of those that keys are numbered by.
+        owners = [one for one in layers if not _bare(one)]
+        names = dict(zip(map(_name, owners), _segments(owners), strict=True))
         made: dict[tuple[str, int, int], int] = {}
         for (name, call, which), tensor in zip(_listed(config["input_layers"]), given, strict=True):
             made[name, call, which] = tensor
         for layer, call, content in _calls(layers, made):
             tensors, extra = _split(content)
             inputs = [made[history] for history, _ in tensors]
-            outputs = self._layer(
-                layer, (*path, names[_name(layer)]), inputs, [shape for _, shape in tensors], extra
-            )
+            segment = names.get(_name(layer), _name(layer))
+            outputs = self._layer(layer, (*path, segment), inputs, [shape for _, shape in tensors], extra)
             made |= {(_name(layer), call, which): tensor for which, tensor in enumerate(outputs)}
         return [made[history] for history in _listed(config["output_layers"])]
 
@@ -136,7 +141,6 @@ class _Reader:
         if kind in ("Sequential", "Functional"):
             return self.model(layer, path, inputs)
         output = self.tensor()
-        # A bare operation owns no weights, so its name is of no use as a key.
         self.ops.append(Op(path, kind, layer["config"], tuple(inputs), tuple(shapes), output, extra))
         return [output]
 
@@ -145,9 +149,17 @@ def _kind(node: Mapping[str, Any]) -> str:
     name = str(node.get("class_name"))
     if isinstance(node.get("config"), dict) and {"layers", "output_layers"} <= node["config"].keys():
         return "Functional"  # `keras.Model` itself, or a subclass of it that keeps its form
-    if name == "Sequential":
-        return name
-    return f"ops.{name}" if str(node.get("module", "")).startswith("keras.src.ops") else name
+    return f"ops.{name}" if _bare(node) else _registered(node) or name
+
+
+def _bare(node: Mapping[str, Any]) -> bool:
+    return str(node.get("module")).startswith("keras.src.ops")
+
+
+def _registered(node: Mapping[str, Any]) -> str:
+    """The name of a class or function that is not Keras's: it may be called as one of Keras's is."""
+    name = str(node.get("registered_name"))
+    return name if ">" in name else ""
 
 
 def _name(layer: Mapping[str, Any]) -> str:
