@@ -200,25 +200,34 @@ def examples(model, count=24):
     return [rng.normal(size=(count, *x.shape[1:])).astype("float32") for x in model.inputs]
 
 
-def slopes(model, x):
-    """The gradient of a random sum of all outputs by each weight."""
+@functools.cache
+def runs(form):
+    """Functions of examples: all outputs, and the gradient of a random sum of them by each kernel."""
+    model, _ = built(form)
     rng = np.random.default_rng(5)
-    own = variables(model)
-    with tf.GradientTape() as tape:
-        outputs = model(x if len(x) > 1 else x[0], training=False)
-        outputs = outputs if isinstance(outputs, list) else [outputs]
-        total = sum(tf.reduce_sum(y * rng.normal(size=y.shape).astype("float32")) for y in outputs)
-    kernels = {key: variable for key, variable in own.items() if key.endswith("kernel")}
-    found = tape.gradient(total, [variable.value for variable in kernels.values()])
-    return {
-        key: np.zeros(kernels[key].shape) if g is None else g.numpy()
-        for key, g in zip(kernels, found, strict=True)
-    }
+    kernels = {key: variable for key, variable in variables(model).items() if key.endswith("kernel")}
+
+    # Compiled once: outside of a function Keras compiles a grouped convolution anew each time.
+    @tf.function
+    def predicted(x):
+        return tf.nest.flatten(model(x if len(x) > 1 else x[0], training=False))
+
+    @tf.function
+    def slopes(x):
+        with tf.GradientTape() as tape:
+            total = sum(tf.reduce_sum(y * rng.normal(size=y.shape).astype("float32")) for y in predicted(x))
+        found = tape.gradient(total, [one.value for one in kernels.values()], unconnected_gradients="zero")
+        return dict(zip(kernels, found, strict=True))
+
+    return predicted, slopes
 
 
-def predicted(model, x):
-    outputs = model(x if len(x) > 1 else x[0], training=False)
-    return [y.numpy() for y in (outputs if isinstance(outputs, list) else [outputs])]
+def outputs_of(form):
+    return [y.numpy() for y in runs(form)[0](examples(built(form)[0]))]
+
+
+def slopes_of(form):
+    return {key: slope.numpy() for key, slope in runs(form)[1](examples(built(form)[0])).items()}
 
 
 def some_masks(net, count=3):
@@ -249,9 +258,9 @@ def test_categories_are_what_numbers_do(form):
     net = built(form)[1]
     for masks, constants, even in itertools.product(some_masks(net), (False, True), (False, True)):
         kept = evened(net, masks) if even else masks
-        model, weights = filled(form, kept, constants)
+        weights = filled(form, kept, constants)[1]
         structure = Structure.of(Ticket(config_of(form)[0], kept, {"init": weights}))
-        for key, slope in slopes(model, examples(model)).items():
+        for key, slope in slopes_of(form).items():
             count = structure.weights[key]
             expected = count["active"] + (count["zombie"] if constants else 0)
             found = np.count_nonzero(slope[kept[key]])
@@ -266,14 +275,13 @@ def test_outputs_are_the_same_bits_without_inactive_weights(form):
     net = built(form)[1]
     for masks in some_masks(net):
         model, weights = filled(form, masks, constants=True)
-        x, expected = examples(model), Reached(net, masks)
-        before = predicted(model, x)
+        before, expected = outputs_of(form), Reached(net, masks)
         matter = {key: np.zeros_like(mask) for key, mask in masks.items()}
         for key, _, ends in net.calls:
             for index in map(tuple, np.argwhere(masks[key])):
                 matter[key][index] |= expected.edge(*ends(index)) != "inactive"
         assign(model, {key: value * matter.get(key, 1) for key, value in weights.items()})
-        assert [y.tobytes() for y in predicted(model, x)] == [y.tobytes() for y in before]
+        assert [y.tobytes() for y in outputs_of(form)] == [y.tobytes() for y in before]
         counts = Structure.of(Ticket(config_of(form)[0], masks, {"init": weights})).weights
         assert {key: row["active"] + row["zombie"] for key, row in counts.items()} == {
             key: int(mask.sum()) for key, mask in matter.items()
@@ -285,9 +293,8 @@ def test_only_fed_neurons_vary_with_the_inputs(form):
     """Outputs: those that no input leads to are constants, all others differ from example to example."""
     net = built(form)[1]
     for masks in some_masks(net):
-        model, _ = filled(form, evened(net, masks), constants=True)
+        filled(form, evened(net, masks), constants=True)
         expected = Reached(net, evened(net, masks))
-        outputs = predicted(model, examples(model))
-        varies = np.concatenate([np.ptp(y, axis=0) > 0 for y in outputs])
+        varies = np.concatenate([np.ptp(y, axis=0) > 0 for y in outputs_of(form)])
         if form != "softmax":  # whose outputs all depend on all it takes
             assert varies.tolist() == [node in expected.fed for node in net.outputs]
