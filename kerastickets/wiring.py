@@ -127,7 +127,10 @@ class _Reader:
             segment = names.get(_name(layer), _name(layer))
             outputs = self._layer(layer, (*path, segment), inputs, [shape for _, shape in tensors], extra)
             made |= {(_name(layer), call, which): tensor for which, tensor in enumerate(outputs)}
-        return [made[history] for history in _listed(config["output_layers"])]
+        # Here alone, Keras counts the calls of a Functional from 1 on: its own making is its call 0.
+        first = {_name(one): int(_kind(one) == "Functional") for one in layers}
+        ends = _listed(config["output_layers"])
+        return [made[name, call - first[name], which] for name, call, which in ends]
 
     def _layer(
         self,

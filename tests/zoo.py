@@ -121,6 +121,17 @@ def nested(b):
     return [b.dense(b.nested(x, middle, first, second, third), 3)]
 
 
+def ended_by_models(b):
+    """The outputs are those of a model that is called twice, the second call first, and of another."""
+    inner = [layers.Dense(3, activation="tanh"), layers.Dense(4)]
+    start, other = keras.Input((4,)), layers.Dense(2)
+    twice = keras.Model(start, inner[1](inner[0](start)))
+    once = keras.Model(start, other(start))
+    first = b.nested(b.input(4), twice, *inner)
+    second = b.nested(b.dense(first, 4, activation="tanh"), twice, *inner)
+    return [second, first, b.nested(first, once, other)]
+
+
 def two_inputs(b):
     """Inputs that each feed an output of their own and one that both feed; one input is its own neighbour."""
     left, right = b.input(3), b.input(2)
@@ -149,6 +160,7 @@ FORMS = {
     "line": line,
     "shared": shared,
     "nested": nested,
+    "ended-by-models": ended_by_models,
     "two-inputs": two_inputs,
     "softmax": ended_by_softmax,
 }
