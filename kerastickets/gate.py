@@ -186,6 +186,10 @@ def _size(architecture: Mapping[str, Any], custom_objects: Mapping[str, Any]) ->
 def _deserialize(architecture: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> "keras.Model":
     import keras
 
+    # Keras finds our own layers by the names that these modules register on import.
+    from kerastickets import normalizing
+
+    assert normalizing
     config = copy.deepcopy(dict(architecture))  # Keras empties what it is given
     try:
         model = keras.saving.deserialize_keras_object(config, custom_objects=custom_objects, safe_mode=True)

@@ -24,7 +24,8 @@ ROWS = [
     "wiring graph tracing structure networks alive",
     "data separation joining subset dataspec sources runfolder resuming run combining winning analysis extension "
     "stopping dials method job",
-    "keys architecture masking roles layers shrink initial losses metrics optimizing scoring layout shares oneshot",
+    "keys architecture masking roles layers shrink initial losses normalizing metrics optimizing scoring layout "
+    "shares oneshot",
     "objective engine intervals training group trainer callbacks",
     "workshop",
     "prunable abreast loop prune train together",

@@ -179,6 +179,7 @@ def test_recipes():
         "conv-2": adam(2e-4, 0.1),
         "conv-4": adam(3e-4, 0.1),
         "conv-6": adam(3e-4, 0.15),
+        "krizhevsky-lrn": {"optimizer": "sgd", "lr": 0.01, "batch_size": 256, "augment": "crop:2"},
         "lenet-5": adam(1.2e-3, 0.1),
         "resnet-20": sgd("30000it", "steps:20000it=0.1,25000it=0.01", 128),
         "vgg-19": sgd("112000it", "steps:56000it=0.1,84000it=0.01", 64),
