@@ -54,6 +54,7 @@ def residual(b):
 def operators(b):
     """Additions and concatenation by operators, and a layer that is called as an operator would be."""
     x = b.input(4)
+    keras.ops.add(x.tensor, x.tensor)  # so that the next one that Keras names is past `add`
     h = b.dense(x, 4, name="add", activation="tanh")
     h = b.joined(lambda p, q: p + q, h, x)
     h = b.each(h, lambda t: t * 0.5, lambda t: t - 1.0, keras.ops.tanh)
