@@ -50,7 +50,7 @@ def alive(ticket: Ticket) -> tuple[dict[str, np.ndarray], dict[str, Tree]]:
         (True, True)
 
     Reference:
-        W. Kim et al., All-alive pruning, as the thesis on the structure of winning tickets (seeds/004) cites it.
+        D. Kim, H. Shim, J. Lee, Waste Not, Want Not: All-Alive Pruning for Extremely Sparse Networks (2021).
     """
     reduced, folding = _reduced(ticket)
     plan, graph = wiring(ticket.architecture), Graph.of(ticket)

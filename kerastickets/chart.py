@@ -1,15 +1,17 @@
-"""Charts, heat maps and graphs as plain values: what is drawn, not how.
+"""Charts, heat maps, graphs and networks as plain values: what is drawn, not how.
 
 An analyzer's `figure(facts)` and a study return these. `kerastickets.drawing` makes image files of them,
 `kerastickets.page` interactive figures; neither is imported here.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal, get_args
 
 from kerastickets.errors import RecipeError
+from kerastickets.figurefacts import check_numbers, facts_of, made_of
+from kerastickets.netchart import Network
 from kerastickets.palette import legible
 from kerastickets.table import check_format, check_texts, plain
 
@@ -50,7 +52,7 @@ class Series:
             if (values := getattr(self, name)) is not None:
                 object.__setattr__(self, name, tuple(plain(list(values))))
         check_texts(self, "name", "style", "like")
-        _check_numbers(self.name, self.y, self.low, self.high)
+        check_numbers(self.name, self.y, self.low, self.high)
         if self.style not in get_args(Style):
             raise RecipeError(
                 f"`style` must be one of {', '.join(get_args(Style))}. Received: {self.style!r}."
@@ -110,7 +112,7 @@ class Chart:
         check_texts(self, "name", "title", "x_label", "y_label", "alt", "note", "x_format", "y_format")
         object.__setattr__(self, "series", tuple(self.series))
         object.__setattr__(self, "y_range", tuple(plain(self.y_range)) if self.y_range else None)
-        _check_numbers(self.name, self.y_range)
+        check_numbers(self.name, self.y_range)
         check_format(self.x_format)
         check_format(self.y_format)
 
@@ -134,8 +136,8 @@ class Chart:
         """The chart as JSON; `Chart.of` reads it back."""
         return {
             "kind": "chart",
-            **_facts(self, "series"),
-            "series": [_facts(series) for series in self.series],
+            **facts_of(self, "series"),
+            "series": [facts_of(series) for series in self.series],
         }
 
     @classmethod
@@ -145,7 +147,7 @@ class Chart:
         Raises:
             RecipeError: they describe none.
         """
-        return _of(cls, facts, series=lambda many: tuple(_of(Series, one) for one in many))
+        return made_of(cls, facts, series=lambda many: tuple(made_of(Series, one) for one in many))
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ class Heatmap:
         format: how numbers are shown.
         x_label: what the columns are.
         y_label: what the rows are.
+        range: the numbers at both ends of the scale of shades; the least and the greatest if left out.
 
     Raises:
         RecipeError: rows of other lengths than the labels.
@@ -182,14 +185,16 @@ class Heatmap:
     format: str = ".2f"
     x_label: str = ""
     y_label: str = ""
+    range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         check_texts(self, "name", "title", "alt", "note", "format", "x_label", "y_label")
         for name in ("x_labels", "y_labels"):
             object.__setattr__(self, name, tuple(map(str, getattr(self, name))))
         values = tuple(tuple(plain(list(row))) for row in self.values)
-        _check_numbers(self.name, *values)
         object.__setattr__(self, "values", values)
+        object.__setattr__(self, "range", tuple(plain(self.range)) if self.range else None)
+        check_numbers(self.name, *values, self.range)
         check_format(self.format)
         if [len(row) for row in values] != [len(self.x_labels)] * len(self.y_labels):
             shape = f"{len(self.y_labels)} x {len(self.x_labels)}"
@@ -197,7 +202,7 @@ class Heatmap:
 
     def facts(self) -> dict[str, Any]:
         """The heat map as JSON; `Heatmap.of` reads it back."""
-        return {"kind": "heatmap", **_facts(self)}
+        return {"kind": "heatmap", **facts_of(self)}
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "Heatmap":
@@ -206,7 +211,7 @@ class Heatmap:
         Raises:
             RecipeError: they describe none.
         """
-        return _of(cls, facts)
+        return made_of(cls, facts)
 
 
 @dataclass(frozen=True)
@@ -268,9 +273,9 @@ class Graph:
 
     def facts(self) -> dict[str, Any]:
         """The graph as JSON; `Graph.of` reads it back."""
-        nodes = [_facts(node) for node in self.nodes]
+        nodes = [facts_of(node) for node in self.nodes]
         edges = [list(edge) for edge in self.edges]
-        return {"kind": "graph", **_facts(self, "nodes", "edges"), "nodes": nodes, "edges": edges}
+        return {"kind": "graph", **facts_of(self, "nodes", "edges"), "nodes": nodes, "edges": edges}
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "Graph":
@@ -279,42 +284,20 @@ class Graph:
         Raises:
             RecipeError: they describe none.
         """
-        return _of(cls, facts, nodes=lambda many: tuple(_of(Node, one) for one in many))
+        return made_of(cls, facts, nodes=lambda many: tuple(made_of(Node, one) for one in many))
 
 
-Figure = Chart | Heatmap | Graph
+Figure = Chart | Heatmap | Graph | Network
 
 
 def figure(facts: Mapping[str, Any]) -> Figure:
-    """The chart, heat map or graph that `facts` describe, by their `kind` (a chart if left out).
+    """The chart, heat map, graph or network that `facts` describe, by their `kind` (a chart if left out).
 
     Raises:
         RecipeError: of another kind, or incomplete.
     """
-    kinds: dict[str, Any] = {"chart": Chart, "heatmap": Heatmap, "graph": Graph}
+    kinds: dict[str, Any] = {"chart": Chart, "heatmap": Heatmap, "graph": Graph, "network": Network}
     kind = facts.get("kind", "chart") if isinstance(facts, Mapping) else type(facts).__name__
     if kind not in kinds:
-        raise RecipeError(f"A figure is a chart, a heatmap or a graph. Received: {kind!r}.")
+        raise RecipeError(f"A figure is a chart, a heatmap, a graph or a network. Received: {kind!r}.")
     return kinds[kind].of(facts)
-
-
-def _check_numbers(name: str, *many: Sequence[Any] | None) -> None:
-    for value in (value for values in many for value in values or ()):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise RecipeError(f"What is drawn must be numbers. Received: {value!r} in {name!r}.")
-
-
-def _facts(value: Any, *without: str) -> dict[str, Any]:
-    names = [field.name for field in fields(value) if field.name not in without]
-    return {name: plain(getattr(value, name)) for name in names}
-
-
-def _of(cls: type, facts: Mapping[str, Any], **readers: Any) -> Any:
-    try:
-        parts = {name: part for name, part in facts.items() if name != "kind"}
-        return cls(**parts | {name: read(parts[name]) for name, read in readers.items()})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RecipeError(
-            f"A {cls.__name__.lower()} has {', '.join(field.name for field in fields(cls))}. "
-            f"Received: {repr(facts)[:120]} ({error!r})."
-        ) from error

@@ -1,4 +1,4 @@
-"""Charts, heat maps and graphs as image files, for papers and pages that run no scripts."""
+"""Charts, heat maps, graphs and networks as image files, for papers and pages that run no scripts."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kerastickets.chart import Chart, Figure, Graph, Heatmap, Series
 from kerastickets.diagram import places
 from kerastickets.errors import RecipeError
+from kerastickets.netchart import Network
+from kerastickets.netdrawing import draw_network, net_size
 from kerastickets.palette import LIGHT
 from kerastickets.table import file_stem
 
@@ -23,13 +25,15 @@ _MARKERS = "osD^vPX*"
 _LETTERS = 44
 #: Rows or columns of a heat map whose cells have room for their numbers.
 _MOST_CELLS = 26
+#: Columns of a heat map whose numbers can be written large.
+_FEW_CELLS = 8
 
 
 def draw(figure: Figure, folder: str | Path) -> tuple[Path, Path]:
     """Write a figure as SVG and as PNG; equal figures give equal bytes.
 
     Args:
-        figure: a chart, a heat map or a graph.
+        figure: a chart, a heat map, a graph or a network.
         folder: where `<name>.svg` and `<name>.png` go; made if missing.
 
     Returns:
@@ -54,7 +58,7 @@ def save(figure: Figure, file: str | Path) -> Path:
     """Write a figure as one file; equal figures give equal bytes.
 
     Args:
-        figure: a chart, a heat map or a graph.
+        figure: a chart, a heat map, a graph or a network.
         file: where, in a folder that exists; its name ends in `.svg` or `.png`.
 
     Returns:
@@ -121,6 +125,8 @@ def _canvas(figure: Figure) -> "Canvas":
         _draw_chart(canvas, axes, figure)
     elif isinstance(figure, Heatmap):
         _draw_heatmap(canvas, axes, figure)
+    elif isinstance(figure, Network):
+        draw_network(canvas, axes, figure)
     else:
         _draw_graph(axes, figure)
     return canvas
@@ -134,6 +140,8 @@ def _size(figure: Figure) -> tuple[float, float]:
             scale = max(2.6 / max(rows, columns), min(0.05, 6.0 / columns))
             return max(_WIDTH, 1.1 + scale * columns), 0.7 + scale * rows
         return max(_WIDTH, 1.4 + 0.26 * columns), max(_HEIGHT, 1.0 + 0.22 * rows)
+    if isinstance(figure, Network):
+        return net_size(figure)
     if isinstance(figure, Graph):
         where = places(figure).values()
         columns, rows = (max((place[n] for place in where), default=0) + 1 for n in (0, 1))
@@ -268,6 +276,8 @@ def _draw_heatmap(canvas: "Canvas", axes: "Axes", heatmap: Heatmap) -> None:
     colours = LinearSegmentedColormap.from_list("heat", LIGHT.heat)
     values = [_floats(row) for row in heatmap.values]
     image = axes.imshow(values, cmap=colours, aspect="equal" if fine else "auto", interpolation="nearest")
+    if heatmap.range:
+        image.set_clim(*heatmap.range)
     columns, rows = (_ticks(labels, fine) for labels in (heatmap.x_labels, heatmap.y_labels))
     axes.set_xticks(
         columns, [heatmap.x_labels[n] for n in columns], rotation=60 if _long(heatmap) and not fine else 0
@@ -290,13 +300,14 @@ def _ticks(labels: Sequence[str], fine: bool) -> list[int]:
 
 def _write_numbers(axes: "Axes", values: Sequence[list[float]], spec: str, ends: tuple[float, float]) -> None:
     low, high = ends
+    size = 4.5 if max(map(len, values), default=0) > _FEW_CELLS else 6.5
     for row, numbers in enumerate(values):
         for column, number in enumerate(numbers):
             if number == number:
                 dark = number > low + 0.78 * (high - low)  # of the scale's end, where black text would drown
                 color = LIGHT.page if dark else LIGHT.text
                 text = format(number, spec)
-                axes.text(column, row, text, ha="center", va="center", color=color, fontsize=4.5)
+                axes.text(column, row, text, ha="center", va="center", color=color, fontsize=size)
 
 
 def _long(heatmap: Heatmap) -> bool:

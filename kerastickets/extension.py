@@ -42,7 +42,7 @@ def extend_network(shape: Sequence[int], rate: float, levels: int) -> list[tuple
         [((4, 8, 8, 2), 112), ((4, 10, 10, 2), 160), ((4, 13, 13, 2), 247)]
 
     Reference:
-        REPRODUCTION E, table 4.1 (a thesis on the structure of winning tickets, section 4.2).
+        M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 3.3 and table 4.1.
     """
     shape = tuple(shape)
     _check(shape, rate, levels)

@@ -17,12 +17,13 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
-from kerastickets.chart import Chart, Figure, Graph, Heatmap
+from kerastickets.chart import Chart, Figure, Graph, Heatmap, Network
 from kerastickets.diagram import svg
+from kerastickets.netplot import net_data, net_plot
 from kerastickets.palette import DARK, LIGHT, Palette
 from kerastickets.table import Column, Table, file_stem, plain
 
-Item = Table | Chart | Heatmap | Graph | Mapping[str, Any] | str
+Item = Table | Chart | Heatmap | Graph | Network | Mapping[str, Any] | str
 
 #: Longer tables beside a figure would be larger than the figure; their CSV stays.
 _MOST_ROWS = 500
@@ -40,7 +41,7 @@ class Section:
         title: its heading.
         intro: text under the heading: paragraphs apart by empty lines, lists of `- ` lines, `` `code` `` and
             `**bold**`; everything else as it is.
-        items: tables, charts, heat maps and graphs, names with values as mappings, and more text.
+        items: tables, charts, heat maps, graphs and networks, names with values as mappings, and more text.
     """
 
     title: str
@@ -68,7 +69,7 @@ def page(title: str, sections: Iterable[Section], subtitle: str = "") -> str:
         (True, True)
     """
     sections = list(sections)
-    plots = any(isinstance(item, Chart | Heatmap) for section in sections for item in section.items)
+    plots = any(isinstance(item, Chart | Heatmap | Network) for section in sections for item in section.items)
     anchors = [f"section-{number}" for number in range(1, len(sections) + 1)]
     counter = iter(range(1, 1 + sum(len(section.items) for section in sections)))
     body = [_section(section, anchor, counter) for section, anchor in zip(sections, anchors, strict=True)]
@@ -124,6 +125,8 @@ def data_of(figure: Figure) -> Table:
             for column, value in zip(figure.x_labels, values, strict=True)
         ]
         return Table(figure.name, figure.title, columns, tuple(cells))
+    if isinstance(figure, Network):
+        return net_data(figure)
     if isinstance(figure, Graph):
         parents = {node.key: [a for a, b in figure.edges if b == node.key] for node in figure.nodes}
         labels = {node.key: f"{node.label} {node.detail}".strip() for node in figure.nodes}
@@ -244,7 +247,9 @@ def _figure(figure: Figure, number: int) -> str:
     )
 
 
-def _plot(figure: Chart | Heatmap) -> dict[str, Any]:
+def _plot(figure: Chart | Heatmap | Network) -> dict[str, Any]:
+    if isinstance(figure, Network):
+        return net_plot(figure)
     facts = figure.facts()
     if isinstance(figure, Chart):
         chosen = figure.colours()

@@ -2,16 +2,29 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from kerastickets.data import Data
+from kerastickets.data import Task
 from kerastickets.errors import DataError, TicketError
 from kerastickets.structure import Structure, gather, spread
 
 #: Which features count: inputs and outputs, or one side only.
 Counts = Literal["both", "inputs", "outputs"]
+
+
+class Tasked(Protocol):
+    """What is asked of a data set: its `name`, its `tasks` and how many inputs and outputs it has."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def tasks(self) -> Mapping[str, Task]: ...
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+    @property
+    def outputs(self) -> int: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +42,7 @@ class Sides:
     outputs: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(cls, structure: Structure, data: Data | None) -> "Sides":
+    def of(cls, structure: Structure, data: Tasked | None) -> "Sides":
         """Find the features of the tasks of a data set.
 
         Raises:
@@ -62,7 +75,7 @@ class Sides:
         return [np.concatenate(parts) for parts in zip(*sides[counts], strict=True)]
 
 
-def separation(structure: Structure, data: Data | None, counts: Counts = "both") -> dict[str, Any]:
+def separation(structure: Structure, data: Tasked | None, counts: Counts = "both") -> dict[str, Any]:
     """How a ticket's subnetworks cover the tasks of its data.
 
     A ticket is *degraded* where a feature that counts lies in no subnetwork, else *separated* where no
@@ -85,7 +98,7 @@ def separation(structure: Structure, data: Data | None, counts: Counts = "both")
         TicketError: the network has other inputs or outputs.
 
     Reference:
-        Structure of winning tickets (thesis, seeds/004), section 3.5.
+        M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 3.5.
     """
     sides = Sides.of(structure, data)
     components = structure.components
@@ -126,7 +139,7 @@ def _as_published(coverage: np.ndarray) -> str:
     return "separated" if subnetworks == tasks else "interconnected"
 
 
-def separation_degree(structure: Structure, data: Data | None) -> dict[str, Any]:
+def separation_degree(structure: Structure, data: Tasked | None) -> dict[str, Any]:
     """The share of each layer's neurons that belong to one task, seen from either end.
 
     A neuron is decided from the outputs where it reaches outputs of one task only, from the inputs where
@@ -145,7 +158,7 @@ def separation_degree(structure: Structure, data: Data | None) -> dict[str, Any]
         TicketError: the network has other inputs or outputs.
 
     Reference:
-        Structure of winning tickets (thesis, seeds/004), section 4.2.4.
+        M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 4.2.4.
     """
     sides = Sides.of(structure, data)
     graph = structure.graph

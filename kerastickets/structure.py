@@ -35,7 +35,7 @@ class Structure:
         6
 
     Reference:
-        Winning tickets' structure (thesis, seeds/004), section 3.3.
+        M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 3.4.2.
     """
 
     graph: Graph

@@ -30,7 +30,8 @@ ROWS = [
     "workshop",
     "prunable abreast loop prune train together",
     "evaluation",
-    "table contrasts chart palette diagram drawing page runfacts runpage studypage report compact",
+    "table figurefacts netchart nodelink contrasts palette chart netplaces diagram netdrawing netplot drawing page "
+    "runfacts runpage studypage report compact",
     "pool study verbs reproduce",
     "expect toys sourcechecks studychecks analysischecks testing",
 ]

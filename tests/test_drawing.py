@@ -5,9 +5,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from kerastickets.chart import Chart, Graph, Heatmap, Node, Series
+from kerastickets.chart import Chart, Graph, Heatmap, Network, Node, Series
 from kerastickets.drawing import categories_of, draw, save
 from kerastickets.errors import RecipeError
+from tests.test_netchart import NET
 
 LINES = (
     Series("mean", [1.0, 0.5, 0.1], [0.9, 0.8, None], [0.8, 0.7, None], [1.0, 0.9, None], "line+points"),
@@ -34,6 +35,8 @@ FIGURES = [
     Chart("empty", "Nothing", "x", "y", (), "alt", y_log=True),
     Heatmap("heat", "Overlap", ("level 10", "b"), ("a", "b"), [[1.0, None], [0.2, 0.4]], "alt"),
     Graph("graph", "Lineage", (Node("a", "a"), Node("b", "b", "12ab")), (("a", "b"),), "alt"),
+    NET,
+    Network("nothing", "No neurons", (), (), "alt"),
 ]
 
 
@@ -76,6 +79,24 @@ def test_areas_are_filled_from_the_top_of_those_before(tmp_path):
     first, second = (area.get_paths()[0].vertices for area in _canvas(chart).axes[0].collections)
     assert {tuple(point) for point in first} == {(0, 0), (1, 0), (2, 0), (0, 1), (1, 0.5), (2, 0.25)}
     assert {tuple(point) for point in second} == {(0, 1), (1, 0.5), (2, 0.25), (1, 1), (2, 1)}
+
+
+def test_a_network_has_a_line_an_edge_a_dot_a_neuron_and_a_legend(tmp_path, letters):
+    from kerastickets.drawing import _canvas
+
+    canvas = _canvas(NET)
+    axes = canvas.axes[0]
+    assert sum(len(lines.get_segments()) for lines in axes.collections) == 4
+    assert sum(len(dots.get_xdata()) for dots in axes.lines) == 6
+    assert [text.get_text() for text in canvas.legends[0].get_texts()] == [*NET.kinds()]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["input", "dense", "out"]
+
+
+def test_the_shades_of_a_heat_map_lie_between_the_ends_it_names():
+    from kerastickets.drawing import _canvas
+
+    heatmap = Heatmap("h", "H", "ab", "c", [[0.5, 0.7]], "alt", range=(0, 1))
+    assert _canvas(heatmap).axes[0].images[0].get_clim() == (0, 1)
 
 
 def test_no_name_leads_out_of_the_folder(tmp_path):

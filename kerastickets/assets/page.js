@@ -85,7 +85,7 @@
     const fine = Math.max(facts.x_labels.length, facts.y_labels.length) > 26; // pixels, as in `drawing`
     const roomy = !fine && (width - 140) / facts.x_labels.length >= 34;
     const names = (labels, title, extra) => axis(title, false, "", { type: "category", showgrid: false, tickangle: "auto", ...extra });
-    const trace = { type: "heatmap", x: facts.x_labels.map(safe), y: facts.y_labels.map(safe), z: facts.values, xgap: fine ? 0 : 1, ygap: fine ? 0 : 1,
+    const trace = { type: "heatmap", x: facts.x_labels.map(safe), y: facts.y_labels.map(safe), z: facts.values, zmin: facts.range?.[0], zmax: facts.range?.[1], xgap: fine ? 0 : 1, ygap: fine ? 0 : 1,
       colorscale: stops.map((stop, n) => [n / (stops.length - 1), stop]), texttemplate: roomy ? `%{z:${facts.format}}` : undefined,
       textfont: { size: 11 }, colorbar: { thickness: 10, outlinewidth: 0, tickformat: ticks(facts.format) },
       hovertemplate: `${safe(facts.y_label || "row")}: %{y}<br>${safe(facts.x_label || "column")}: %{x}<br><b>%{z:${facts.format}}</b><extra></extra>` };
@@ -93,10 +93,46 @@
       xaxis: names(facts.x_labels, facts.x_label), yaxis: names(facts.y_labels, facts.y_label, { autorange: "reversed", ...(fine ? { scaleanchor: "x", constrain: "domain" } : {}) }) }) };
   }
 
+  function network(facts) {
+    const shades = dark() ? facts.dark : facts.light;
+    const edges = facts.kinds.map(() => []);
+    const dots = facts.kinds.map(() => []);
+    facts.edges.forEach((edge) => edges[edge.kind].push(edge));
+    facts.neurons.forEach((neuron, n) => dots[neuron.kind].push({ ...neuron, n }));
+    const pale = facts.edges.length > 300;
+    const size = Math.min(11, Math.max(4, 400 / Math.max(1, facts.tallest)));
+    // What matters most lies on top. Lines answer to the mouse at a point of their own, so that no two share one.
+    const order = [...facts.kinds.keys()].reverse();
+    const data = order.flatMap((kind) => {
+      const group = { type: "scatter", name: safe(facts.kinds[kind]), legendgroup: `k${kind}` };
+      const hollow = facts.kinds[kind] === "isolated";
+      const at = edges[kind].map((edge) => [facts.neurons[edge.source], facts.neurons[edge.target], edge]);
+      const place = (axis) => at.map(([a, b], n) => a[axis] + (b[axis] - a[axis]) * (0.25 + 0.5 * ((n * 0.618) % 1)));
+      return [
+        { ...group, mode: "lines", line: { color: shades[kind], width: pale ? 0.8 : 1.3 }, opacity: pale ? 0.5 : 0.8, hoverinfo: "skip", showlegend: false,
+          x: at.flatMap(([a, b]) => [a.x, b.x, null]), y: at.flatMap(([a, b]) => [a.y, b.y, null]) },
+        { ...group, mode: "markers", marker: { size: 6, color: shades[kind], opacity: 0 }, x: place("x"), y: place("y"), showlegend: false,
+          hovertext: at.map(([, , edge]) => safe(edge.text).replace(/\n/g, "<br>")), hoverinfo: "text" },
+        { ...group, mode: "markers", x: dots[kind].length ? dots[kind].map(({ x }) => x) : [null], y: dots[kind].length ? dots[kind].map(({ y }) => y) : [null], legendrank: kind, showlegend: true,
+          marker: { size: hollow ? 0.6 * size : size, color: hollow ? colour("page") : shades[kind], line: { width: 1, color: shades[kind] } },
+          hovertext: dots[kind].map(({ text }) => safe(text).replace(/\n/g, "<br>")), hoverinfo: "text" },
+      ];
+    });
+    const marks = data.filter((trace) => trace.showlegend);
+    const bottom = Math.max(1, ...facts.neurons.map(({ y }) => y)) + 0.04;
+    const plain = { showgrid: false, zeroline: false, showline: false };
+    return { data: [...data.filter((trace) => !trace.showlegend), ...marks], layout: layout({ height: Math.min(760, Math.max(340, 120 + 16 * facts.tallest)),
+      margin: { l: 12, r: 12, t: 30, b: 80 },
+      legend: { orientation: "h", x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom" },
+      xaxis: { ...plain, tickvals: facts.layers.map((_, n) => n), ticktext: facts.layers.map(safe), range: [-0.5, facts.layers.length - 0.5], automargin: true },
+      yaxis: { ...plain, range: [bottom, -0.04], showticklabels: false } }) };
+  }
+
+  const makers = { chart, heatmap, network };
   const config = { responsive: true, displaylogo: false, showSendToCloud: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
   const plots = [...document.querySelectorAll("script[data-plot]")].map((script) => [document.getElementById(script.dataset.plot), JSON.parse(script.textContent)]);
   const draw = () => Promise.all(plots.map(([box, facts]) => {
-    const { data, layout } = facts.kind === "heatmap" ? heatmap(facts, box.clientWidth) : chart(facts, box.clientWidth);
+    const { data, layout } = makers[facts.kind](facts, box.clientWidth);
     box.style.minHeight = `${layout.height}px`;
     return Plotly.react(box, data, layout, config);
   }));

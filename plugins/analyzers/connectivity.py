@@ -45,7 +45,7 @@ class Connectivity:
         ('dense', 32.33)
 
     Reference:
-        M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning, section 4.3.2.
+        M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 4.3.2.
     """
 
     takes: ClassVar[Takes] = Takes(1, 1)

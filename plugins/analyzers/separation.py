@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from kerastickets.chart import Chart, Heatmap, Series
 from kerastickets.combining import Takes, check_tickets
 from kerastickets.data import Data
 from kerastickets.separation import Counts, separation, separation_degree
@@ -35,7 +36,7 @@ class Separation:
         'interconnected'
 
     Reference:
-        Structure of winning tickets (thesis, seeds/004), section 3.5.
+        M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 3.5.
     """
 
     counts: Counts = "both"
@@ -44,6 +45,25 @@ class Separation:
 
     def __call__(self, *tickets: Ticket, data: Data | None = None) -> Mapping[str, Any]:
         return separation(Structure.of(check_tickets(self, tickets)), data, self.counts)
+
+    def figure(self, facts: Mapping[str, Any]) -> Heatmap:
+        """How much of each task each subnetwork covers."""
+        rows = facts["coverage"] or [[0.0] * len(facts["tasks"])]
+        names = [str(n) for n in range(1, len(facts["coverage"]) + 1)] or ["none"]
+        features = {"both": "inputs x share of outputs", "inputs": "inputs", "outputs": "outputs"}
+        return Heatmap(
+            "coverage",
+            f"Coverage of the tasks: {facts['category']}",
+            facts["tasks"],
+            names,
+            rows,
+            f"How much of {len(facts['tasks'])} tasks each of {facts['subnetworks']} subnetworks covers: "
+            f"the network is {facts['category']}.",
+            f"Share of the task's {features[self.counts]} that lies in the subnetwork.",
+            x_label="task",
+            y_label="subnetwork",
+            range=(0.0, 1.0),
+        )
 
 
 @dataclass(frozen=True)
@@ -55,7 +75,7 @@ class SeparationDegree:
         TicketError: the network has other inputs or outputs, or a layer that cannot be followed.
 
     Reference:
-        Structure of winning tickets (thesis, seeds/004), section 4.2.4.
+        M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 4.2.4.
     """
 
     takes: ClassVar[Takes] = Takes(1, 1)
@@ -63,3 +83,23 @@ class SeparationDegree:
 
     def __call__(self, *tickets: Ticket, data: Data | None = None) -> Mapping[str, Any]:
         return separation_degree(Structure.of(check_tickets(self, tickets)), data)
+
+    def figure(self, facts: Mapping[str, Any]) -> Chart:
+        """The degree of each layer, from the outputs and from the inputs."""
+        rows = [*facts["layers"], {**facts["total"], "layer": "all"}]
+        layers = [f"{row['layer']} ({row['neurons']:,})" for row in rows]
+        sides = {"from the outputs": "from_outputs", "from the inputs": "from_inputs"}
+        series = (
+            Series(name, layers, [row[side] for row in rows], style="bar") for name, side in sides.items()
+        )
+        return Chart(
+            "separation-degree",
+            "Neurons that belong to one task",
+            "layer, and its neurons that any task reaches",
+            "decided / (decided + undecided)",
+            tuple(series),
+            "The share of the neurons of each layer that reach the outputs of one task only, and that inputs of one "
+            "task only reach.",
+            y_format=".0%",
+            y_range=(0.0, 1.0),
+        )

@@ -1,9 +1,10 @@
 """Which weights and neurons of a ticket can matter."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from kerastickets.chart import Chart, Series
 from kerastickets.combining import Takes, check_tickets
 from kerastickets.data import Data
 from kerastickets.structure import Structure as Reached
@@ -29,10 +30,49 @@ class Structure:
         True
 
     Reference:
-        Structure of winning tickets (thesis, seeds/004), section 3.3.
+        M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 3.4.2.
     """
 
     takes: ClassVar[Takes] = Takes(1, 1)
 
     def __call__(self, *tickets: Ticket, data: Data | None = None) -> Mapping[str, Any]:
         return Reached.of(check_tickets(self, tickets)).facts()
+
+    def figure(self, facts: Mapping[str, Any]) -> tuple[Chart, Chart]:
+        """By layer, the categories of the weights that are kept and those of all neurons, as stacked shares."""
+        kept = [{**row, "layer": row["key"].removesuffix("/kernel")} for row in facts["layers"]]
+        whole = {**facts["totals"], "layer": "all"}
+        return (
+            _bars("structure-weights", "Kept weights", [*kept, whole], ("active", "inactive", "zombie")),
+            _bars(
+                "structure-neurons",
+                "Neurons",
+                facts["neurons"],
+                ("active", "inactive", "zombie", "isolated"),
+            ),
+        )
+
+
+def _bars(name: str, what: str, rows: Sequence[Mapping[str, Any]], categories: Sequence[str]) -> Chart:
+    counts = [sum(row[category] for category in categories) for row in rows]
+    layers = [f"{row['layer']} ({count:,})" for row, count in zip(rows, counts, strict=True)]
+
+    def series() -> Iterator[Series]:
+        for category in categories:
+            shares = [
+                row[category] / count if count else None for row, count in zip(rows, counts, strict=True)
+            ]
+            yield Series(category, layers, shares, style="bar")
+
+    return Chart(
+        name,
+        f"{what} of each layer by category",
+        "layer, and how many there are",
+        f"share of its {what.lower()}",
+        tuple(series()),
+        f"The shares of {', '.join(categories)} among the {what.lower()} of each layer.",
+        "Inactive: no path leads on to an output. Zombie: a path does, but none comes from an input.",
+        stacked=True,
+        y_format=".0%",
+        y_range=(0.0, 1.0),
+    )

@@ -29,7 +29,7 @@ class AllAlive:
         'all-alive'
 
     Reference:
-        W. Kim et al., All-alive pruning, as the thesis on the structure of winning tickets (seeds/004) cites it.
+        D. Kim, H. Shim, J. Lee, Waste Not, Want Not: All-Alive Pruning for Extremely Sparse Networks (2021).
     """
 
     allow_collapse: bool = False
