@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kerastickets.ticket import Ticket
     from kerastickets.together import train_many
     from kerastickets.train import train
+    from kerastickets.transfer import transfer
     from kerastickets.tree import Tree
     from kerastickets.winning import is_winning
 
@@ -79,6 +80,7 @@ _HOMES = {
     "to_networkx": "networks",
     "train": "train",
     "train_many": "together",
+    "transfer": "transfer",
     "winning_ticket": "oneshot",
 }
 _MODULES = ("callbacks", "layers", "registry", "testing")
@@ -124,6 +126,7 @@ __all__ = [
     "to_networkx",
     "train",
     "train_many",
+    "transfer",
     "winning_ticket",
 ]
 

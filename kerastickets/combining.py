@@ -14,7 +14,7 @@ import numpy as np
 
 from kerastickets.errors import AlignError, LayerCollapseError, TicketError
 from kerastickets.options import describe
-from kerastickets.protocols import Analyzer, Operation
+from kerastickets.protocols import Analyzer, Operation, Transfer
 from kerastickets.ticket import Ticket
 from kerastickets.tree import Tree
 
@@ -186,8 +186,8 @@ def untrained(ticket: Ticket, rewinds: bool) -> dict[str, Tree]:
     }
 
 
-def name_of(operation: Operation | Analyzer) -> str:
-    """What an operation or an analyzer is called: its class in kebab case, which is also the name to register it by.
+def name_of(operation: Operation | Analyzer | Transfer) -> str:
+    """What a plugin of these groups is called: its class in kebab case, which is also the name to register it by.
 
     Example:
         >>> from kerastickets import registry

@@ -10,6 +10,8 @@ import numpy as np
 
 from kerastickets.data import Data
 from kerastickets.dataspec import data_spec
+from kerastickets.errors import RecipeError
+from kerastickets.options import unknown
 from kerastickets.recipe import Dials, Recipe
 from kerastickets.sources import (
     Source,
@@ -220,9 +222,7 @@ def ticket_source(ticket: Ticket, data: Data, model: Any, custom_objects: Mappin
 def _subject(ticket: Ticket, source: Source, start: str | None, seed: int) -> Ticket:
     """The ticket that is really trained: `ticket`, started elsewhere, or a control made of it."""
     if start in CONTROLS:
-        return {"random-reinit": _reinit, "dense": _dense, "small-dense": _small_dense}[start](
-            ticket, source, seed
-        )
+        return control(ticket, start, seed, source.build)
     if start == "rewind":
         start = f"rewind@{max(ticket.rewinds)}" if ticket.rewinds else "init"
     start = start or ticket.start
@@ -232,30 +232,56 @@ def _subject(ticket: Ticket, source: Source, start: str | None, seed: int) -> Ti
     return ticket.replace(snapshots=trees, provenance=dict(ticket.provenance) | {"start": start})
 
 
-def _reinit(ticket: Ticket, source: Source, seed: int) -> Ticket:
+def control(ticket: Ticket, kind: str, seed: int, build: Callable[[], Any] | None = None) -> Ticket:
+    """A ticket's control: like it but for one thing.
+
+    Args:
+        ticket: the ticket.
+        kind: `random-reinit` (its mask, new weights), `dense` (its weights, no mask) or `small-dense` (a
+            narrower dense net with about as many weights as it keeps).
+        seed: keys new weights.
+        build: makes its model; its own architecture's by default.
+
+    Returns:
+        A ticket that starts from its `init`.
+
+    Raises:
+        RecipeError: there is no such control, or the model cannot be narrowed.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> [control(toy_ticket(), kind, seed=0).kept for kind in CONTROLS]
+        [222, 444, 222]
+    """
+    makers = dict(zip(CONTROLS, (_reinit, _dense, _small_dense), strict=True))
+    if kind not in makers:
+        raise RecipeError(unknown("control", kind, CONTROLS, "Controls"))
+    return makers[kind](ticket, build or ticket.build, seed)
+
+
+def _reinit(ticket: Ticket, build: Callable[[], Any], seed: int) -> Ticket:
     from kerastickets.initial import draw
 
-    model = source.build()
     # Another key than the one the ticket's own weights came from.
-    fresh = dict(ticket.weights("init")) | draw(model, seed, "reinit")
+    fresh = dict(ticket.weights("init")) | draw(build(), seed, "reinit")
     return ticket.replace(snapshots={"init": fresh}, provenance=dict(ticket.provenance) | {"start": "init"})
 
 
-def _dense(ticket: Ticket, source: Source, seed: int) -> Ticket:
+def _dense(ticket: Ticket, build: Callable[[], Any], seed: int) -> Ticket:
     trees = {name: tree for name, tree in ticket.snapshots.items() if name != "final"}
     provenance = dict(ticket.provenance) | {"start": "init"}
     masks = {key: np.ones_like(mask) for key, mask in ticket.masks.items()}
     return ticket.replace(masks=masks, snapshots=trees, provenance=provenance)
 
 
-def _small_dense(ticket: Ticket, source: Source, seed: int) -> Ticket:
+def _small_dense(ticket: Ticket, build: Callable[[], Any], seed: int) -> Ticket:
     from kerastickets.architecture import faithful_architecture
     from kerastickets.initial import fresh
     from kerastickets.keys import snapshot
     from kerastickets.masking import fates
     from kerastickets.shrink import narrowed
 
-    model = fresh(lambda: narrowed(source.build(), ticket.kept), seed)
+    model = fresh(lambda: narrowed(build(), ticket.kept), seed)
     masks = {fate.key: np.ones(fate.shape, bool) for fate in fates(model) if fate.masked}
     provenance = dict(ticket.provenance) | {"start": "init"}
     return Ticket(faithful_architecture(model), masks, {"init": snapshot(model)}, provenance)

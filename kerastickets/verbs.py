@@ -1,4 +1,4 @@
-"""What the jobs of studies do: prune, train, apply, evaluate, analyze. Called in the processes of a pool.
+"""What the jobs of studies do: prune, train, transfer, apply, evaluate, analyze. Called in the processes of a pool.
 
 A verb takes its options, the tickets of its inputs, and a folder; it writes tickets there and returns facts.
 """
@@ -141,6 +141,36 @@ def train(
     return facts
 
 
+def transfer(
+    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, workshop: Workshop, emit: Emit
+) -> Facts:
+    """Options: `protocol` and its `options`, `dataset`, `seed`, `dials`, `watch`, `adapt`; one input.
+
+    Gives `ticket`, trained on the target, and facts `protocol`, `source`, `target`, `train_size`, `metrics`, `rows`
+    and `phases`.
+    """
+    from kerastickets.transfer import transfer as carry
+
+    name = options["protocol"]
+    moved = carry(
+        registry.create("transfers", name, options.get("options", {})),
+        tickets[0],
+        options["dataset"],
+        seed=options.get("seed"),
+        watch=options.get("watch", ()),
+        adapt=options.get("adapt"),
+        workshop=workshop,
+        **options.get("dials", {}),
+    )
+    moved.ticket.save(folder / "ticket.safetensors")
+    said = {name: value for name, value in moved.facts().items() if name in _CARRIED}
+    facts: Facts = {"metrics": dict(moved.metrics), "rows": list(moved.rows)}
+    return said | facts | {"phases": [dict(phase) for phase in moved.phases]} | _about(moved.ticket)
+
+
+_CARRIED = ("protocol", "source", "target", "train_size")
+
+
 def apply(
     options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, workshop: Workshop, emit: Emit
 ) -> Facts:
@@ -183,6 +213,7 @@ def analyze(
 VERBS: Mapping[str, Verb] = {
     "prune": prune,
     "train": train,
+    "transfer": transfer,
     "apply": apply,
     "evaluate": evaluate,
     "analyze": analyze,

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from kerastickets.adapt import Shape, adapted
 from kerastickets.data import Data
 from kerastickets.sources import Source, data_of
 from kerastickets.subset import train_part
@@ -50,6 +51,10 @@ class Workshop:
         if not isinstance(spec, str):
             return spec
         return self._kept(self._data, spec, lambda: data_of(spec))
+
+    def adapted(self, data: Data, shape: Shape, how: str) -> Data:
+        """A data set whose images fit a model's input; see `kerastickets.adapt.adapted`."""
+        return self._kept(self._data, (data, shape, how), lambda: adapted(data, shape, how))
 
     def trainer(
         self,

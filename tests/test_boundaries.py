@@ -22,16 +22,16 @@ ROWS = [
     "errors tree hardware steps values options registry gate segments",
     "chance statistics fitting strategies mask schedule augment recipe header ticketfile ticket protocols",
     "wiring graph tracing structure networks alive",
-    "data separation joining subset dataspec sources runfolder resuming run combining winning analysis extension "
-    "stopping dials method job",
+    "data adapt head separation joining subset dataspec sources runfolder runtasks resuming run "
+    "combining winning analysis extension stopping dials method job",
     "keys architecture masking roles layers shrink initial losses normalizing metrics optimizing scoring layout "
     "shares oneshot",
     "objective engine intervals training group trainer callbacks",
     "workshop",
-    "prunable abreast loop prune train together",
+    "prunable abreast loop prune train together transfer",
     "evaluation",
     "table figurefacts netchart nodelink contrasts palette chart netplaces diagram netdrawing netplot drawing page "
-    "runfacts runpage studypage report compact",
+    "inside runfacts structurepage runpage studypage report compact",
     "pool study verbs reproduce",
     "expect toys sourcechecks studychecks analysischecks testing",
 ]

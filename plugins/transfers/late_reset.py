@@ -1,0 +1,40 @@
+"""A ticket that starts from weights of a little training on its source."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kerastickets.data import Data
+from kerastickets.head import Head, carried
+from kerastickets.protocols import Phase
+from kerastickets.ticket import Ticket
+from kerastickets.transfer import main_duration, needed
+
+
+@dataclass(frozen=True)
+class LateReset:
+    """The ticket's mask and its weights of step k on the source; on the target it starts at step 0.
+
+    Args:
+        step: k, of a rewind point that the ticket has; None takes its latest one.
+        head: the output layer: `same`, `new`, or `auto`, which makes a new, dense one where the target has other
+            outputs.
+
+    Raises:
+        TicketError: the ticket has no such rewind point.
+
+    Example:
+        >>> from kerastickets.testing import toy_data, toy_ticket
+        >>> [phase.start for phase in LateReset()(toy_ticket(), toy_data(), seed=0)]
+        ['rewind@3']
+
+    Reference:
+        J. Frankle, G. K. Dziugaite, D. M. Roy, M. Carbin, Stabilizing the Lottery Ticket Hypothesis, section 3.
+    """
+
+    step: int | None = None
+    head: Head = "auto"
+
+    def __call__(self, ticket: Ticket, target: Data, seed: int) -> Iterator[Phase]:
+        step = max(ticket.rewinds, default="K") if self.step is None else self.step
+        start = needed(ticket, f"rewind@{step}" if step else "init", self)
+        yield Phase(carried(ticket, target, seed, self.head), (), main_duration(ticket), start)
