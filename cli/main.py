@@ -18,6 +18,7 @@ from kerastickets_cli.output import hush_tensorflow
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "prune": ("prune:prune", "Find a lottery ticket."),
     "train": ("train:train", "Train a ticket, or one of its controls."),
+    "transfer": ("transfer:transfer", "Carry a ticket to another task, and train it there."),
     "eval": ("evaluate:evaluate", "Measure a ticket on data."),
     "show": ("show:show", "Show what is in a ticket."),
     "ls": ("ls:ls", "List the tickets of a folder."),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from kerastickets.run import Level
+    from kerastickets.ticket import Ticket
 
 _COLUMNS = ("level", "kept", "density", "early-stop", "validation", "test", "winning", "seconds")
 _WIDTHS = (5, 9, 8, 10, 10, 8, 7, 8)
@@ -166,3 +167,32 @@ def new_progress() -> "Progress":
         redirect_stdout=False,
         redirect_stderr=False,
     )
+
+
+class Watch:
+    """A bar of one training, which learns from the first evaluation after the start how long an epoch is.
+
+    Args:
+        ticket: what is trained; its own recipe fills in the rest.
+        dials: the dials that were given.
+    """
+
+    def __init__(self, ticket: "Ticket", dials: Mapping[str, Any]) -> None:
+        from kerastickets.recipe import Dials, Recipe
+
+        own = {k: v for k, v in ticket.provenance.get("recipe", {}).items() if k in Dials.__annotations__}
+        self._train, self._planned = Recipe.of(dials, own).train, 0
+        self._bar = Bar(1, levels=False)
+
+    def row(self, row: Mapping[str, Any]) -> None:
+        """An evaluation is done."""
+        if not row["epoch"]:  # at the start
+            return
+        if not self._planned:
+            self._planned = self._train.iterations(max(1, round(row["iteration"] / row["epoch"])))
+            self._bar.plan(0, [self._planned])
+        self._bar.reach(0, 0, min(row["iteration"], self._planned))
+
+    def stop(self) -> None:
+        """Erase the bar."""
+        self._bar.stop()

@@ -23,7 +23,7 @@ from kerastickets_cli.options import (
     training_options,
 )
 from kerastickets_cli.output import check_file, emit, note, percent
-from kerastickets_cli.progress import Bar, wants_bar
+from kerastickets_cli.progress import Watch, wants_bar
 
 
 @click.command(
@@ -96,7 +96,7 @@ def _train(ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any]) -> 
     from kerastickets.train import train as train_ticket
 
     bar = wants_bar(chosen["quiet"]) and is_chief(chosen["strategy"])
-    watch = _Watch(ticket, dials) if bar else None
+    watch = Watch(ticket, dials) if bar else None
     names = ("start", "freeze", "seed", "model", "strategy")
     try:
         return train_ticket(
@@ -108,25 +108,7 @@ def _train(ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any]) -> 
         )
     finally:
         if watch:
-            watch.bar.stop()
-
-
-class _Watch:
-    """A bar that learns from the first evaluation how long an epoch is."""
-
-    def __init__(self, ticket: Any, dials: Mapping[str, Any]) -> None:
-        from kerastickets.recipe import Dials, Recipe
-
-        own = {k: v for k, v in ticket.provenance.get("recipe", {}).items() if k in Dials.__annotations__}
-        self._recipe, self._planned = Recipe.of(dials, own), False
-        self.bar = Bar(1, levels=False)
-
-    def row(self, row: Mapping[str, Any]) -> None:
-        if not self._planned:
-            per_epoch = max(1, round(row["iteration"] / row["epoch"]))
-            self.bar.plan(0, [self._recipe.train.iterations(per_epoch)])
-            self._planned = True
-        self.bar.reach(0, 0, row["iteration"])
+            watch.stop()
 
 
 def _facts(trained: Any, out: Path) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def check_transfer(transfer: Transfer, ticket: Ticket | None = None, target: Dat
 
     Args:
         transfer: an instance.
-        ticket: what to transfer; a toy ticket by default.
+        ticket: what to transfer; a toy ticket by default, whose recipe has ten iterations an epoch of toy data.
         target: the task to transfer to; toy data by default.
 
     Raises:
@@ -128,7 +128,7 @@ def check_transfer(transfer: Transfer, ticket: Ticket | None = None, target: Dat
         >>> check_transfer(Whole())
     """
     check_form(transfer)
-    ticket, target = ticket or toy_ticket(), target or toy_data()
+    ticket, target = ticket or _ten_steps(toy_ticket()), target or toy_data()
     name, before = name_of(transfer), (content(ticket), data_digest(target))
     phases = _phases(name, transfer, ticket, target)
     expect(bool(phases), f"{name} must have at least one phase", "none")
@@ -277,6 +277,11 @@ def _phases(name: str, transfer: Transfer, ticket: Ticket, target: Data) -> list
         trained = _trained(phase)
         found.append((content(phase.ticket), phase.frozen, phase.duration, phase.start, str(phase.loss)))
     raise AssertionError(f"{name} must end. Received: more than {_MOST_PHASES} phases")
+
+
+def _ten_steps(ticket: Ticket) -> Ticket:
+    recipe = dict(ticket.provenance["recipe"]) | {"train": "1ep", "batch_size": 10}
+    return ticket.replace(provenance=dict(ticket.provenance) | {"recipe": recipe})
 
 
 def _trained(phase: Phase) -> Ticket:

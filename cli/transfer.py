@@ -1,0 +1,132 @@
+"""`kt transfer`: carry a ticket to another task."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kerastickets import registry
+from kerastickets.dataspec import find_data
+from kerastickets.errors import RecipeError
+from kerastickets_cli.interrupt import interruptible
+from kerastickets_cli.options import (
+    PairType,
+    force_option,
+    given,
+    json_option,
+    pairs,
+    quiet_option,
+    ticket_argument,
+    training_options,
+)
+from kerastickets_cli.output import check_file, emit, note, percent
+from kerastickets_cli.progress import Watch, wants_bar
+
+
+@click.command(
+    epilog="\b\nExample:\n  kt transfer ticket runs/first-ticket/level-03.safetensors --dataset 'digits[5,6,7,8,9]'"
+    " \\\n    --out runs/to-other-digits\n  kt transfer new-head runs/first-ticket/level-03.safetensors --dataset mnist"
+    " \\\n    --adapt resize --train-size 500 --out runs/to-mnist"
+)
+@click.argument("protocol", metavar="PROTOCOL")
+@ticket_argument
+@click.option("--dataset", metavar="TARGET", required=True, help="The other task.")
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    type=PairType(),
+    multiple=True,
+    help="An option of the protocol (repeatable); `kt plugins show PROTOCOL` lists them.",
+)
+@click.option(
+    "--adapt",
+    metavar="HOW",
+    help="Make images fit the ticket's model: resize, gray, rgb, resize+gray or resize+rgb.  "
+    "[default: refuse those that do not fit]",
+)
+@training_options
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Keys data order and new weights.  [default: the ticket's own]",
+)
+@click.option("--out", metavar="DIR", required=True, help="The folder for the ticket and metrics.jsonl.")
+@force_option
+@json_option
+@quiet_option
+def transfer(**chosen: Any) -> None:
+    """Train TICKET on another task, as PROTOCOL says; `kt plugins transfers` lists protocols.
+
+    What is not given is as in the ticket's own recipe, but the target is used whole unless --train-size is given. One
+    --seed gives every protocol the same batches of the target in the same order.
+    """
+    from kerastickets.adapt import parse_adapt
+    from kerastickets.recipe import Dials, Recipe
+    from kerastickets.ticket import Ticket
+
+    dials = given(chosen, Dials.__annotations__)
+    try:
+        Recipe.of(dials)
+        if chosen["adapt"] is not None:
+            parse_adapt(chosen["adapt"])
+    except RecipeError as error:
+        raise click.UsageError(str(error), click.get_current_context()) from error
+    protocol = registry.create("transfers", chosen["protocol"], pairs("-o", chosen["options"]))
+    out = Path(chosen["out"])
+    file = out / "ticket.safetensors"
+    with interruptible("Interrupted. Nothing was written."):
+        ticket = Ticket.load(chosen["ticket"])
+        check_file(file, chosen["force"])
+        find_data(chosen["dataset"])
+        moved = _transfer(protocol, ticket, chosen, dials)
+        _write(moved, file)
+    facts = moved.facts() | {"ticket": str(file)}
+    if chosen["as_json"]:
+        emit(facts)
+    else:
+        click.echo(_summary(facts, moved.metrics))
+    note(
+        f"Carried by {facts['protocol']} from {facts['source']} to {facts['target']}. Its facts: kt show {file}",
+        chosen["quiet"],
+    )
+
+
+def _transfer(protocol: Any, ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any]) -> Any:
+    from kerastickets.transfer import transfer as carry
+
+    watch = Watch(ticket, dials) if wants_bar(chosen["quiet"]) else None
+    try:
+        return carry(
+            protocol,
+            ticket,
+            chosen["dataset"],
+            seed=chosen["seed"],
+            adapt=chosen["adapt"],
+            on_row=watch.row if watch else None,
+            **dials,
+        )
+    finally:
+        if watch:
+            watch.stop()
+
+
+def _write(moved: Any, file: Path) -> None:
+    from kerastickets.runfolder import write_text
+
+    moved.ticket.save(file)  # makes the folder
+    write_text(file.with_name("metrics.jsonl"), "".join(f"{json.dumps(row)}\n" for row in moved.rows))
+
+
+def _summary(facts: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    if facts["test_accuracy"] is None:
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    else:
+        shown = (
+            f"validation {percent(facts['val_accuracy'])}, test {percent(facts['test_accuracy'])} "
+            f"at iteration {facts['early_stop_iteration']}"
+        )
+    return f"{facts['ticket']}: {facts['protocol']} on {facts['train_size']} examples of {facts['target']}, {shown}"
