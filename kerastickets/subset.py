@@ -1,6 +1,7 @@
 """Parts of a data set: some of its classes, or some of its training examples."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +9,9 @@ import numpy as np
 from kerastickets.data import Data, Split, shuffled
 from kerastickets.errors import DataError, RecipeError
 from kerastickets.options import unknown
+from kerastickets.tree import generator
+
+Classes = tuple[str, ...]
 
 
 def of_classes(data: Data, names: Sequence[str]) -> Data:
@@ -58,6 +62,48 @@ def of_classes(data: Data, names: Sequence[str]) -> Data:
         classes=len(names),
         labels=tuple(names),
     )
+
+
+def class_splits(
+    labels: Sequence[str], count: int, *, source: int | None = None, seed: int = 0
+) -> list[tuple[Classes, Classes]]:
+    """Random partitions of classes into two parts, all different: a task to learn first, and one to go on to.
+
+    The first partitions of a longer list are those of a shorter one.
+
+    Args:
+        labels: the names of all classes, each once.
+        count: how many partitions. Two that differ in the order of classes or of the parts only are the same.
+        source: how many classes the first part has; None takes half.
+        seed: keys them.
+
+    Returns:
+        The two parts of each, in the order drawn, which numbers the classes: `of_classes` takes either.
+
+    Raises:
+        DataError: labels that occur twice, a part without two classes, or more partitions than there are.
+
+    Example:
+        >>> class_splits("abcd", 2)
+        [(('b', 'c'), ('a', 'd')), (('c', 'a'), ('d', 'b'))]
+    """
+    size = len(labels) // 2 if source is None else source
+    rest = len(labels) - size
+    if len({*labels}) < len(labels) or min(size, rest) < 2:
+        raise DataError(
+            "Classes must differ, and each part must have two or more. "
+            f"Received: {', '.join(labels)} in parts of {size} and {rest}"
+        )
+    there_are = math.comb(len(labels), size) // (2 if size == rest else 1)
+    if not 0 <= count <= there_are:
+        raise DataError(f"There are {there_are} partitions into {size} and {rest}. Received: count={count}")
+    found: dict[frozenset[frozenset[str]], tuple[Classes, Classes]] = {}
+    random = generator("class-splits", seed)
+    while len(found) < count:
+        drawn = [labels[place] for place in random.permutation(len(labels))]
+        parts = tuple(drawn[:size]), tuple(drawn[size:])
+        found.setdefault(frozenset(map(frozenset, parts)), parts)
+    return list(found.values())
 
 
 def _renumbered(split: Split, place: np.ndarray) -> Split:

@@ -7,7 +7,7 @@ import kerastickets as kt
 from kerastickets.data import CROSS_ENTROPY, Data
 from kerastickets.dataspec import data_of
 from kerastickets.errors import DataError, RecipeError
-from kerastickets.subset import of_classes, train_part
+from kerastickets.subset import class_splits, of_classes, train_part
 from tests import training
 from tests.test_losses import two_tasks
 
@@ -103,3 +103,32 @@ def test_a_folder_knows_its_part(tmp_path):
     kt.prune("mlp:4", "digits", **dials, train_size=100)
     with pytest.raises(RecipeError, match="train_size"):
         kt.prune("mlp:4", "digits", **dials, train_size=120)
+
+
+def test_random_partitions_of_classes_are_disjoint_whole_and_distinct():
+    labels = "abcdefghij"
+    splits = class_splits(labels, 126)  # all of them: 10 over 5, halves exchanged being the same
+    assert all(len(one) == len(other) == 5 and {*one, *other} == {*labels} for one, other in splits)
+    assert len({frozenset((frozenset(one), frozenset(other))) for one, other in splits}) == 126
+
+
+def test_partitions_depend_on_the_seed_alone_and_begin_alike():
+    labels = "abcdefghij"
+    assert class_splits(labels, 10)[:3] == class_splits(tuple(labels), 3)
+    assert class_splits(labels, 10) != class_splits(labels, 10, seed=1)
+    assert [tuple(map(len, split)) for split in class_splits(labels, 2, source=7)] == [(7, 3), (7, 3)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "count", "more", "message"),
+    [
+        ("abcd", 4, {}, "There are 3 partitions into 2 and 2. Received: count=4"),
+        ("abcde", 11, {}, "There are 10 partitions into 2 and 3"),
+        ("abcd", 1, {"source": 3}, "in parts of 3 and 1"),
+        ("abca", 1, {}, "Classes must differ"),
+        ("abcd", -1, {}, "count=-1"),
+    ],
+)
+def test_partitions_that_there_are_not(labels, count, more, message):
+    with pytest.raises(DataError, match=message):
+        class_splits(labels, count, **more)
