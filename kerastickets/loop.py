@@ -17,6 +17,7 @@ from kerastickets.recipe import Recipe
 from kerastickets.resuming import begun
 from kerastickets.run import Level, Run, trained_level, versions
 from kerastickets.runfolder import RunFolder
+from kerastickets.runtasks import keep_tasks
 from kerastickets.sources import Source, data_digest, data_files, data_name, source_of
 from kerastickets.stopping import judged, stopped_by, try_rules
 from kerastickets.ticket import Ticket
@@ -158,6 +159,8 @@ class Loop:
             if on_row:
                 on_row(row)
 
+        if folder:
+            keep_tasks(folder, self.data)
         levels: list[Level] = []
 
         def add(ticket: Ticket) -> None:

@@ -6,7 +6,7 @@ Tickets are read one after the other, through NumPy alone, and only their masks 
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from kerastickets.errors import RecipeError, TicketError
+from kerastickets.inside import Inside, counts_of, inside
 from kerastickets.run import Level
 from kerastickets.runfolder import RunFolder, read_rows
+from kerastickets.runtasks import RunTasks
 from kerastickets.stopping import stopped_by
 from kerastickets.ticket import Ticket
 from kerastickets.tree import Tree
@@ -27,7 +29,8 @@ _SEED = re.compile(r"seed-(\d+)")
 class LevelFacts:
     """One level: its row, its layers (`key shape kept total density`), and its masks, eight to a byte.
 
-    `stopped_by` is the rule that ended the run with it, if any.
+    `stopped_by` is the rule that ended the run with it, if any; `inside` what its network looks like, or why
+    that cannot be said.
     """
 
     row: Level
@@ -35,6 +38,8 @@ class LevelFacts:
     bits: np.ndarray
     parents: tuple[str, ...]
     environment: Mapping[str, Any]
+    file: Path
+    inside: Inside | str
     stopped_by: str | None = None
 
 
@@ -48,6 +53,7 @@ class RunFacts:
         versions: library versions.
         levels: the finished ones, from 0 on.
         rows: one per evaluation of these levels.
+        tasks: of its data set, where that has several.
     """
 
     name: str
@@ -55,6 +61,7 @@ class RunFacts:
     versions: Mapping[str, str]
     levels: tuple[LevelFacts, ...]
     rows: tuple[Mapping[str, Any], ...]
+    tasks: RunTasks | None = None
 
     @classmethod
     def read(cls, folder: Path) -> "RunFacts":
@@ -78,11 +85,16 @@ class RunFacts:
         rows = [_numbers(row) for row in read_rows(files.metrics_file)]
         rows = [row for row in rows if row.get("level") in range(files.finished)]
         timed = [row for row in rows if "seconds" in row]
-        levels = [_level(files, level, timed) for level in range(files.finished)]
+        tasks, counts = RunTasks.read(files), counts_of(_rules(recipe))
+
+        def look(ticket: Ticket) -> Inside | str:
+            return inside(ticket, tasks, counts)
+
+        levels = [_level(files, level, timed, look) for level in range(files.finished)]
         match = _SEED.fullmatch(folder.name)
         seeds = recipe.get("seeds")
         seed = match[1] if match else seeds.get("init", 0) if isinstance(seeds, dict) else 0
-        return cls(f"seed {seed}", recipe, versions, tuple(levels), tuple(rows))
+        return cls(f"seed {seed}", recipe, versions, tuple(levels), tuple(rows), tasks)
 
 
 def seed_folders(folder: Path) -> list[Path]:
@@ -113,6 +125,12 @@ def _head(path: Path) -> tuple[Mapping[str, Any], Mapping[str, str]]:
     return recipe, versions
 
 
+def _rules(recipe: Mapping[str, Any]) -> list[str]:
+    method = recipe.get("method")
+    rules = method.get("stop_when") if isinstance(method, Mapping) else None
+    return [*map(str, rules)] if isinstance(rules, list) else []
+
+
 def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row without what is no number: a diverged loss, or another program's words."""
     return {
@@ -122,7 +140,12 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _level(files: RunFolder, level: int, rows: Sequence[Mapping[str, Any]]) -> LevelFacts:
+def _level(
+    files: RunFolder,
+    level: int,
+    rows: Sequence[Mapping[str, Any]],
+    look: Callable[[Ticket], Inside | str],
+) -> LevelFacts:
     path = files.ticket_file(level)
     ticket = Ticket.load(path)
     provenance = ticket.provenance
@@ -138,6 +161,8 @@ def _level(files: RunFolder, level: int, rows: Sequence[Mapping[str, Any]]) -> L
         bits=_packed(ticket.masks),
         parents=tuple(map(str, provenance.get("parents", ()))),
         environment=provenance.get("environment", {}),
+        file=path,
+        inside=look(ticket),
         stopped_by=stopped_by([ticket]),
     )
 

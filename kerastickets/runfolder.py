@@ -43,6 +43,11 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def tasks_file(self) -> Path:
+        """`tasks.json`: the inputs and outputs of each task, where the data set has several."""
+        return self.path / "tasks.json"
+
+    @property
     def lock_file(self) -> Path:
         """`run.lock`: held by the operating system, so that a killed process leaves none."""
         return self.path / "run.lock"

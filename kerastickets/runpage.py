@@ -12,6 +12,7 @@ from typing import Any
 from kerastickets.chart import Chart, Graph, Heatmap, Node, Series
 from kerastickets.page import Section
 from kerastickets.runfacts import LevelFacts, RunFacts, overlap
+from kerastickets.structurepage import structure_section
 from kerastickets.table import Column, Table
 from kerastickets.winning import TOLERANCE
 
@@ -34,6 +35,7 @@ def run_sections(runs: Sequence[RunFacts]) -> list[Section]:
         Section("Levels", _levels_intro(runs), (*_accuracy(runs), levels_table(runs))),
         Section("Learning curves", _curves_intro(runs), tuple(learning_curves(runs))),
         Section("Layers", "", (layer_densities(runs), layers_table(runs))),
+        structure_section(runs),
         Section("Overlap of masks", _OVERLAP, tuple(overlaps(runs))),
         Section("Lineage", "", (lineage(runs),)),
         Section("Recipe", "All that can change a bit of the tickets.", (recipe_list(runs),)),

@@ -2,9 +2,11 @@
 
 import pytest
 
+from kerastickets.page import Section, page
 from kerastickets.report import report
 from tests import browser
 from tests.folders import HOSTILE, make_run, make_study
+from tests.test_netchart import NET
 
 PROGRAM = browser.find()
 pytestmark = [
@@ -77,6 +79,23 @@ def test_hovering_shows_values(tab, pages):
     text = tab.until("document.querySelector('#plot-4 .hovertext')?.textContent")
     assert "row: " in text
     assert any(value in text for value in ("1.00", "0.50"))
+
+
+def test_a_network_is_drawn_and_tells_of_what_the_mouse_is_on(tab, tmp_path):
+    file = tmp_path / "net.html"
+    file.write_text(page("Net", [Section("Drawn", items=(NET,))]), encoding="utf-8")
+    tab.open(file)
+    assert tab.complaints() == []
+    lines, dots = "'.plot .js-line'", "'.plot .points path'"
+    assert tab.run(f"document.querySelectorAll({lines}).length") == 4
+    legend = tab.run("[...document.querySelectorAll('.legendtext')].map(text => text.textContent)")
+    assert legend == [*NET.kinds()]
+    assert (
+        tab.run(f"document.querySelectorAll({dots}).length") == 4 + 6
+    )  # a point for the mouse on each edge, and a dot a neuron
+    tab.hover(".plot .trace:last-child .points path")
+    text = tab.until("document.querySelector('.plot .hovertext')?.textContent")
+    assert "input 0" in text or "dense 2" in text
 
 
 COLUMN = "[...document.querySelectorAll('.table tbody')[0].rows].map(row => row.cells[{}].textContent)"

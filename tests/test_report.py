@@ -39,6 +39,7 @@ def test_a_run(run):
         "Levels",
         "Learning curves",
         "Layers",
+        "Structure",
         "Overlap of masks",
         "Lineage",
         "Recipe",

@@ -1,4 +1,4 @@
-"""`overlap`, `weights` and `connectivity`, on tickets worked out by hand."""
+"""`overlap`, `weights`, `connectivity` and what the others draw, on tickets worked out by hand."""
 
 import json
 
@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from kerastickets import Data, Ticket, registry
-from kerastickets.analysis import analyze
+from kerastickets.analysis import analyze, figures
 from kerastickets.architecture import architecture
 from kerastickets.chart import Chart, Heatmap
 from kerastickets.errors import AlignError, DataError, PluginError, TicketError
 from kerastickets.keys import snapshot
+from tests.test_structure import mlp, two_tasks
 from tests.tickets import ticket
 
 
@@ -200,3 +201,45 @@ def test_connectivity_takes_no_rounding_for_a_correlation():
     # Each feature of moons-circles has mean 0 and variance 1, to eight digits.
     facts = analyze("connectivity", ticket, data="moons-circles")
     assert facts["inputs"]["correlation"] == {"mean": None, "variance": None}
+
+
+def test_structure_draws_the_shares_of_each_layer():
+    facts = registry.create("analyzers", "structure")(
+        mlp([[1, 1, 0, 0], [0] * 4], [[1, 0], [0, 0], [0, 1], [0, 0]])
+    )
+    weights, neurons = figures(registry.create("analyzers", "structure"), facts)
+    assert weights.series[0].x == ("dense (2)", "dense_1 (2)", "all (4)")
+    assert [one.y for one in weights.series] == [(0.5, 0.5, 0.5), (0.5, 0, 0.25), (0, 0.5, 0.25)]
+    assert neurons.series[3].name == "isolated"
+    assert neurons.series[3].y == (0.5, 0.25, 0)
+
+
+def test_an_emptied_layer_leaves_a_gap():
+    facts = registry.create("analyzers", "structure")(mlp([[0]], [[1]]))
+    assert figures(registry.create("analyzers", "structure"), facts)[0].series[0].y == (None, 0, 0)
+
+
+def test_separation_draws_coverage_and_degrees():
+    ticket = mlp([[1, 0], [1, 0], [0, 1], [0, 1]], [[1, 0], [0, 1]])
+    separation = registry.create("analyzers", "separation")
+    (heat,) = figures(separation, separation(ticket, data=two_tasks()))
+    assert (heat.title, heat.values, heat.range) == (
+        "Coverage of the tasks: separated", ((1, 0), (0, 1)), (0, 1),
+    )  # fmt: skip
+    (empty,) = figures(separation, separation(mlp([[0]] * 4, [[0, 0]]), data=two_tasks()))
+    assert (empty.y_labels, empty.values) == (("none",), ((0, 0),))
+    degree = registry.create("analyzers", "separation-degree")
+    (chart,) = figures(degree, degree(ticket, data=two_tasks()))
+    assert chart.series[0].x == ("input (4)", "dense (2)", "dense_1 (2)", "all (8)")
+    assert chart.series[0].y == (1, 1, 1, 1)
+
+
+def test_network_draws_what_it_says_and_refuses_what_is_too_large():
+    network = registry.create("analyzers", "network")
+    ticket = mlp([[1, 0], [1, 0], [0, 1], [0, 1]], [[1, 0], [0, 1]])
+    (drawn,) = figures(network, network(ticket))
+    assert list(drawn.kinds()) == ["active, subnetwork 1", "active, subnetwork 2"]
+    with pytest.raises(TicketError, match="fewer than 3 edges"):
+        registry.create("analyzers", "network", {"below": 3})(ticket)
+    with pytest.raises(PluginError, match="`part` must be"):
+        registry.create("analyzers", "network", {"part": "dead"})

@@ -89,7 +89,7 @@ def test_the_names_of_this_release_are_registered():
         *("reinit", "reinit-sign", "rewind", "shuffle", "union"),
     }
     assert set(registry.names("analyzers")) >= {
-        *("connectivity", "overlap", "separation", "separation-degree", "structure", "weights")
+        *("connectivity", "network", "overlap", "separation", "separation-degree", "structure", "weights")
     }
     assert set(registry.names("models")) >= {
         *("conv-2", "conv-4", "conv-6", "lenet-300-100", "lenet-5", "mlp", "resnet-20", "vgg-19")
