@@ -232,7 +232,7 @@ def test_a_run_has_a_row_for_every_net(rows):
         **{("target", "late", m, 0.5): 3 for m in ("ticket", "random-reinit", "late-reset")},
     }
     assert all(row["curve"][-1][2] == pytest.approx(row["test_accuracy"]) for row in rows if "curve" in row)
-    assert [iteration for iteration, *_ in rows[-1]["curve"]] == [0, 20, 40, 60]
+    assert [iteration for iteration, *_ in rows[-1]["curve"]] == [0, 80, 160, 240]
 
 
 def test_exactly_the_rounded_share_of_each_layer_goes(rows, smoke):
