@@ -30,6 +30,10 @@ def test_the_page_on_analysis_runs_from_top_to_bottom(run_python_blocks):
     assert run_python_blocks(ROOT / "docs" / "analysis.md") == 2
 
 
+def test_the_page_on_transfer_runs_from_top_to_bottom(run_python_blocks):
+    assert run_python_blocks(ROOT / "docs" / "transfer.md") == 3
+
+
 def commands_of(page: Path) -> list[list[str]]:
     text = re.sub(r"\\\n\s*", " ", page.read_text(encoding="utf-8"))
     found = [match[1] or match[2] for match in COMMAND.finditer(text)]
