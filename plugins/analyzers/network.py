@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from kerastickets.chart import Network as Drawn
 from kerastickets.combining import Takes, check_tickets
 from kerastickets.data import Data
-from kerastickets.errors import PluginError
 from kerastickets.networks import Part
 from kerastickets.nodelink import MOST_EDGES, network_figure, node_link
 from kerastickets.ticket import Ticket
@@ -42,10 +41,6 @@ class Network:
     part: Part = "unpruned"
     below: int = MOST_EDGES
     takes: ClassVar[Takes] = Takes(1, 1)
-
-    def __post_init__(self) -> None:
-        if self.part not in ("unpruned", "active"):
-            raise PluginError(f"`part` must be 'unpruned' or 'active'. Received: part={self.part!r}")
 
     def __call__(self, *tickets: Ticket, data: Data | None = None) -> dict[str, Any]:
         return node_link(check_tickets(self, tickets), self.part, below=self.below)

@@ -241,5 +241,5 @@ def test_network_draws_what_it_says_and_refuses_what_is_too_large():
     assert list(drawn.kinds()) == ["active, subnetwork 1", "active, subnetwork 2"]
     with pytest.raises(TicketError, match="fewer than 3 edges"):
         registry.create("analyzers", "network", {"below": 3})(ticket)
-    with pytest.raises(PluginError, match="`part` must be"):
+    with pytest.raises(PluginError, match="Option 'part' of Network must be"):
         registry.create("analyzers", "network", {"part": "dead"})
