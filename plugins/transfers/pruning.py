@@ -77,4 +77,5 @@ class PruneWhileFineTuning:
             no_train=True,
             granularity=self.unit,
         )
-        return run.tickets[-1].replace(provenance=now.provenance)
+        # A run gives no mask to layers that it leaves alone and that are whole.
+        return now.replace(masks={**now.masks, **run.tickets[-1].masks})
