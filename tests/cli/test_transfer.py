@@ -9,7 +9,7 @@ from kerastickets import Ticket
 
 def test_json_is_as_the_folder_holds_it(kt, run_folder, tmp_path):
     out, source = tmp_path / "new" / "moved", run_folder / "level-01.safetensors"
-    arguments = ("--dataset", "digits[7,8,9]", "--train-size", 60, "-o", "density=layer", "--out", out)
+    arguments = ("--dataset", "digits[7,8,9]", "--train-size", 90, "-o", "density=layer", "--out", out)
     result = kt("transfer", "new-head", source, *arguments, "--json", "--quiet")
     assert result.stderr == ""
     facts = json.loads(result.stdout)
@@ -18,7 +18,7 @@ def test_json_is_as_the_folder_holds_it(kt, run_folder, tmp_path):
         *("early_stop_iteration", "curve", "ticket"),
     ]
     assert facts["protocol"] == "new-head"
-    assert (facts["source"], facts["target"], facts["train_size"]) == ("digits", "digits[7,8,9]", 60)
+    assert (facts["source"], facts["target"], facts["train_size"]) == ("digits", "digits[7,8,9]", 90)
     assert sorted(path.name for path in out.iterdir()) == ["metrics.jsonl", "ticket.safetensors"]
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert facts["curve"] == [[row["iteration"], row["val_accuracy"]] for row in rows]
