@@ -52,7 +52,10 @@ def test_parents_come_before_their_children():
         (lambda: Graph("g", "", (Node("a", "a"),), (("a", "a"),), ""), "Received: a circle, a > a"),
         (lambda: Chart("c", "", "", "", (), "", x_format="nope"), "A format is what"),
         (lambda: Chart("c", None, "", "", (), ""), "`title` of a chart must be text"),
-        (lambda: figure({"kind": "pie"}), "A figure is a chart, a heatmap, a graph or a network. Received: 'pie'"),
+        (
+            lambda: figure({"kind": "pie"}),
+            "A figure is a chart, a heatmap, a graph or a network. Received: 'pie'",
+        ),
         (lambda: figure([]), "Received: 'list'"),
         (lambda: figure({"kind": "chart", "name": "c"}), "A chart has name, title"),
         (lambda: figure({**CHART.facts(), "series": 3}), "A chart has name, title"),
