@@ -244,9 +244,7 @@ _PRUNING: tuple[Any, ...] = (
     ),
     click.option("--no-train", is_flag=True, help="Leave the last level untrained."),
     click.option("--allow-collapse", is_flag=True, help="Let a cut empty a layer."),
-    click.option(
-        "--all-alive", is_flag=True, help="Drop weights that cannot matter, and keep others instead."
-    ),
+    click.option("--all-alive", is_flag=True, help="Keep no weight that cannot matter: others instead."),
     click.option(
         "--granularity",
         type=click.Choice(["weight", "channel"]),
