@@ -27,8 +27,7 @@ from kerastickets_cli.progress import Watch, wants_bar
 
 @click.command(
     epilog="\b\nExample:\n  kt transfer ticket runs/first-ticket/level-03.safetensors --dataset 'digits[5,6,7,8,9]'"
-    " \\\n    --out runs/to-other-digits\n  kt transfer new-head runs/first-ticket/level-03.safetensors --dataset mnist"
-    " \\\n    --adapt resize --train-size 500 --out runs/to-mnist"
+    "\n  kt transfer new-head runs/first-ticket/level-03.safetensors --dataset mnist --adapt resize --train-size 500"
 )
 @click.argument("protocol", metavar="PROTOCOL")
 @ticket_argument

@@ -23,8 +23,9 @@ class LocalResponseNormalization(keras.layers.Layer):
     Example:
         >>> import numpy as np
         >>> layer = LocalResponseNormalization(depth_radius=1, bias=1.0, alpha=1.0, beta=1.0)
-        >>> layer(np.array([[[[1.0, 2.0, 0.0]]]], "float32")).numpy().round(4).tolist()
-        [[[[0.1667, 0.3333, 0.0]]]]
+        >>> made = layer(np.array([[[[1.0, 2.0, 0.0]]]], "float32"))
+        >>> [round(float(value), 4) for value in made[0, 0, 0]]  # 1/(1 + 1 + 4), 2/(1 + 1 + 4), 0
+        [0.1667, 0.3333, 0.0]
 
     Reference:
         A. Krizhevsky, I. Sutskever, G. Hinton, ImageNet Classification with Deep Convolutional Neural

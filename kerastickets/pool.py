@@ -48,12 +48,17 @@ class Pool:
             worker. `emit(kind, content)` tells the main process something on the way.
         jobs: how many processes, at least 1.
         prepare: called first in each process, before TensorFlow is imported.
+        worn: asked in a process after each task whether another process should take its place.
     """
 
     def __init__(
-        self, work: Callable[[Any, Emit], Any], jobs: int, prepare: Callable[[], None] | None = None
+        self,
+        work: Callable[[Any, Emit], Any],
+        jobs: int,
+        prepare: Callable[[], None] | None = None,
+        worn: Callable[[], bool] | None = None,
     ) -> None:
-        self._work, self._most, self._prepare = work, jobs, prepare
+        self._work, self._most, self._prepare, self._worn = work, jobs, prepare, worn or worn_out
         context = multiprocessing.get_context("spawn")
         self._context, self._tasks, self._events = context, context.Queue(), context.Queue()
         self._workers: list[Any] = []
@@ -84,7 +89,7 @@ class Pool:
 
     def _start(self) -> None:
         worker = self._context.Process(
-            target=_live, args=(self._work, self._prepare, self._tasks, self._events), daemon=True
+            target=_live, args=(self._work, self._prepare, self._worn, self._tasks, self._events), daemon=True
         )
         # Ctrl-C in a terminal reaches every process. Only this one is to answer; the others inherit the deafness.
         alone = threading.current_thread() is threading.main_thread()
@@ -107,6 +112,8 @@ class Pool:
             try:
                 kind, key, content = self._events.get(timeout=0.2)
             except queue.Empty:
+                if not any(codes) and self._renewed():
+                    continue
                 if any(codes) or None not in codes:
                     raise KerasTicketsError(
                         f"A process ended too early, with exit code {next(filter(None, codes), 0)}. "
@@ -119,11 +126,37 @@ class Pool:
                 self._open.discard(key)
             return Event(kind, key, content)
 
+    def _renewed(self) -> bool:
+        """Start processes in place of those that were worn out; whether there were any."""
+        worn = [worker for worker in self._workers if worker.exitcode == 0]
+        for worker in worn:
+            worker.join()
+            self._workers.remove(worker)
+            self._start()
+        return bool(worn)
+
+
+def worn_out() -> bool:
+    """Whether this process has so many memory maps that another should go on.
+
+    Linux allows a process 65 530 by default. Each net that XLA compiles takes some hundred and keeps them; a process
+    that finds none left dies of it.
+    """
+    try:
+        with open("/proc/self/maps", "rb") as maps, open("/proc/sys/vm/max_map_count") as most:
+            return sum(1 for _ in maps) > int(most.read()) // 2
+    except OSError:  # another system than Linux
+        return False
+
 
 def _live(
-    work: Callable[[Any, Emit], Any], prepare: Callable[[], None] | None, tasks: Any, events: Any
+    work: Callable[[Any, Emit], Any],
+    prepare: Callable[[], None] | None,
+    worn: Callable[[], bool],
+    tasks: Any,
+    events: Any,
 ) -> None:
-    """The life of a worker: tasks until it is ended."""
+    """The life of a worker: tasks until it is ended, or worn."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -134,7 +167,7 @@ def _live(
     # Said here as well, for provenance: the environment does not show in TensorFlow's own setting.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    while True:
+    while not worn():
         key, task = tasks.get()
         try:
             events.put(("done", key, work(task, partial(_tell, events, key))))

@@ -48,3 +48,20 @@ def test_what_goes_wrong_in_a_process_is_raised_here(task, kind, message):
 def test_no_process_is_started_before_it_is_needed():
     with Pool(work, 8) as pool:
         assert pool._workers == []
+
+
+def once(task, emit):
+    os.environ["ONCE"] = "done"
+    return os.getpid()
+
+
+def after_one():
+    return "ONCE" in os.environ
+
+
+def test_a_worn_process_gives_way_to_another():
+    with Pool(once, 1, worn=after_one) as pool:
+        for task in range(3):
+            pool.submit(task, task)
+        processes = {pool.next().content for _ in range(3)}
+    assert len(processes) == 3

@@ -65,7 +65,11 @@ def test_apply_takes_options_and_prints_json(kt, files, tmp_path):
         ("apply", 2, "Missing argument 'OPERATION'"),
         ("apply grow A -o density", 2, "An option must be written key=value. Received: 'density'"),
         ("apply grow A -o density=1 -o density=1", 2, "density must be given once."),
-        ("apply uniom A B", 1, "No operation named 'uniom'. Did you mean 'union'? Installed: atm, "),
+        (
+            "apply uniom A B",
+            1,
+            "No operation named 'uniom'. Did you mean 'union'? Installed: all-alive, atm, ",
+        ),
         ("apply grow A -o densty=1", 1, "No option of Grow named 'densty'. Did you mean 'density'?"),
         ("apply grow A -o count=2", 1, "grow must end with 3 weights, which the ticket keeps, to 6"),
         ("flip DENSE", 1, "flip would leave none in 'a/kernel', 'b/kernel'"),
