@@ -83,7 +83,7 @@ def test_lenet_densities_of_document_a():
 
 @pytest.mark.parametrize(
     ("levels", "rate"),
-    enumerate([0.957, 0.792, 0.649, 0.544, 0.467, 0.408, 0.362, 0.325, 0.295, 0.270], 1),
+    list(enumerate([0.957, 0.792, 0.649, 0.544, 0.467, 0.408, 0.362, 0.325, 0.295, 0.270], 1)),
 )
 def test_rates_and_levels_of_document_e_agree(levels, rate):
     """Figure 4.12: 48 hidden units are 2592 weights, pruned to N = 112 = the weights of (4,8,8,2)."""
