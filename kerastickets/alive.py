@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerastickets.graph import Graph, Link
+from kerastickets.graph import Graph, Link, by_key
 from kerastickets.structure import Structure
 from kerastickets.ticket import Ticket
 from kerastickets.tree import Tree, kept, masked, sealed
@@ -140,11 +140,7 @@ def _reduced(ticket: Ticket) -> tuple[dict[str, np.ndarray], dict[str, np.ndarra
         masks[key][rows] = False
     # Only now: what fed a zombie that a bias has taken in is of no more use itself.
     structure = Structure.of(_bare(ticket, masks))
-    links: dict[str, list[Link]] = {}
-    for link in structure.graph.links:
-        if link.key in masks:
-            links.setdefault(str(link.key), []).append(link)
-    for key, own in links.items():
+    for key, own in by_key(structure.graph.links, masks).items():
         masks[key] &= _needed(structure, masks[key].shape, own)
     return {key: sealed(mask) for key, mask in masks.items()}, folding
 
@@ -155,8 +151,7 @@ def _needed(structure: Structure, shape: tuple[int, ...], links: list[Link]) -> 
     needed = np.any(calls, axis=0)
     if links[0].paired:
         return needed.reshape(shape[-2:])
-    # A transposed convolution has its outputs before its inputs.
-    return needed if len(needed) == shape[-1] else needed[:, None]
+    return needed if links[0].axis == -1 else needed[:, None]
 
 
 def _by_call(links: list[Link]) -> list[list[Link]]:

@@ -5,8 +5,8 @@ what one call of a layer puts between two lists of nodes: how many weights are k
 Layers that keep channels apart (activations, BatchNorm, pooling) hand on the nodes of what they take.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,7 @@ class Link:
             Booleans where there is one weight from node to node.
         size: weights of the key from a node to a node.
         part: which part of the key's weights, where a grouped convolution has several.
+        axis: of the key's weights, the one that leads to the columns: -2 of a transposed convolution.
     """
 
     key: str | None
@@ -64,6 +65,7 @@ class Link:
     kept: np.ndarray
     size: int = 1
     part: int = 0
+    axis: int = -1
 
     @property
     def paired(self) -> bool:
@@ -77,7 +79,7 @@ class Link:
         flat = np.flatnonzero(self.kept)
         above, left = np.divmod(flat, max(self.kept.shape[1], 1))
         kept = self.kept.ravel()[flat]
-        return Link(self.key, self.rows[above], self.cols[left], kept, self.size, self.part)
+        return replace(self, rows=self.rows[above], cols=self.cols[left], kept=kept)
 
     def pairs(self, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The nodes at both ends of what is kept between nodes chosen by booleans over all nodes."""
@@ -91,6 +93,15 @@ class Link:
         flat = np.flatnonzero(part)
         above, left = np.divmod(flat, max(part.shape[1], 1))
         return self.rows[ours[above]], self.cols[theirs[left]]
+
+
+def by_key(links: Iterable[Link], keys: Collection[str]) -> dict[str, list[Link]]:
+    """The links of each of `keys`, in their order: one for each call of its layer and part of its weights."""
+    found: dict[str, list[Link]] = {}
+    for link in links:
+        if link.key in keys:
+            found.setdefault(str(link.key), []).append(link)
+    return found
 
 
 @dataclass(frozen=True, eq=False)

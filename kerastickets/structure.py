@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerastickets.graph import Graph, Link
+from kerastickets.graph import Graph, Link, by_key
 
 if TYPE_CHECKING:
     from kerastickets.ticket import Ticket
@@ -72,11 +72,7 @@ class Structure:
     @cached_property
     def weights(self) -> dict[str, dict[str, int]]:
         """Per masked weight: how many of its entries are active, inactive, zombie and pruned."""
-        links: dict[str, list[Link]] = {}
-        for link in self.links:
-            if link.key in self.masks:
-                links.setdefault(str(link.key), []).append(link)
-        return {key: self._counted(key, own) for key, own in links.items()}
+        return {key: self._counted(key, own) for key, own in by_key(self.links, self.masks).items()}
 
     def _counted(self, key: str, links: list[Link]) -> dict[str, int]:
         size = self.masks[key].size

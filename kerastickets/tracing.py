@@ -202,11 +202,11 @@ class Tracer:
 
     def _convolved(self, op: Op, nodes: np.ndarray) -> _Tensor:
         kernel = self._kernel(op, "kernel")
-        if op.kind in _TRANSPOSED:
-            kernel = np.swapaxes(kernel, -1, -2)
-        return self._linked(op, nodes, kernel.reshape(-1, *kernel.shape[-2:]), "kernel")
+        axis = -2 if op.kind in _TRANSPOSED else -1
+        kernel = np.swapaxes(kernel, -1, axis)
+        return self._linked(op, nodes, kernel.reshape(-1, *kernel.shape[-2:]), "kernel", axis)
 
-    def _linked(self, op: Op, nodes: np.ndarray, kernel: np.ndarray, name: str) -> _Tensor:
+    def _linked(self, op: Op, nodes: np.ndarray, kernel: np.ndarray, name: str, axis: int = -1) -> _Tensor:
         """Full links of a kernel `(positions, inputs of a group, outputs)`."""
         made = self._group(op.name, kernel.shape[2], "weights")
         groups = len(nodes) // kernel.shape[1]
@@ -215,7 +215,9 @@ class Tracer:
         for n in range(groups):
             own = slice(n * outs, (n + 1) * outs)
             rows = nodes[n * ins : (n + 1) * ins]
-            self.links.append(Link(self._key(op, name), rows, made[own], kept[:, own], kernel.shape[0], n))
+            self.links.append(
+                Link(self._key(op, name), rows, made[own], kept[:, own], kernel.shape[0], n, axis)
+            )
         return _Tensor(made)
 
     def _depthwise(self, op: Op, nodes: np.ndarray, name: str) -> np.ndarray:

@@ -199,3 +199,18 @@ def test_pruning_spends_what_the_dead_free():
 def test_all_alive_needs_one_ranking_of_all_weights():
     with pytest.raises(RecipeError, match="needs scope global"):
         prune("mlp:4", "digits", levels=1, rate=0.5, all_alive=True, scope="layer")
+
+
+def test_a_transposed_convolution_of_as_many_inputs_as_outputs():
+    # Outputs come before inputs in its kernel, which its shape does not show.
+    stack = [layers.Conv2DTranspose(3, 2), layers.Conv2D(2, 1), layers.Flatten(), layers.Dense(2)]
+    model = keras.Sequential([keras.Input((4, 4, 3)), *stack])
+    ticket = of(model, 1.0)
+    masks = {key: np.array(mask) for key, mask in ticket.masks.items()}
+    masks["conv2d/kernel"][:, :, 1] = False  # channel 1 of the transposed convolution leads nowhere
+    ticket = ticket.replace(masks=masks, snapshots={"init": ticket.weights()})
+    smaller = AllAlive()(ticket).masks["conv2d_transpose/kernel"]
+    assert not smaller[:, :, 1].any()
+    assert smaller[:, :, [0, 2]].all()
+    x = np.random.default_rng(1).normal(size=(5, 4, 4, 3)).astype("float32")
+    assert np.array_equal(outputs(ticket, x, "init"), outputs(AllAlive()(ticket), x, "init"))
