@@ -52,8 +52,8 @@ def alive(ticket: Ticket) -> tuple[dict[str, np.ndarray], dict[str, Tree]]:
     Reference:
         D. Kim, H. Shim, J. Lee, Waste Not, Want Not: All-Alive Pruning for Extremely Sparse Networks (2021).
     """
-    reduced, folding = _reduced(ticket)
     plan, graph = wiring(ticket.architecture), Graph.of(ticket)
+    reduced, folding = _reduced(ticket, plan, graph)
     snapshots: dict[str, Tree] = {}
     for name, weights in ticket.snapshots.items():
         changed = dict(weights)
@@ -70,7 +70,7 @@ def alive(ticket: Ticket) -> tuple[dict[str, np.ndarray], dict[str, Tree]]:
 
 def alive_masks(ticket: Ticket) -> dict[str, np.ndarray]:
     """The masks that `alive` gives, without the work on weights."""
-    return _reduced(ticket)[0]
+    return _reduced(ticket, wiring(ticket.architecture), Graph.of(ticket))[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,9 +132,11 @@ def _bias(key: str) -> str:
     return key.removesuffix("kernel") + "bias"
 
 
-def _reduced(ticket: Ticket) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _reduced(
+    ticket: Ticket, plan: Wiring, graph: Graph
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The new masks, and by key of a dense layer with a bias the rows whose constants it takes."""
-    folding = _foldable(wiring(ticket.architecture), Graph.of(ticket), ticket)
+    folding = _foldable(plan, graph, ticket)
     masks = {key: np.array(mask) for key, mask in ticket.masks.items()}
     for key, rows in folding.items():
         masks[key][rows] = False
