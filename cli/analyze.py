@@ -11,8 +11,9 @@ from kerastickets import registry
 from kerastickets.errors import TicketError
 from kerastickets_cli.facts import by_ticket, shown
 from kerastickets_cli.interrupt import interruptible
-from kerastickets_cli.options import PairType, json_option, pairs
+from kerastickets_cli.options import json_option
 from kerastickets_cli.output import check_file, emit, note
+from kerastickets_cli.pairs import pairs, plugin_option
 
 if TYPE_CHECKING:
     from kerastickets.chart import Figure
@@ -32,14 +33,7 @@ _FORMATS = (".png", ".svg", ".html")
 @click.option(
     "--dataset", metavar="DATASET", help="Whose tasks or pixels to look at.  [default: what it was found on]"
 )
-@click.option(
-    "-o",
-    "--option",
-    "options",
-    type=PairType(),
-    multiple=True,
-    help="An option of the analyzer (repeatable); `kt plugins show ANALYZER` lists them.",
-)
+@plugin_option("analyzer", "ANALYZER")
 @click.option("--plot", type=click.Path(), metavar="FILE", help="Draw it: a .png, .svg or .html file.")
 @click.option("--force", is_flag=True, help="Replace --plot where it exists.")
 @json_option

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerastickets import registry
-from kerastickets_cli.options import PairType, force_option, json_option, pairs
+from kerastickets_cli.options import force_option, json_option
 from kerastickets_cli.output import check_file, emit
+from kerastickets_cli.pairs import pairs, plugin_option
 
 if TYPE_CHECKING:
     from kerastickets.ticket import Ticket
@@ -22,14 +23,7 @@ out_option = click.option("--out", metavar="FILE", required=True, help="The file
 )
 @click.argument("operation", metavar="OPERATION")
 @click.argument("tickets", metavar="TICKET...", nargs=-1)
-@click.option(
-    "-o",
-    "--option",
-    "options",
-    type=PairType(),
-    multiple=True,
-    help="An option of the operation (repeatable); `kt plugins show OPERATION` lists them.",
-)
+@plugin_option("operation", "OPERATION")
 @out_option
 @force_option
 @json_option

@@ -10,6 +10,7 @@ import click
 from kerastickets.errors import RecipeError
 from kerastickets.steps import Duration
 from kerastickets_cli.output import nearest
+from kerastickets_cli.pairs import pairs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -54,21 +55,6 @@ class DurationsType(click.ParamType):
         if not isinstance(value, str):
             return tuple(value)
         return tuple(DurationType().convert(part.strip(), param, ctx) for part in value.split(","))
-
-
-class PairType(click.ParamType):
-    """`key=value`."""
-
-    name = "key=value"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """The key and the value, both text."""
-        key, equals, text = value.partition("=")
-        if not (key and equals):
-            self.fail(f"An option must be written key=value. Received: {value!r}", param, ctx)
-        return key, text
 
 
 class RateType(click.ParamType):
@@ -279,15 +265,6 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar
 def given(values: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
     """Those of `values` that `names` lists and that were given on the command line."""
     return {name: values[name] for name in names if values.get(name) not in (None, ())}
-
-
-def pairs(name: str, found: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
-    """The keys and values of a repeated option; a usage error where a key is given twice."""
-    keys = [key for key, _ in found]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise click.BadParameter(f"{key} must be given once.", param_hint=f"'{name}'")
-    return dict(found)
 
 
 def rates(found: tuple[tuple[str, float], ...]) -> float | dict[str, float] | None:

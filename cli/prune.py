@@ -10,11 +10,9 @@ import click
 from kerastickets.strategies import is_chief
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import (
-    PairType,
     SeedsType,
     given,
     json_option,
-    pairs,
     pruning_options,
     quiet_option,
     rates,
@@ -22,6 +20,7 @@ from kerastickets_cli.options import (
     training_options,
 )
 from kerastickets_cli.output import check_folder, emit, note
+from kerastickets_cli.pairs import pairs, plugin_option
 from kerastickets_cli.progress import Report, wants_bar
 from kerastickets_cli.request import Request
 from kerastickets_cli.runs import Batch
@@ -46,14 +45,7 @@ _INTERRUPTED = "Interrupted. Finished levels are kept: the same command continue
 @click.option(
     "--criterion", metavar="NAME", default="magnitude", show_default=True, help="What scores the weights."
 )
-@click.option(
-    "-o",
-    "--option",
-    "options",
-    type=PairType(),
-    multiple=True,
-    help="An option of the criterion (repeatable).",
-)
+@plugin_option("criterion")
 @pruning_options
 @training_options
 @click.option(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerastickets_cli.interrupt import interruptible
-from kerastickets_cli.options import PairType, json_option, pairs, quiet_option
+from kerastickets_cli.options import json_option, quiet_option
 from kerastickets_cli.output import check_folder, emit, hush_tensorflow, note
+from kerastickets_cli.pairs import PairType, pairs
 from kerastickets_cli.progress import wants_bar
 
 if TYPE_CHECKING:

@@ -12,16 +12,15 @@ from kerastickets.dataspec import find_data
 from kerastickets.errors import RecipeError
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import (
-    PairType,
     force_option,
     given,
     json_option,
-    pairs,
     quiet_option,
     ticket_argument,
     training_options,
 )
 from kerastickets_cli.output import check_file, emit, note, percent
+from kerastickets_cli.pairs import pairs, plugin_option
 from kerastickets_cli.progress import Watch, wants_bar
 
 
@@ -32,14 +31,7 @@ from kerastickets_cli.progress import Watch, wants_bar
 @click.argument("protocol", metavar="PROTOCOL")
 @ticket_argument
 @click.option("--dataset", metavar="TARGET", required=True, help="The other task.")
-@click.option(
-    "-o",
-    "--option",
-    "options",
-    type=PairType(),
-    multiple=True,
-    help="An option of the protocol (repeatable); `kt plugins show PROTOCOL` lists them.",
-)
+@plugin_option("protocol", "PROTOCOL")
 @click.option(
     "--adapt",
     metavar="HOW",

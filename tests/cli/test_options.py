@@ -4,7 +4,8 @@ import click
 import pytest
 
 from kerastickets import Duration
-from kerastickets_cli.options import DurationsType, PairType, RateType, SeedsType, pairs, rates
+from kerastickets_cli.options import DurationsType, RateType, SeedsType, rates
+from kerastickets_cli.pairs import PairType, pairs
 from kerastickets_cli.progress import Bar
 
 
