@@ -27,7 +27,7 @@ ROWS = [
     "keys architecture masking roles layers shrink initial losses normalizing metrics optimizing scoring layout "
     "shares oneshot",
     "objective engine intervals training group trainer callbacks",
-    "workshop",
+    "workshop shipping",
     "prunable abreast loop prune train together transfer",
     "evaluation",
     "table figurefacts netchart nodelink contrasts palette chart netplaces diagram netdrawing netplot drawing page "
