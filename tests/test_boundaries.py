@@ -23,13 +23,14 @@ ROWS = [
     "chance statistics fitting strategies mask schedule augment recipe header ticketfile ticket protocols",
     "wiring graph tracing structure networks alive",
     "data adapt head separation joining subset dataspec sources runfolder runtasks resuming run "
-    "combining winning analysis extension stopping dials method job",
+    "combining winning analysis extension stopping dials method job staging",
     "keys architecture masking roles layers shrink initial losses normalizing metrics optimizing scoring layout "
-    "shares oneshot",
+    "shares oneshot multiplyadds",
     "objective engine intervals training group trainer callbacks",
     "workshop shipping",
     "prunable abreast loop prune train together transfer",
     "evaluation",
+    "latency verification exportreport export",
     "table figurefacts netchart nodelink contrasts palette chart netplaces diagram netdrawing netplot drawing page "
     "inside runfacts structurepage runpage studypage report compact",
     "pool study verbs reproduce",
