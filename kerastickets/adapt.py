@@ -101,7 +101,8 @@ def adapted(data: Data, shape: Shape, how: str) -> Data:
             train, validation, test = (
                 (_stepped(x, needed, shape), y) for x, y in (data.train, data.validation, data.test)
             )
-            data = dataclasses.replace(data, train=train, validation=validation, test=test)
+            # Blended and padded pixels are no longer bytes standardised.
+            data = dataclasses.replace(data, train=train, validation=validation, test=test, scaling=None)
     check_fits(data, shape)
     return data
 

@@ -73,10 +73,13 @@ class Data:
         tasks: the tasks this set joins, by name; empty for a single task.
         batches: where given, makes the training batches (a `tf.data.Dataset`) for a data seed.
         labels: the name of each class; empty where they have none but their numbers.
+        scaling: `(mean, std)`, numbers or arrays that broadcast to one example, where the inputs are bytes
+            standardised by them: `x * std + mean` are integers of 0 to 255. None where they are not.
 
     Raises:
         DataError: for empty splits, unequal lengths or shapes, values that are not finite, labels
-            that are no class, a class without a training example, or tasks out of range.
+            that are no class, a class without a training example, tasks out of range, or a scaling that
+            does not fit the inputs.
 
     Example:
         >>> x, y = np.eye(4), np.array([0, 1, 1, 0])
@@ -95,6 +98,7 @@ class Data:
     tasks: Mapping[str, Task] = field(default_factory=dict)
     batches: Callable[[int], Any] | None = None
     labels: tuple[str, ...] = ()
+    scaling: tuple[Any, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.classes is not None and min(self._classes, default=0) < 2:
@@ -115,6 +119,8 @@ class Data:
         object.__setattr__(self, "metrics", tuple(self.metrics))
         object.__setattr__(self, "tasks", MappingProxyType(dict(self.tasks)))
         self._check_tasks()
+        if self.scaling is not None:
+            object.__setattr__(self, "scaling", _checked_scaling(self.name, self.input_shape, *self.scaling))
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -208,6 +214,23 @@ class Data:
                         f"Task '{name}' of data set '{self.name}' must have {what} in 0 to {end - 1}. "
                         f"Received: {what}={positions}"
                     )
+
+
+def _checked_scaling(name: str, shape: tuple[int, ...], *scaling: Any) -> tuple[np.ndarray, ...]:
+    what = f"The scaling of data set '{name}'"
+    mean, std = (_numbers(np.atleast_1d(value), np.float32, what) for value in scaling)
+    padded = ((1,) * (len(shape) - part.ndim) + part.shape for part in (mean, std))
+    fits = all(len(own) == len(shape) and all(map(_fits, own, shape)) for own in padded)
+    if not fits or std.min() <= 0:
+        raise DataError(
+            f"{what} must be means and deviations above 0 that broadcast to {shape}. "
+            f"Received: shapes {mean.shape} and {std.shape}, deviations from {std.min()}"
+        )
+    return mean, std
+
+
+def _fits(own: int, whole: int) -> bool:
+    return own in (1, whole)
 
 
 def moments(x: np.ndarray, axis: int | tuple[int, ...] | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -70,13 +70,19 @@ def join_data(sets: Sequence[Data], name: str = "") -> Data:
     return Data(name, train, validation, test, loss=sets[0].loss, metrics=accuracy, classes=None, tasks=tasks)
 
 
-def data_of_tasks(name: str, splits: Sequence[Split], tasks: Mapping[str, tuple[Sequence[int], int]]) -> Data:
+def data_of_tasks(
+    name: str,
+    splits: Sequence[Split],
+    tasks: Mapping[str, tuple[Sequence[int], int]],
+    scaling: tuple[Any, Any] | None = None,
+) -> Data:
     """A data set of several tasks of classes: the sum of their cross-entropies is its loss.
 
     Args:
         name: what it is called.
         splits: train, validation and test, labels `(n, tasks)`.
         tasks: of each task, in the order of the labels' columns, its inputs and its number of classes.
+        scaling: as `Data` takes it.
 
     Example:
         >>> split = np.eye(4), np.array([[0, 2], [1, 1], [1, 0], [0, 0]])
@@ -99,6 +105,7 @@ def data_of_tasks(name: str, splits: Sequence[Split], tasks: Mapping[str, tuple[
             task: Task(tuple(inputs), tuple(range(end - count, end)), CROSS_ENTROPY)
             for (task, (inputs, count)), end in zip(tasks.items(), ends, strict=True)
         },
+        scaling=scaling,
     )
 
 

@@ -28,6 +28,12 @@ def test_colours_become_gray_as_the_eye_weighs_them():
     assert made.name == "images"
 
 
+def test_adapted_images_are_no_longer_scaled_bytes_and_images_that_fit_still_are():
+    data = dataclasses.replace(images(2, 2, 1), scaling=(0, 1))
+    assert adapted(data, (2, 2, 3), "rgb").scaling is None
+    assert adapted(data, (2, 2, 1), "rgb").scaling is not None
+
+
 def test_gray_becomes_three_equal_channels():
     made = adapted(images(2, 2, 1), (2, 2, 3), "rgb")
     assert made.train[0][0, 1, 0].tolist() == [2, 2, 2]

@@ -193,3 +193,16 @@ def test_classes_may_have_names():
             DataError, match=r"`labels` must name each of the 3 classes of data set 'toy' once"
         ):
             data(labels=labels)
+
+
+def test_a_scaling_must_fit_one_example():
+    mean, std = data(scaling=(2, np.arange(1, 4))).scaling
+    assert (mean.tolist(), std.tolist(), std.dtype) == ([2.0], [1.0, 2.0, 3.0], np.float32)
+    assert not std.flags.writeable
+    for scaling, received in {
+        (2.0, 0.0): "deviations from 0.0",
+        (2.0, (1.0, 2.0)): r"shapes \(1,\) and \(2,\)",
+        (2.0, np.nan): "1 NaN or infinite",
+    }.items():
+        with pytest.raises(DataError, match=f"The scaling of data set 'toy'.*{received}"):
+            data(scaling=scaling)

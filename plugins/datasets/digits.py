@@ -32,6 +32,7 @@ def _digits() -> Data:
     images = images.reshape(-1, 8, 8, 1)
     order = shuffled(labels, "digits")
     test, validation, train = order[:300], order[300:600], order[600:]
-    images = standardise(images, *moments(images[train]))
+    scaling = moments(images[train])
+    images = standardise(images, *scaling)
     splits = ((images[part], labels[part]) for part in (train, validation, test))
-    return Data("digits", *splits, loss=CROSS_ENTROPY, metrics=("accuracy",), classes=10)
+    return Data("digits", *splits, loss=CROSS_ENTROPY, metrics=("accuracy",), classes=10, scaling=scaling)

@@ -59,6 +59,7 @@ class Folder:
             metrics=("accuracy",),
             classes=len(labels),
             labels=labels,
+            scaling=(mean, std),
         )
 
     def _split(self, folder: Path, labels: tuple[str, ...]) -> Split:

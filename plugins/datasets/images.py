@@ -120,4 +120,12 @@ def _classification(
     """The constants are for pixels in [0, 1]; the pixels still are 0 to 255."""
     mean, std = 255 * np.asarray(mean), 255 * np.asarray(std)
     ready = ((standardise(x, mean, std), y) for x, y in parts)
-    return Data(name, *ready, loss=CROSS_ENTROPY, metrics=("accuracy",), classes=len(labels), labels=labels)
+    return Data(
+        name,
+        *ready,
+        loss=CROSS_ENTROPY,
+        metrics=("accuracy",),
+        classes=len(labels),
+        labels=labels,
+        scaling=(mean, std),
+    )

@@ -32,4 +32,5 @@ class MnistFashion:
         joined, (digits, clothes) = side_by_side("mnist-fashion", sets)
         mean, std = moments(joined[0][0], axis=0)
         ready = [(standardise(x, mean, std), y) for x, y in joined]
-        return data_of_tasks("mnist-fashion", ready, {"mnist": (digits, 10), "fashion": (clothes, 10)})
+        tasks = {"mnist": (digits, 10), "fashion": (clothes, 10)}
+        return data_of_tasks("mnist-fashion", ready, tasks, scaling=(mean, std))

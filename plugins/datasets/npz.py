@@ -52,6 +52,7 @@ class Npz:
             loss=CROSS_ENTROPY if classes else "mean_squared_error",
             metrics=("accuracy",) if classes else ("mean_absolute_error",),
             classes=classes,
+            scaling=(mean, std) if all(x.dtype == np.uint8 for x, _ in splits) else None,
         )
 
 

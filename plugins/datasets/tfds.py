@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from kerastickets.data import CROSS_ENTROPY, Data, Split, moments, standardise
 from kerastickets.errors import DataError
 from kerastickets.subset import tenths
@@ -61,6 +63,7 @@ class Tfds:
             metrics=("accuracy",),
             classes=len(found.labels),
             labels=found.labels,
+            scaling=(mean, std) if train[0].dtype == np.uint8 else None,
         )
 
 

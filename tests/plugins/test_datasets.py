@@ -55,6 +55,18 @@ def test_digits_are_split_by_class_and_standardised_on_train():
     assert sorted(sums) == sorted(images.sum(1).astype(int))
 
 
+@pytest.mark.parametrize("name", ["digits", "mnist", "mnist-fashion", "cifar10"])
+def test_the_scaling_gives_the_bytes_back(name):
+    for folder in {"mnist-fashion": ["mnist", "fashion_mnist"], "digits": []}.get(name, [name]):
+        prepared(folder)
+    data = load(name)
+    mean, std = data.scaling
+    raw = data.test[0] * std + mean
+    np.testing.assert_allclose(raw, np.rint(raw), atol=1e-4)
+    assert (raw.min().round(), raw.max().round()) == (0, 16 if name == "digits" else 255)
+    np.testing.assert_array_equal((np.rint(raw) - mean) / std, data.test[0])
+
+
 def test_digits_never_move():
     digits = load("digits")
     assert digits.train[1][:12].tolist() == [4, 0, 3, 9, 2, 8, 5, 1, 7, 6, 4, 0]
@@ -252,6 +264,8 @@ def test_npz_images_of_bytes_are_standardised(shape, tmp_path):
     np.testing.assert_allclose(data.train[0].mean(axis), 0, atol=1e-5)
     np.testing.assert_allclose(data.train[0].std(axis), 1, atol=1e-5)
     assert data.classes == 4
+    assert np.rint(data.test[0] * data.scaling[1] + data.scaling[0]).max() == 255
+    assert load(npz(tmp_path, x=x.astype(float), y=Y)).scaling is None
 
 
 def test_npz_of_float_targets_is_a_regression(tmp_path):
