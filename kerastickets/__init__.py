@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kerastickets.errors import (
         AlignError,
         DataError,
+        ExportError,
         KerasTicketsError,
         LayerCollapseError,
         PluginError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         TicketError,
     )
     from kerastickets.evaluation import evaluate
+    from kerastickets.export import export
     from kerastickets.extension import extend_network
     from kerastickets.fitting import fit_learning_curve
     from kerastickets.joining import join_data
@@ -49,6 +51,7 @@ _HOMES = {
     "Data": "data",
     "DataError": "errors",
     "Duration": "steps",
+    "ExportError": "errors",
     "KerasTicketsError": "errors",
     "LayerCollapseError": "errors",
     "Level": "run",
@@ -66,6 +69,7 @@ _HOMES = {
     "compare": "mask",
     "cut": "mask",
     "evaluate": "evaluation",
+    "export": "export",
     "extend_network": "extension",
     "fit_learning_curve": "fitting",
     "is_winning": "winning",
@@ -91,6 +95,7 @@ __all__ = [
     "Data",
     "DataError",
     "Duration",
+    "ExportError",
     "KerasTicketsError",
     "LayerCollapseError",
     "Level",
@@ -109,6 +114,7 @@ __all__ = [
     "compare",
     "cut",
     "evaluate",
+    "export",
     "extend_network",
     "fit_learning_curve",
     "is_winning",

@@ -27,3 +27,7 @@ class DataError(KerasTicketsError):
 
 class RecipeError(KerasTicketsError):
     """A run's settings contradict each other, its folder, or the training they lead to."""
+
+
+class ExportError(KerasTicketsError):
+    """An export cannot be written, cannot be read back, or computes something else than its model."""

@@ -1,0 +1,295 @@
+"""Export a trained ticket: written beside its place, read back by another process, compared, and only then there."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from kerastickets import registry
+from kerastickets.combining import name_of
+from kerastickets.data import Data
+from kerastickets.dataspec import data_of, data_spec
+from kerastickets.errors import DataError, ExportError, KerasTicketsError, PluginError
+from kerastickets.exportreport import Exported, bytes_limit, gzip_size, size_of, summary
+from kerastickets.latency import latencies
+from kerastickets.protocols import Exporter
+from kerastickets.shipping import trained_model
+from kerastickets.sources import find_model
+from kerastickets.staging import check_target, staged
+from kerastickets.ticket import Ticket
+from kerastickets.train import ticket_source
+from kerastickets.tree import masked
+from kerastickets.verification import accuracy, examples, largest_difference, outputs_of, read_back
+
+if TYPE_CHECKING:
+    import keras
+
+    Build = Callable[[Ticket], keras.Model]
+
+_TOLERANCE = 1e-4
+
+
+def export(
+    ticket: Ticket | str | Path,
+    exporter: str | Exporter,
+    path: str | Path | None = None,
+    *,
+    data: str | Data | None = None,
+    compact: bool = False,
+    model: Any = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    force: bool = False,
+    latency: bool = True,
+    on_note: Callable[[str], None] | None = None,
+) -> Exported:
+    """Write a trained ticket for something else to run, check that it computes the same, and report honestly.
+
+    Another process, which knows nothing of this library, reads the export back and runs it on the test
+    examples; its outputs are compared with the masked model's. What does not agree is not left behind.
+
+    Args:
+        ticket: a trained ticket or its file.
+        exporter: a registered name, options included (`litert:sparse=true`), or an instance.
+        path: the file or folder to make; None makes one in `saved_models/` below the working folder.
+        data: a data set's name or a `Data`; None takes the one it was found on, and where that cannot be had
+            checks on 64 standard-normal examples.
+        compact: leave out what pruning has made useless, see `kerastickets.compact`.
+        model: what builds the model, for tickets without an architecture.
+        custom_objects: your classes by name.
+        force: replace `path` where it exists.
+        latency: measure how long the dense, the masked and the compacted model take, in TensorFlow; seconds.
+        on_note: called with what a reader of the report should know besides.
+
+    Returns:
+        An `Exported`.
+
+    Raises:
+        ExportError: the export cannot be written or read back, or computes something else.
+        TicketError: the ticket is not trained or cannot be built, or `path` exists.
+        RecipeError: the name of `path` does not end as the format's do.
+        DataError: the data given cannot be had, or does not fit the model.
+    """
+    source = None if isinstance(ticket, Ticket) else Path(ticket)
+    name, made = exporter_of(exporter)
+    path = default_path(source, name, made.suffix) if path is None else Path(path)
+    check_target(path, made.suffix, force, [source] if source else ())
+    ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
+    if "final" not in ticket.snapshots:
+        trained_model(ticket)  # refuses it, and says what to do
+    note = on_note or (lambda text: None)
+    net, found, build = _subject(ticket, data, model, custom_objects, note)
+    shipped, compaction = _compacted(net, compact, custom_objects, note)
+    with staged(path, force) as folder:
+        file, dense, twin = folder / path.name, folder / "dense" / path.name, dense_twin(ticket)
+        dense.parent.mkdir()
+        details = dict(made(ticket, file, model=shipped, data=found))
+        checked = _verified(made, file, net, found)
+        made(twin, dense, model=(full := build(twin)), data=found)
+        models = {"dense": full, "masked": net} | ({} if shipped is net else {"compacted": shipped})
+        measured = _measured(file, dense, ticket, models, compaction, examples(net, found)[:1], latency)
+    return Exported(path=path, format=name, details=details, compaction=compaction, **checked, **measured)
+
+
+def exporter_of(exporter: str | Exporter) -> tuple[str, Exporter]:
+    """An exporter and its name: the registered one, else its class in kebab case.
+
+    Args:
+        exporter: a registered name, options included, or an instance.
+
+    Raises:
+        PluginError: no exporter of that name, or an option that it does not have.
+    """
+    if isinstance(exporter, str):
+        return exporter.partition(":")[0], registry.create("exporters", exporter)
+    home = f"{type(exporter).__module__}:{type(exporter).__qualname__}"
+    names = [entry.name for entry in registry.entries("exporters") if entry.value == home]
+    return names[0] if names else name_of(cast(Any, exporter)), exporter
+
+
+def default_path(source: Path | None, name: str, suffix: str) -> Path:
+    """Where an export goes that is given no path, below the working folder.
+
+    Args:
+        source: the ticket's file; None where it is in memory.
+        name: the exporter's name.
+        suffix: how the export's name must end.
+
+    Example:
+        >>> default_path(Path("runs/a/level-03.safetensors"), "litert", ".tflite").as_posix()
+        'saved_models/level-03-litert.tflite'
+    """
+    return Path("saved_models") / f"{source.stem if source else 'ticket'}-{name}{suffix}"
+
+
+def dense_twin(ticket: Ticket) -> Ticket:
+    """A ticket of the same model that prunes nothing, with no zero among its prunable weights.
+
+    What was pruned gets its initial value. A zero among those, or among kept weights, gets the mean magnitude of
+    the others, so that no format saves anything by it.
+
+    Args:
+        ticket: a trained one.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> twin = dense_twin(toy_ticket())
+        >>> twin.density, all(twin.weights("final")[key].all() for key in twin.masks)
+        (1.0, True)
+    """
+    init, final = ticket.weights("init"), dict(ticket.weights("final"))
+    for key, mask in ticket.masks.items():
+        value = np.where(mask, final[key], init[key])
+        final[key] = np.where(value == 0, np.abs(value).mean(dtype=value.dtype) or 1, value)
+    masks = {key: np.ones_like(mask) for key, mask in ticket.masks.items()}
+    provenance = dict(ticket.provenance) | {"start": "init"}
+    return ticket.replace(masks=masks, snapshots={"init": init, "final": final}, provenance=provenance)
+
+
+def _subject(
+    ticket: Ticket,
+    data: str | Data | None,
+    model: Any,
+    custom_objects: Mapping[str, Any] | None,
+    note: Callable[[str], None],
+) -> tuple["keras.Model", Data | None, "Build"]:
+    """The masked model, the data to verify on, and what builds the model of a ticket like this one."""
+    found, why = _data(ticket, data)
+    build = _builder(ticket, found, why, model, custom_objects)
+    net = build(ticket)
+    found, why = _fitting(net, found, why, given=data is not None)
+    if found is None:
+        note(f"Verified on random inputs, without an accuracy: {why}")
+    return net, found, build
+
+
+def _data(ticket: Ticket, data: str | Data | None) -> tuple[Data | None, str]:
+    """The data, or why there are none; an error where they were asked for."""
+    try:
+        return data_of(data_spec(ticket, data)), ""
+    except (DataError, PluginError) as error:  # a ticket can be found on data that have no registered name
+        if data is not None:
+            raise
+        return None, str(error)
+
+
+def _builder(
+    ticket: Ticket, data: Data | None, why: str, model: Any, custom_objects: Mapping[str, Any] | None
+) -> "Build":
+    """What makes the model of a ticket with its `final` weights, zero where pruned."""
+    if model is None:
+        return lambda one: trained_model(one, custom_objects)
+    if data is None and _needs_data(find_model(model)):
+        raise DataError(f"A model that a function builds is built for data. Received: none. {why}")
+    source = ticket_source(ticket, cast(Data, data), model, custom_objects)
+
+    def build(one: Ticket) -> "keras.Model":
+        from kerastickets.keys import assign
+
+        net = source.build()
+        assign(net, masked(one.weights("final"), one.masks))
+        return net
+
+    return build
+
+
+def _needs_data(found: Any) -> bool:
+    import keras
+
+    return callable(found) and not isinstance(found, keras.Model)
+
+
+def _fitting(net: "keras.Model", data: Data | None, why: str, given: bool) -> tuple[Data | None, str]:
+    """The data, where the model takes its inputs and has outputs for its answers."""
+    ends = [getattr(net, name, None) or () for name in ("inputs", "outputs")]
+    if max(map(len, ends)) > 1:
+        raise ExportError(
+            "A model to export must have one input and one output. "
+            f"Received: {len(ends[0])} inputs and {len(ends[1])} outputs"
+        )
+    if data is None or not (ends[0] and ends[1]):
+        return data, why
+    takes, gives = tuple(ends[0][0].shape[1:]), ends[1][0].shape[-1]
+    fits = len(takes) == len(data.input_shape) and all(
+        own in (None, size) for own, size in zip(takes, data.input_shape, strict=True)
+    )
+    if fits and gives in (None, data.outputs):
+        return data, why
+    why = (
+        f"The model takes inputs {takes} and gives {gives} outputs. Received: {data.name}, with inputs "
+        f"{data.input_shape} and {data.outputs} outputs."
+    )
+    if given:
+        raise DataError(f"{why} Give the data set that it was trained on.")
+    return None, why
+
+
+def _compacted(
+    net: "keras.Model", compact: bool, custom_objects: Mapping[str, Any] | None, note: Callable[[str], None]
+) -> tuple["keras.Model", dict[str, Any] | None]:
+    """The model to export, and what compaction did to it."""
+    if not compact:
+        return net, None
+    from kerastickets.compact import compact as compacted
+
+    try:
+        smaller = compacted(net, custom_objects)
+    except KerasTicketsError as error:
+        note(f"Exported without compaction: {error}")
+        return net, {"refused": str(error)}
+    return smaller.model, dict(smaller.facts)
+
+
+def _verified(exporter: Exporter, file: Path, net: "keras.Model", data: Data | None) -> dict[str, Any]:
+    """Read an export back and compare it; what `Exported` holds of that."""
+    from kerastickets.objective import gives_probabilities
+
+    x = examples(net, data)
+    expected = outputs_of(net, x)
+    taken = getattr(exporter, "inputs", lambda x, data: x)(x, data)
+    desk = file.with_name("reading")
+    desk.mkdir()
+    reading = read_back(exporter.reader, file, taken, desk)
+    difference = largest_difference(expected, reading.outputs, getattr(exporter, "tolerance", _TOLERANCE))
+    likely = gives_probabilities(net)
+    return {
+        "max_abs_difference": difference,
+        "accuracy_before": accuracy(expected, data, likely),
+        "accuracy_after": accuracy(reading.outputs, data, likely),
+        "peak_bytes": reading.peak_bytes,
+        "runtime": reading.runtime,
+        "examples": len(x),
+    }
+
+
+def _measured(
+    file: Path,
+    dense: Path,
+    ticket: Ticket,
+    models: "Mapping[str, keras.Model]",
+    compaction: Mapping[str, Any] | None,
+    x: np.ndarray,
+    latency: bool,
+) -> dict[str, Any]:
+    """Sizes, multiply-adds, times and what they come to; what `Exported` holds of that."""
+    from kerastickets.multiplyadds import multiply_adds
+
+    counts = multiply_adds(models["masked"], x)
+    executed = counts["dense"]
+    if "compacted" in models:
+        told = (compaction or {}).get("multiply_adds") or {}
+        executed = int(told["executed"] if told else multiply_adds(models["compacted"], x)["dense"])
+    sizes = {
+        "bytes": size_of(file),
+        "bytes_dense": size_of(dense),
+        "bytes_gzip": gzip_size(file),
+        "bytes_limit": bytes_limit(ticket.kept, ticket.total),
+    }
+    facts: dict[str, Any] = {
+        "multiply_adds": counts | {"executed": executed},
+        "latency_ms": latencies(models, x.shape[1:]) if latency else {},
+    }
+    pruned = ticket.kept < ticket.total
+    dense_gzip = gzip_size(dense)
+    said = summary(sizes, dense_gzip=dense_gzip, pruned=pruned, compaction=compaction, **facts)
+    return {**sizes, **facts, "summary": said}
