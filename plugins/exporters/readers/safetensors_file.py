@@ -1,0 +1,65 @@
+"""Runs a safetensors export with safetensors, NumPy and Keras: `python -I safetensors_file.py FILE IN.npy OUT.npy`.
+
+`read` needs no Keras: it is all that the format asks for.
+"""
+
+import json
+import os
+import sys
+
+import numpy as np
+from safetensors import safe_open
+
+
+def read(path):
+    """What the file tells about itself, and every weight as a dense array, in the model's order."""
+    with safe_open(path, "numpy") as file:
+        about = json.loads(file.metadata()["kerastickets"])
+        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    arrays = {}
+    for key, shape, encoding in ((w["key"], w["shape"], w["encoding"]) for w in about["weights"]):
+        if encoding == "dense":
+            arrays[key] = stored[key]
+            continue
+        flat, values = (
+            np.zeros(np.prod(shape, dtype=int), stored[f"{key}:values"].dtype),
+            stored[f"{key}:values"],
+        )
+        if encoding == "mask":
+            flat[np.unpackbits(stored[f"{key}:mask"], count=flat.size).astype(bool)] = values
+        else:
+            flat[np.cumsum(stored[f"{key}:gaps"], dtype=int)] = values
+        arrays[key] = flat.reshape(shape)
+    return about, arrays
+
+
+BATCH = 256
+
+
+def run(path, x):
+    """The outputs for the inputs `x`, in batches."""
+    about, arrays = read(path)
+    model = keras.saving.deserialize_keras_object(about["architecture"])
+    model.set_weights([*arrays.values()])
+    made = [model(x[n : n + BATCH], training=False) for n in range(0, len(x), BATCH)]
+    return np.concatenate([keras.ops.convert_to_numpy(outputs) for outputs in made])
+
+
+def peak():
+    """The most memory that this process held so far, in bytes."""
+    try:  # not ru_maxrss, which on Linux begins with what the process held that started this one
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    before = peak()
+    np.save(sys.argv[3], run(sys.argv[1], np.load(sys.argv[2])).astype("float32"))
+    print(json.dumps({"runtime": f"keras {keras.__version__}", "peak_bytes": max(0, peak() - before)}))

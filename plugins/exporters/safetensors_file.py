@@ -1,0 +1,119 @@
+"""The smallest file: only the weights that are kept, and where they are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from kerastickets.data import Data
+from kerastickets.header import canonical
+from kerastickets.ticket import Ticket
+from kerastickets_plugins.exporters.parts import READERS, Served
+from kerastickets_plugins.exporters.plain import plain_copy
+
+if TYPE_CHECKING:
+    import keras
+
+FORMAT, VERSION = "kerastickets.weights", 1
+
+
+@dataclass(frozen=True)
+class SafeTensors:
+    """A safetensors file of the kept weights and the architecture; a few lines of NumPy make it dense again.
+
+    Of a weight of rank above 1 that has zeros it stores the other values, as `KEY:values`, and their positions
+    in C order in the smaller of two forms: `KEY:mask`, a bit for each weight, or `KEY:gaps`, a byte for each
+    value that is the distance from the one before; where that is above 255, zeros are stored as stepping
+    stones. What takes no more space as it is, is stored as it is, as `KEY`. Equal models give equal bytes.
+
+    Its one metadata entry, `kerastickets`, is JSON: `format`, `version`, `architecture` for
+    `keras.saving.deserialize_keras_object`, and `weights`, of each its `key`, `shape` and `encoding` (`dense`,
+    `mask` or `gaps`) in the order of the model's `set_weights`.
+
+    Raises:
+        KerasTicketsError: the model needs a class besides Keras's own; names it, and the formats that do not.
+
+    Example:
+        >>> import tempfile
+        >>> from kerastickets.testing import toy_ticket
+        >>> facts = SafeTensors()(toy_ticket(), Path(tempfile.mkdtemp(), "toy.safetensors"))
+        >>> facts["encodings"]
+        {'dense/kernel': 'mask', 'dense/bias': 'dense', 'dense_1/kernel': 'mask', 'dense_1/bias': 'dense'}
+
+    Reference:
+        S. Han, H. Mao, W. J. Dally, Deep Compression, section 2: positions as differences, filled with zeros
+        where they are too large.
+    """
+
+    suffix: ClassVar[str] = ".safetensors"
+    reader: ClassVar[Path] = READERS / "safetensors_file.py"
+
+    def __call__(
+        self, ticket: Ticket, path: Path, *, model: "keras.Model | None" = None, data: Data | None = None
+    ) -> Mapping[str, Any]:
+        from safetensors.numpy import save_file
+
+        from kerastickets.keys import snapshot, variables
+
+        served = Served.of(ticket, model, data)
+        copy, architecture = plain_copy(served.model)
+        values, keys = snapshot(copy), {id(variable): key for key, variable in variables(copy).items()}
+        # A Tree is in the order of creation, `set_weights` is not: statistics come last there.
+        encoded = {key: encode(values[key]) for key in (keys[id(weight)] for weight in copy.weights)}
+        weights = [
+            {"key": key, "shape": [*values[key].shape], "encoding": each.encoding}
+            for key, each in encoded.items()
+        ]
+        about = {"format": FORMAT, "version": VERSION, "architecture": architecture, "weights": weights}
+        tensors = {
+            f"{key}{part}": array for key, each in encoded.items() for part, array in each.parts.items()
+        }
+        # One entry only: safetensors writes several in random order.
+        save_file({name: tensors[name] for name in sorted(tensors)}, path, {"kerastickets": canonical(about)})
+        stored = sum(array.nbytes for array in tensors.values())
+        return {
+            **served.facts(),
+            "encodings": {key: each.encoding for key, each in encoded.items()},
+            "tensor_bytes": stored,
+            "header_bytes": path.stat().st_size - stored,
+        }
+
+
+class Encoded(NamedTuple):
+    """One weight as it is stored: the encoding's name, and arrays by what follows the weight's key."""
+
+    encoding: str
+    parts: dict[str, np.ndarray]
+
+
+def encode(weight: np.ndarray) -> Encoded:
+    """The smallest form of a weight; on ties the simplest.
+
+    Args:
+        weight: values of any shape.
+
+    Example:
+        >>> encode(np.array([[0, 3, 0, 0], [0, 0, 0, 5]], "float32"))
+        Encoded(encoding='mask', parts={':values': array([3., 5.], dtype=float32), ':mask': array([65], dtype=uint8)})
+    """
+    forms = [Encoded("dense", {"": np.ascontiguousarray(weight)})]
+    if weight.ndim > 1 and not weight.all():
+        flat = weight.ravel()
+        forms.append(Encoded("mask", {":values": flat[flat != 0], ":mask": np.packbits(flat != 0)}))
+        forms.append(Encoded("gaps", _gaps(flat)))
+    return min(forms, key=lambda form: sum(part.nbytes for part in form.parts.values()))
+
+
+def _gaps(flat: np.ndarray) -> dict[str, np.ndarray]:
+    """Values and the distances between them, the first from the beginning."""
+    at = np.flatnonzero(flat)
+    distances = np.diff(at, prepend=0)
+    # A distance of 600 is 255 and 255, where zeros are stored, and 90.
+    stones = np.maximum(distances - 1, 0) // 255
+    last = np.cumsum(stones + 1) - 1  # where a kept value stands among all that is stored
+    gaps = np.full(len(at) + stones.sum(), 255, np.uint8)
+    values = np.zeros(len(gaps), flat.dtype)
+    gaps[last], values[last] = distances - 255 * stones, flat[at]
+    return {":values": values, ":gaps": gaps}

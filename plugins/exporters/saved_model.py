@@ -1,0 +1,84 @@
+"""TensorFlow's own format, for TensorFlow Serving, C++ and every language that TensorFlow has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from kerastickets.data import Data
+from kerastickets.ticket import Ticket
+from kerastickets_plugins.exporters.parts import (
+    READERS,
+    Served,
+    named_classes,
+    quiet,
+    raw_bytes,
+    write_archive,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A SavedModel folder: the graph and the weights, all of them, zeros included.
+
+    Its signatures take any batch size. `serve`, also called `serving_default`, gives `output_0`, the model's
+    output. `classify`, for data of one task of classes, gives for each example `label` (the name of the most
+    likely class, its number as text where classes have no names), `class` (its number) and `probability`.
+
+    Args:
+        raw: whether images go in raw, as uint8, and are standardised inside.
+
+    Raises:
+        DataError: `raw` without data that were bytes.
+
+    Example:
+        >>> import tempfile
+        >>> from kerastickets.testing import toy_data, toy_ticket
+        >>> folder = Path(tempfile.mkdtemp(), "toy")
+        >>> facts = SavedModel()(toy_ticket(), folder, data=toy_data())
+        >>> facts["signatures"], (folder / "saved_model.pb").is_file()
+        (['serve', 'serving_default', 'classify'], True)
+    """
+
+    suffix: ClassVar[str] = ""
+    reader: ClassVar[Path] = READERS / "saved_model.py"
+    raw: bool = False
+
+    def inputs(self, x: np.ndarray, data: Data) -> np.ndarray:
+        """What the export takes for inputs of the data set."""
+        return raw_bytes(x, data) if self.raw else x
+
+    def __call__(
+        self, ticket: Ticket, path: Path, *, model: "keras.Model | None" = None, data: Data | None = None
+    ) -> Mapping[str, Any]:
+        served = Served.of(ticket, model, data, self.raw)
+        labels = named_classes(data)
+        with quiet():
+            write_archive(served, path, {"classify": _classifier(served, labels)} if labels else {})
+        signatures = ["serve", "serving_default", *(["classify"] if labels else [])]
+        return {**served.facts(), "signatures": signatures, "labels": [*labels]}
+
+
+def _classifier(served: Served, labels: tuple[str, ...]) -> Any:
+    import tensorflow as tf
+
+    from kerastickets.objective import gives_probabilities
+
+    likely = gives_probabilities(served.model)
+
+    def classify(x: Any) -> Any:
+        outputs = tf.cast(served(x), "float32")
+        probabilities = outputs if likely else tf.nn.softmax(outputs)
+        number = tf.argmax(probabilities, axis=-1)
+        return {
+            "label": tf.gather(tf.constant(labels), number),
+            "class": number,
+            "probability": tf.reduce_max(probabilities, axis=-1),
+        }
+
+    return classify
