@@ -15,7 +15,8 @@ from kerastickets.analysischecks import check_analyzer
 from kerastickets.combining import Takes, takes
 from kerastickets.data import Data
 from kerastickets.errors import KerasTicketsError
-from kerastickets.expect import accepted, called, check_form, check_json, content, difference, expect, name_of
+from kerastickets.expect import accepted, called, check_form, content, difference, expect, name_of
+from kerastickets.exportchecks import check_exporter
 from kerastickets.mask import cut
 from kerastickets.masking import masks_of
 from kerastickets.protocols import Criterion, Operation, Phase, Transfer
@@ -135,39 +136,6 @@ def check_transfer(transfer: Transfer, ticket: Ticket | None = None, target: Dat
     expect(phases == _phases(name, transfer, ticket, target), f"{name} must plan equally each time", phases)
     after = (content(ticket), data_digest(target))
     expect(after == before, f"{name} must not change ticket or data", after)
-
-
-def check_exporter(
-    exporter: Callable[[Ticket, Path], Mapping[str, Any]], ticket: Ticket | None = None
-) -> None:
-    """Check that an exporter writes where it is told to, reports in JSON, and leaves the ticket alone.
-
-    Args:
-        exporter: an instance.
-        ticket: what to export; a toy ticket by default.
-
-    Raises:
-        AssertionError: nothing at the path, a report that does not survive JSON, or a changed ticket.
-
-    Example:
-        >>> from dataclasses import dataclass
-        >>> @dataclass(frozen=True)
-        ... class Plain:
-        ...     def __call__(self, ticket, path):
-        ...         return {"bytes": ticket.save(path).stat().st_size}
-        >>> check_exporter(Plain())
-    """
-    check_form(exporter)
-    name, ticket = name_of(exporter), ticket or toy_ticket()
-    before = content(ticket)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "exported")
-        report = called(f"{name} must export", exporter, ticket, path)
-        expect(
-            path.exists(), f"{name} must write {path.name}", sorted(p.name for p in Path(folder).iterdir())
-        )
-    check_json(f"The report of {name}", report)
-    expect(content(ticket) == before, f"{name} must not change the ticket", "a changed one")
 
 
 def _offers(tickets: tuple[Ticket, ...], least: int = 1) -> list[tuple[Ticket, ...]]:

@@ -24,7 +24,7 @@ ROWS = [
     "wiring graph tracing structure networks alive",
     "data adapt head separation joining subset dataspec sources runfolder runtasks resuming run "
     "combining winning analysis extension stopping dials method job staging",
-    "keys architecture masking roles layers shrink initial losses normalizing metrics optimizing scoring layout "
+    "keys architecture calls staying remake compact masking roles layers shrink initial losses normalizing metrics optimizing scoring layout "
     "shares oneshot multiplyadds",
     "objective engine intervals training group trainer callbacks",
     "workshop shipping",
@@ -32,9 +32,9 @@ ROWS = [
     "evaluation",
     "latency verification exportreport export",
     "table figurefacts netchart nodelink contrasts palette chart netplaces diagram netdrawing netplot drawing page "
-    "inside runfacts structurepage runpage studypage report compact",
+    "inside runfacts structurepage runpage studypage report",
     "pool study verbs reproduce",
-    "expect toys sourcechecks studychecks analysischecks testing",
+    "expect toys sourcechecks studychecks exportchecks analysischecks testing",
 ]
 ROW = {name: row for row, names in enumerate(ROWS) for name in names.split()}
 

@@ -241,36 +241,6 @@ def test_analyzers_refuse_other_numbers_of_tickets_than_they_declare():
     refused(testing.check_analyzer, lambda a, *, data=None: {}, "Received: TypeError", takes=Takes(1, 1))
 
 
-# Exporters
-
-
-def exporting_scribbler(ticket, path):
-    ticket.save(path)
-    scribble(ticket)
-    return {}
-
-
-BAD_EXPORTERS = {
-    "elsewhere": (
-        lambda ticket, path: {"to": str(ticket.save(path.with_suffix(".keras")))},
-        r"must write exported. Received: \['exported\.keras'\]",
-    ),
-    "a path": (lambda ticket, path: {"to": ticket.save(path)}, "must be JSON-ready. Received: TypeError"),
-    "nothing": (lambda ticket, path: ticket.save(path) and None, "must be a mapping. Received: NoneType"),
-    "failing": (lambda ticket, path: path.read_text(), "must export. Received: FileNotFoundError"),
-}
-
-
-@pytest.mark.parametrize(("call", "message"), BAD_EXPORTERS.values(), ids=BAD_EXPORTERS)
-def test_a_bad_exporter_is_caught(call, message):
-    refused(testing.check_exporter, call, message)
-
-
-def test_an_exporter_that_writes_into_its_ticket_is_caught():
-    with pytest.raises(AssertionError, match="must not change the ticket"):
-        testing.check_exporter(plugin(exporting_scribbler), testing.toy_ticket.__wrapped__())
-
-
 def test_every_message_says_what_was_expected_and_received():
     with pytest.raises(AssertionError) as caught:
         testing.check_operation(plugin(lambda ticket: None))
