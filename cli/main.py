@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "merge": ("merge:merge", "Merge tickets: dominant or average merging."),
     "flip": ("flip:flip", "Keep what a ticket pruned."),
     "rewind": ("rewind:rewind", "Choose where a ticket's training starts."),
+    "export": ("export:export", "Write a trained ticket for something else to run, and verify it."),
     "fit": ("fit:fit", "Fit how fast each level of a run learns."),
     "report": ("report:report", "Write one HTML page of a run or a study."),
     "compare": ("compare:compare", "Set criteria beside each other, by density and seed."),

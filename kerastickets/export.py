@@ -16,7 +16,7 @@ from kerastickets.latency import latencies
 from kerastickets.protocols import Exporter
 from kerastickets.shipping import trained_model
 from kerastickets.sources import find_model
-from kerastickets.staging import check_target, staged
+from kerastickets.staging import check_made, check_target, staged
 from kerastickets.ticket import Ticket
 from kerastickets.train import ticket_source
 from kerastickets.tree import masked
@@ -84,6 +84,7 @@ def export(
         file, dense, twin = folder / path.name, folder / "dense" / path.name, dense_twin(ticket)
         dense.parent.mkdir()
         details = dict(made(ticket, file, model=shipped, data=found))
+        check_made(file)
         checked = _verified(made, file, net, found)
         made(twin, dense, model=(full := build(twin)), data=found)
         models = {"dense": full, "masked": net} | ({} if shipped is net else {"compacted": shipped})

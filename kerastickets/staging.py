@@ -81,11 +81,7 @@ def staged(path: Path, force: bool = False) -> Iterator[Path]:
                 _recover(path)
                 yield folder
                 made = folder / path.name
-                if not os.path.lexists(made):
-                    raise ExportError(
-                        f"The exporter must write the path that it is given. Received: nothing at {path.name}. "
-                        "Repair the exporter."
-                    )
+                check_made(made)
                 if os.path.lexists(path) and not force:  # since it was checked
                     raise _exists(path)
                 _sync(made)
@@ -95,6 +91,19 @@ def staged(path: Path, force: bool = False) -> Iterator[Path]:
             with suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def check_made(path: Path) -> None:
+    """Refuse an exporter that has not written the path that it was given.
+
+    Raises:
+        ExportError: nothing is there.
+    """
+    if not os.path.lexists(path):
+        raise ExportError(
+            f"The exporter must write the path that it is given. Received: nothing at {path.name}. "
+            "Repair the exporter."
+        )
 
 
 def _exists(path: Path) -> TicketError:

@@ -1,0 +1,146 @@
+"""`kt export`: write a trained ticket for something else to run."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kerastickets import registry
+from kerastickets.dataspec import find_data
+from kerastickets.errors import RecipeError
+from kerastickets_cli.interrupt import interruptible
+from kerastickets_cli.options import (
+    find_model,
+    force_option,
+    json_option,
+    own_model_option,
+    quiet_option,
+    ticket_argument,
+)
+from kerastickets_cli.output import check_folder, emit, note, percent, table
+from kerastickets_cli.pairs import pairs, plugin_option
+
+#: Options that some exporters have, and that have a flag of their own.
+_SHORT = ("sparse", "int8", "raw")
+
+
+@click.command(
+    epilog="\b\nExample:\n  kt export runs/first-ticket/level-03.safetensors"
+    "\n  kt export runs/first-ticket/level-03.safetensors --format keras --compact --out smaller.keras"
+)
+@ticket_argument
+@click.option(
+    "--format",
+    "spec",
+    metavar="NAME",
+    default="saved-model",
+    show_default=True,
+    help="What to write; `kt plugins exporters` lists formats.",
+)
+@plugin_option("format", "NAME")
+@click.option(
+    "--sparse", is_flag=True, help="Short for -o sparse=true: leave pruned weights out of the file."
+)
+@click.option("--int8", is_flag=True, help="Short for -o int8=true: weights of eight bits.")
+@click.option("--raw", is_flag=True, help="Short for -o raw=true: take raw images, and standardise inside.")
+@click.option("--compact", is_flag=True, help="Leave out the units that pruning has made useless.")
+@click.option("--dataset", metavar="D", help="What to verify on.  [default: what it was found on]")
+@own_model_option
+@click.option("--no-latency", is_flag=True, help="Do not measure times, which takes some seconds.")
+@force_option
+@quiet_option
+@json_option
+@click.option(
+    "--out", metavar="PATH", help="The file or folder.  [default: saved_models/TICKET-NAME, and the suffix]"
+)
+def export(**chosen: Any) -> None:
+    """Write TICKET, which must be trained, for something else to run, and verify it.
+
+    What is written is read back by another process, without this library, and run on the test examples, at most
+    10000 of them. Its outputs must be those of the masked model but for rounding, or nothing is left behind.
+    The report says what became smaller and what became faster, also where nothing did: times are those of
+    TensorFlow in this process, sizes stand beside those of the same model without a zero.
+    """
+    from kerastickets.export import default_path
+    from kerastickets.staging import check_target
+    from kerastickets.ticket import Ticket
+
+    exporter = _exporter(chosen)
+    source = Path(chosen["ticket"])
+    name = chosen["spec"].partition(":")[0]
+    out = Path(chosen["out"]) if chosen["out"] else default_path(source, name, exporter.suffix)
+    with interruptible("Interrupted. Nothing was written."):
+        try:
+            check_target(out, exporter.suffix, chosen["force"], [source])
+        except RecipeError as error:
+            raise click.UsageError(str(error), click.get_current_context()) from error
+        check_folder(out.absolute().parent, out)
+        ticket = Ticket.load(source)
+        find_model(chosen["model"])
+        if chosen["dataset"]:
+            find_data(chosen["dataset"])
+        report = _export(ticket, exporter, out, chosen)
+    if chosen["as_json"]:
+        emit(report.facts())
+        return
+    click.echo(f"{report.path}: {report.format}, run by {report.runtime}")
+    click.echo(table(("what", "value"), _rows(report)))
+    click.echo(report.summary)
+
+
+def _exporter(chosen: Mapping[str, Any]) -> Any:
+    """The exporter with its options; a usage error where it lacks one that has a flag."""
+    spec, options = chosen["spec"], pairs("-o", chosen["options"])
+    name = spec.partition(":")[0]
+    known = [option.name for option in registry.options(registry.load("exporters", name))]
+    for flag in _SHORT:
+        if not chosen[flag]:
+            continue
+        if flag not in known:
+            others = ", ".join(known) or "none"
+            raise click.UsageError(
+                f"The format {name} has no option {flag}. Options: {others}.", click.get_current_context()
+            )
+        if flag in options:
+            raise click.UsageError(
+                f"{flag} must be given once. Received: --{flag} and -o {flag}={options[flag]}.",
+                click.get_current_context(),
+            )
+        options[flag] = "true"
+    return registry.create("exporters", spec, options)
+
+
+def _export(ticket: Any, exporter: Any, out: Path, chosen: Mapping[str, Any]) -> Any:
+    from kerastickets.export import export as write
+
+    return write(
+        ticket,
+        exporter,
+        out,
+        data=chosen["dataset"],
+        compact=chosen["compact"],
+        model=chosen["model"],
+        force=chosen["force"],
+        latency=not chosen["no_latency"],
+        on_note=lambda text: note(text, chosen["quiet"]),
+    )
+
+
+def _rows(report: Any) -> Iterator[tuple[str, str]]:
+    yield "bytes, dense", f"{report.bytes_dense:,}"
+    yield "bytes, exported", f"{report.bytes:,}"
+    yield "bytes, gzipped", f"{report.bytes_gzip:,}"
+    yield "bytes, limit", f"{report.bytes_limit:,}"
+    yield "examples", f"{report.examples:,}"
+    yield "largest difference", f"{report.max_abs_difference:.2g}"
+    yield "accuracy before", percent(report.accuracy_before)
+    yield "accuracy after", percent(report.accuracy_after)
+    for name, count in report.multiply_adds.items():
+        yield f"multiply-adds, {name}", f"{count:,}"
+    if report.compaction and "weights_before" in report.compaction:
+        yield "weights before", f"{report.compaction['weights_before']:,}"
+        yield "weights compacted", f"{report.compaction['weights_after']:,}"
+    for name, batches in report.latency_ms.items():
+        for batch, times in batches.items():
+            yield f"ms for {batch}, {name}", f"{times['p50']:.3f}"
