@@ -104,7 +104,8 @@ def _children(node: Any) -> Iterable[Any]:
 
 def _rename(node: Any, names: Mapping[str, str], here: bool = False) -> Any:
     if isinstance(node, dict):
-        return {key: _rename(value, names, key in _PLACES) for key, value in node.items()}
+        # Outputs may be a mapping, whose values name layers as a list's would.
+        return {key: _rename(value, names, here or key in _PLACES) for key, value in node.items()}
     if isinstance(node, list):
         return [_rename(value, names, here) for value in node]
     return names.get(node, node) if here and isinstance(node, str) else node

@@ -6,7 +6,7 @@ Layers that keep channels apart (activations, BatchNorm, pooling) hand on the no
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -115,6 +115,7 @@ class Graph:
         outputs: for each output tensor, its nodes.
         tensors: for each tensor by its number in the wiring, the nodes of its last axis, once each where they are
             repeated for every position.
+        held: the nodes that an operation takes and makes which could not be followed, by what it is and why.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -128,6 +129,7 @@ class Graph:
     inputs: tuple[np.ndarray, ...]
     outputs: tuple[np.ndarray, ...]
     tensors: Mapping[int, np.ndarray]
+    held: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, ticket: "Ticket") -> "Graph":

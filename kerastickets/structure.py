@@ -52,7 +52,11 @@ class Structure:
         Raises:
             TicketError: the model has a layer that cannot be followed; names it.
         """
-        graph = Graph.of(ticket)
+        return cls.of_graph(Graph.of(ticket), ticket.masks)
+
+    @classmethod
+    def of_graph(cls, graph: Graph, masks: Mapping[str, np.ndarray]) -> "Structure":
+        """The structure of a graph that was made under these masks."""
         links = tuple(link.narrowed() for link in graph.links)
         fed, needed = graph.is_input.copy(), graph.is_output.copy()
         linked = np.zeros(graph.size, bool)
@@ -62,7 +66,7 @@ class Structure:
             linked[rows] = linked[cols] = True
         for link in reversed(links):
             gather(link, needed)
-        return cls(graph, links, ticket.masks, fed, needed, linked)
+        return cls(graph, links, masks, fed, needed, linked)
 
     @property
     def active(self) -> np.ndarray:

@@ -63,10 +63,15 @@ class Tracer:
             may stand in for booleans.
         shapes: the shapes of all weights by key.
         plan: the operations.
+        hold: take what cannot be followed as a whole, every result of which depends on all it takes; the graph
+            says so. The plan must then know the shapes of what operations make.
     """
 
-    def __init__(self, masks: Mapping[str, np.ndarray], shapes: Mapping[str, Any], plan: Wiring) -> None:
-        self.masks, self.shapes, self.plan = masks, shapes, plan
+    def __init__(
+        self, masks: Mapping[str, np.ndarray], shapes: Mapping[str, Any], plan: Wiring, hold: bool = False
+    ) -> None:
+        self.masks, self.shapes, self.plan, self.hold = masks, shapes, plan, hold
+        self.held: dict[str, np.ndarray] = {}
         self.groups: list[Group] = []
         self.links: list[Link] = []
         self.tensors: dict[int, _Tensor] = {}
@@ -79,16 +84,45 @@ class Tracer:
         """
         inputs = tuple(self._inputs())
         for op in self.plan.ops:
-            made = self._made(op)
-            self.tensors[op.output] = replace(made, mixed=op.name) if _mixes(op) else made
-        self._check_masks()
+            self.tensors[op.output] = self._held(op) if self.hold else self._followed(op)
+        if not self.hold:
+            self._check_masks()
         return Graph(
             tuple(self.groups),
             tuple(self.links),
             inputs,
             tuple(self.tensors[tensor].nodes for tensor in self.plan.outputs),
             {number: tensor.nodes for number, tensor in self.tensors.items()},
+            self.held,
         )
+
+    def _followed(self, op: Op) -> _Tensor:
+        made = self._made(op)
+        return replace(made, mixed=op.name) if _mixes(op) else made
+
+    def _held(self, op: Op) -> _Tensor:
+        """What an operation makes, which is taken as a whole where it cannot be followed."""
+        given = [self.tensors[tensor].nodes for tensor in op.inputs]
+        # At the end nothing can be told apart any more: outputs stay whole.
+        inner = op.output not in self.plan.outputs or any(op.output in one.inputs for one in self.plan.ops)
+        try:
+            if op.kind in _MIXING and inner:
+                raise _cannot(op, "it joins channels")
+            made, mixes = self._made(op), _mixes(op) and inner
+        except _UnfollowedError as error:
+            return self._hub(op, error.reason, given)
+        return self._hub(op, f"its {op.activation} joins channels", [made.nodes]) if mixes else made
+
+    def _hub(self, op: Op, why: str, given: Sequence[np.ndarray]) -> _Tensor:
+        """Nodes made anew, each of which depends on all of those given; all are held."""
+        rows = np.unique(np.concatenate(given)) if given else np.zeros(0, np.int32)
+        hub = self._group(op.name, 1, "joint")
+        made = self._group(op.name, (op.made or (1,))[-1] or 1, "joint")
+        self.links.append(Link(None, rows, hub, np.ones((len(rows), 1), bool)))
+        self.links.append(Link(None, hub, made, np.ones((1, len(made)), bool)))
+        reason = f"{op.name} ({op.kind}): {why or 'it cannot be followed'}"
+        self.held[reason] = np.concatenate([self.held.get(reason, rows[:0]), rows, made])
+        return _Tensor(made)
 
     def _check_masks(self) -> None:
         followed = {link.key for link in self.links}
@@ -104,7 +138,8 @@ class Tracer:
         seen = _seen_by_channel(self.plan)
         for n, (tensor, shape) in enumerate(self.plan.inputs):
             whole = [size or 1 for size in shape]
-            if not shape or shape[-1] is None or (None in shape and tensor not in seen):
+            unknown = not shape or shape[-1] is None or (None in shape and tensor not in seen)
+            if unknown and not self.hold:
                 raise TicketError(
                     f"An input must have a known shape for its features to be nodes. Received: {shape}"
                 )
@@ -275,9 +310,17 @@ def _mixes(op: Op) -> bool:
     return False
 
 
-def _cannot(op: Op, why: str = "") -> TicketError:
+class _UnfollowedError(TicketError):
+    """An operation that cannot be followed, and why not."""
+
+    reason = ""
+
+
+def _cannot(op: Op, why: str = "") -> _UnfollowedError:
     reason = f": {why}" if why else ""
-    return TicketError(
+    error = _UnfollowedError(
         f"Structure is followed through dense layers, convolutions, normalisation, pooling, activations, "
         f"Flatten, Add and Concatenate. Received: '{op.name}', a {op.kind}{reason}."
     )
+    error.reason = why
+    return error

@@ -26,6 +26,7 @@ class Op:
         shapes: the shape of each of them, the batch axis included, where the architecture says so.
         output: the number of the tensor it makes.
         extra: what a bare operation is given besides tensors.
+        made: the shape of the tensor it makes, where that is known.
     """
 
     path: tuple[str, ...]
@@ -35,6 +36,7 @@ class Op:
     shapes: tuple[Shape | None, ...]
     output: int
     extra: tuple[Any, ...] = ()
+    made: Shape | None = None
 
     @property
     def name(self) -> str:

@@ -55,6 +55,15 @@ def test_chosen_names_stay_and_numbers_go_around_them():
     assert names(nets.named()) == ["input_layer", "dense", "dense_2", "head", "dense_1"]
 
 
+def test_outputs_by_name_follow_their_layers_when_those_are_renumbered():
+    start = keras.Input((3,))
+    model = keras.Model(start, {"a": layers.Dense(2)(start), "b": layers.Dense(1)(start)})
+    assert {name: out.shape for name, out in rebuild(architecture(model)).output.items()} == {
+        "a": (None, 2),
+        "b": (None, 1),
+    }
+
+
 def test_reading_leaves_the_model_and_the_config_alone():
     model = nets.nested()
     before = [layer.name for layer in model.layers]
