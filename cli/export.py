@@ -84,8 +84,9 @@ def export(**chosen: Any) -> None:
     if chosen["as_json"]:
         emit(report.facts())
         return
-    click.echo(f"{report.path}: {report.format}, run by {report.runtime}")
-    click.echo(table(("what", "value"), _rows(report)))
+    click.echo(f"{report.path}: {report.format}, run by {report.runtime} on {report.examples:,} examples")
+    first, *rows = _rows(report)
+    click.echo(table(first, rows))
     click.echo(report.summary)
 
 
@@ -132,7 +133,6 @@ def _rows(report: Any) -> Iterator[tuple[str, str]]:
     yield "bytes, exported", f"{report.bytes:,}"
     yield "bytes, gzipped", f"{report.bytes_gzip:,}"
     yield "bytes, limit", f"{report.bytes_limit:,}"
-    yield "examples", f"{report.examples:,}"
     yield "largest difference", f"{report.max_abs_difference:.2g}"
     yield "accuracy before", percent(report.accuracy_before)
     yield "accuracy after", percent(report.accuracy_after)
@@ -140,7 +140,8 @@ def _rows(report: Any) -> Iterator[tuple[str, str]]:
         yield f"multiply-adds, {name}", f"{count:,}"
     if report.compaction and "weights_before" in report.compaction:
         yield "weights before", f"{report.compaction['weights_before']:,}"
-        yield "weights compacted", f"{report.compaction['weights_after']:,}"
+        yield "weights after", f"{report.compaction['weights_after']:,}"
+    yield "peak memory, MiB", f"{report.peak_bytes / 2**20:,.0f}"
     for name, batches in report.latency_ms.items():
         for batch, times in batches.items():
             yield f"ms for {batch}, {name}", f"{times['p50']:.3f}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 #: From which share on a difference counts: of bytes, and of a time that was measured.
-_SMALLER, _FASTER = 0.01, 0.05
+_SMALLER, _FASTER = 0.01, 0.1
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,8 @@ def bytes_limit(kept: int, total: int) -> int:
 
     Where `kept` of `total` weights live is one of that many choices; naming it takes total times the binary
     entropy of the density in bits, but for a vanishing share. Formats come near it, and quantised or
-    clustered ones below it. Biases and other weights without a mask are not in it.
+    clustered ones below it, as does one that was compacted: it has lost kept weights that were of no use. Biases
+    and other weights without a mask are not in it.
 
     Args:
         kept: weights that live.

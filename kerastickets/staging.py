@@ -84,7 +84,7 @@ def staged(path: Path, force: bool = False) -> Iterator[Path]:
                 check_made(made)
                 if os.path.lexists(path) and not force:  # since it was checked
                     raise _exists(path)
-                _sync(made)
+                _finish(made)
                 _put(made, path)
     except BaseException:
         for folder in missing:
@@ -185,10 +185,11 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _sync(path: Path) -> None:
-    """Have every file on the disk before its name says that it is."""
+def _finish(path: Path) -> None:
+    """Have every file readable for whoever is to serve it, and on the disk before its name says that it is."""
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file():
+            file.chmod(0o644)  # some libraries write for their own user alone
             handle = os.open(file, os.O_RDONLY)
             try:
                 os.fsync(handle)

@@ -16,7 +16,9 @@ def make(path, text, folder=False, force=True):
         made = stage / path.name
         if folder:
             made.mkdir()
-        (made / text if folder else made).write_text(text)
+        file = made / text if folder else made
+        file.write_text(text)
+        file.chmod(0o600)
 
 
 def content(path):
@@ -30,6 +32,7 @@ def test_files_and_folders_replace_each_other(tmp_path, before, after):
     make(path, "old", before)
     make(path, "new", after)
     assert content(path) == (["new"] if after else "new")
+    assert (path / "new" if after else path).stat().st_mode & 0o777 == 0o644
     assert [one.name for one in tmp_path.iterdir()] == ["a"]
 
 
