@@ -161,7 +161,7 @@ def quiet() -> Iterator[None]:
     streams = [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
     for stream in streams:
         stream.flush()
-    kept, level = [os.dup(1), os.dup(2)], logging.root.manager.disable
+    kept, level, handlers = [os.dup(1), os.dup(2)], logging.root.manager.disable, [*logging.root.handlers]
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         logging.disable(logging.ERROR)
@@ -180,6 +180,7 @@ def quiet() -> Iterator[None]:
             os.close(copy)
         os.close(nowhere)
         logging.disable(level)
+        logging.root.handlers[:] = handlers  # tf2onnx sets up logging for the whole program
 
 
 def write_archive(

@@ -36,7 +36,11 @@ def plain_copy(model: "keras.Model") -> tuple["keras.Model", dict[str, Any]]:
         raise _refused(f"a {type(model).__name__} without a config")
     for layer, needed in strangers(config):
         raise _refused(f"layer '{layer}', which needs {needed}")
-    copy = rebuild(config)
+    try:
+        copy = rebuild(config)
+    except Exception as error:  # any fault of what the config names
+        cause = str(error).partition(" Full object config")[0][:300]
+        raise _refused(f"one that Keras cannot build, {type(error).__name__}: {cause}") from error
     assign(copy, snapshot(model))
     return copy, config
 
@@ -75,11 +79,21 @@ def strangers(node: Any, layer: str = "") -> Iterator[tuple[str, str]]:
 
 def _needed(node: Mapping[str, Any]) -> str | None:
     """What a part of an architecture needs besides Keras; None if nothing."""
-    module, name = node.get("module") or "", node["class_name"]
+    name, module, registered = node["class_name"], node.get("module"), node.get("registered_name")
     if name == "Lambda":
         return "Python code that its Lambda stores"
-    known = module in ("", "builtins", "keras") or module.startswith("keras.")
+    if name == "function":  # written without its module, whosever it is
+        return None if _known(node["config"]) else f"the function {node['config']}"
+    if module is None:
+        # Keras's marks for values have no registered name; a class of the main program has.
+        return name if registered else None
     # Where a registered name has a package, Keras looks there and not at the module.
-    if known and ">" not in (node.get("registered_name") or ""):
-        return None
-    return f"{module}.{node['config'] if name == 'function' else name}"
+    known = module in ("builtins", "keras") or module.startswith("keras.")
+    return None if known and ">" not in (registered or "") else f"{module}.{name}"
+
+
+def _known(function: str) -> bool:
+    import keras
+
+    homes = (keras.activations, keras.constraints, keras.initializers, keras.losses, keras.metrics, keras.ops)
+    return any(hasattr(home, function) for home in (*homes, keras.regularizers))

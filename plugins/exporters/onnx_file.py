@@ -1,0 +1,63 @@
+"""ONNX, the format that most other runtimes read."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from kerastickets.data import Data
+from kerastickets.errors import ExportError
+from kerastickets.ticket import Ticket
+from kerastickets_plugins.exporters.parts import READERS, Served, quiet
+
+if TYPE_CHECKING:
+    import keras
+
+_NEEDED = ("tf2onnx", "onnx")
+
+
+@dataclass(frozen=True)
+class Onnx:
+    """An ONNX file, through Keras's own export and tf2onnx: the graph and all weights, zeros included.
+
+    Raises:
+        ExportError: tf2onnx or onnx is not installed, or has no form for the model.
+    """
+
+    suffix: ClassVar[str] = ".onnx"
+    reader: ClassVar[Path] = READERS / "onnx_file.py"
+
+    def __call__(
+        self, ticket: Ticket, path: Path, *, model: "keras.Model | None" = None, data: Data | None = None
+    ) -> Mapping[str, Any]:
+        if missing := [name for name in _NEEDED if find_spec(name) is None]:
+            raise ExportError(
+                f"The format onnx needs tf2onnx and onnx. Received: no {' and no '.join(missing)}. "
+                "Install them: pip install 'kerastickets[export]'"
+            )
+        served = Served.of(ticket, model, data)
+        try:
+            with quiet(), _old_names():
+                served.model.export(path, format="onnx", verbose=False, input_signature=served.signature)
+        except Exception as error:  # tf2onnx raises whatever it met
+            raise ExportError(
+                f"ONNX must have a form for the model. Received: {type(error).__name__}: {str(error)[:300]}. "
+                "Export it as saved-model or litert."
+            ) from error
+        return served.facts()
+
+
+@contextlib.contextmanager
+def _old_names() -> Iterator[None]:
+    """The name `np.object`, which tf2onnx needs and NumPy 2 lacks: Keras adds it, once and for good."""
+    there = "object" in vars(np)
+    vars(np)["object"] = object
+    try:
+        yield
+    finally:
+        if not there:
+            del vars(np)["object"]
