@@ -9,23 +9,18 @@ import numpy as np
 from kerastickets import registry
 from kerastickets.combining import name_of
 from kerastickets.data import Data
-from kerastickets.dataspec import data_of, data_spec
-from kerastickets.errors import DataError, ExportError, KerasTicketsError, PluginError
+from kerastickets.errors import KerasTicketsError
 from kerastickets.exportreport import Exported, bytes_limit, gzip_size, size_of, summary
+from kerastickets.exportsubject import subject
 from kerastickets.latency import latencies
 from kerastickets.protocols import Exporter
 from kerastickets.shipping import trained_model
-from kerastickets.sources import find_model
 from kerastickets.staging import check_made, check_target, staged
 from kerastickets.ticket import Ticket
-from kerastickets.train import ticket_source
-from kerastickets.tree import masked
 from kerastickets.verification import accuracy, examples, largest_difference, outputs_of, read_back
 
 if TYPE_CHECKING:
     import keras
-
-    Build = Callable[[Ticket], keras.Model]
 
 _TOLERANCE = 1e-4
 
@@ -85,7 +80,7 @@ def export(
     if "final" not in ticket.snapshots:
         trained_model(ticket)  # refuses it, and says what to do
     note = on_note or (lambda text: None)
-    net, found, build = _subject(ticket, data, model, custom_objects, note)
+    net, found, build = subject(ticket, data, model, custom_objects, note)
     shipped, compaction = _compacted(net, compact, custom_objects, note)
     with staged(path, force) as folder:
         file, dense, twin = folder / path.name, folder / "dense" / path.name, dense_twin(ticket)
@@ -152,84 +147,6 @@ def dense_twin(ticket: Ticket) -> Ticket:
     masks = {key: np.ones_like(mask) for key, mask in ticket.masks.items()}
     provenance = dict(ticket.provenance) | {"start": "init"}
     return ticket.replace(masks=masks, snapshots={"init": init, "final": final}, provenance=provenance)
-
-
-def _subject(
-    ticket: Ticket,
-    data: str | Data | None,
-    model: Any,
-    custom_objects: Mapping[str, Any] | None,
-    note: Callable[[str], None],
-) -> tuple["keras.Model", Data | None, "Build"]:
-    """The masked model, the data to verify on, and what builds the model of a ticket like this one."""
-    found, why = _data(ticket, data)
-    build = _builder(ticket, found, why, model, custom_objects)
-    net = build(ticket)
-    found, why = _fitting(net, found, why, given=data is not None)
-    if found is None:
-        note(f"Verified on random inputs, without an accuracy: {why}")
-    return net, found, build
-
-
-def _data(ticket: Ticket, data: str | Data | None) -> tuple[Data | None, str]:
-    """The data, or why there are none; an error where they were asked for."""
-    try:
-        return data_of(data_spec(ticket, data)), ""
-    except (DataError, PluginError) as error:  # a ticket can be found on data that have no registered name
-        if data is not None:
-            raise
-        return None, str(error)
-
-
-def _builder(
-    ticket: Ticket, data: Data | None, why: str, model: Any, custom_objects: Mapping[str, Any] | None
-) -> "Build":
-    """What makes the model of a ticket with its `final` weights, zero where pruned."""
-    if model is None:
-        return lambda one: trained_model(one, custom_objects)
-    if data is None and _needs_data(find_model(model)):
-        raise DataError(f"A model that a function builds is built for data. Received: none. {why}")
-    source = ticket_source(ticket, cast(Data, data), model, custom_objects)
-
-    def build(one: Ticket) -> "keras.Model":
-        from kerastickets.keys import assign
-
-        net = source.build()
-        assign(net, masked(one.weights("final"), one.masks))
-        return net
-
-    return build
-
-
-def _needs_data(found: Any) -> bool:
-    import keras
-
-    return callable(found) and not isinstance(found, keras.Model)
-
-
-def _fitting(net: "keras.Model", data: Data | None, why: str, given: bool) -> tuple[Data | None, str]:
-    """The data, where the model takes its inputs and has outputs for its answers."""
-    ends = [getattr(net, name, None) or () for name in ("inputs", "outputs")]
-    if max(map(len, ends)) > 1:
-        raise ExportError(
-            "A model to export must have one input and one output. "
-            f"Received: {len(ends[0])} inputs and {len(ends[1])} outputs"
-        )
-    if data is None or not (ends[0] and ends[1]):
-        return data, why
-    takes, gives = tuple(ends[0][0].shape[1:]), ends[1][0].shape[-1]
-    fits = len(takes) == len(data.input_shape) and all(
-        own in (None, size) for own, size in zip(takes, data.input_shape, strict=True)
-    )
-    if fits and gives in (None, data.outputs):
-        return data, why
-    why = (
-        f"The model takes inputs {takes} and gives {gives} outputs. Received: {data.name}, with inputs "
-        f"{data.input_shape} and {data.outputs} outputs."
-    )
-    if given:
-        raise DataError(f"{why} Give the data set that it was trained on.")
-    return None, why
 
 
 def _compacted(

@@ -30,7 +30,7 @@ ROWS = [
     "workshop shipping",
     "prunable abreast loop prune train together transfer",
     "evaluation",
-    "latency verification exportreport export",
+    "latency verification exportreport exportsubject export",
     "table figurefacts netchart nodelink contrasts palette chart netplaces diagram netdrawing netplot drawing page "
     "inside runfacts structurepage runpage studypage report",
     "pool study verbs reproduce",
