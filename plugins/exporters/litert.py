@@ -14,6 +14,7 @@ from kerastickets.errors import DataError, ExportError
 from kerastickets.ticket import Ticket
 from kerastickets.tree import generator
 from kerastickets_plugins.exporters.parts import READERS, Served, quiet, raw_bytes, write_archive
+from kerastickets_plugins.exporters.sparse_rows import by_rows
 
 if TYPE_CHECKING:
     import keras
@@ -123,7 +124,8 @@ class LiteRT:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = representative
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        return converter.convert()
+        content = converter.convert()
+        return by_rows(content) if self.sparse else content
 
 
 def _cause(error: Exception) -> str:
