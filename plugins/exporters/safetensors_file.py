@@ -60,7 +60,7 @@ class SafeTensors:
         served = Served.of(ticket, model, data)
         copy, architecture = plain_copy(served.model)
         values, keys = snapshot(copy), {id(variable): key for key, variable in variables(copy).items()}
-        # A Tree is in the order of creation, `set_weights` is not: statistics come last there.
+        # In the order of `set_weights`, which is Keras's own.
         encoded = {key: encode(values[key]) for key in (keys[id(weight)] for weight in copy.weights)}
         weights = [
             {"key": key, "shape": [*values[key].shape], "encoding": each.encoding}

@@ -94,6 +94,7 @@ def test_the_names_of_this_release_are_registered():
     assert set(registry.names("models")) >= {
         *("conv-2", "conv-4", "conv-6", "lenet-300-100", "lenet-5", "mlp", "resnet-20", "vgg-19")
     }
+    assert set(registry.names("exporters")) >= {"keras", "litert", "onnx", "safetensors", "saved-model"}
     assert set(registry.names("datasets")) >= {
         "digits",
         "folder",

@@ -17,18 +17,14 @@ def read(path):
         about = json.loads(file.metadata()["kerastickets"])
         stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     arrays = {}
-    for key, shape, encoding in ((w["key"], w["shape"], w["encoding"]) for w in about["weights"]):
+    for key, shape, encoding in ((each["key"], each["shape"], each["encoding"]) for each in about["weights"]):
         if encoding == "dense":
             arrays[key] = stored[key]
             continue
-        flat, values = (
-            np.zeros(np.prod(shape, dtype=int), stored[f"{key}:values"].dtype),
-            stored[f"{key}:values"],
-        )
-        if encoding == "mask":
-            flat[np.unpackbits(stored[f"{key}:mask"], count=flat.size).astype(bool)] = values
-        else:
-            flat[np.cumsum(stored[f"{key}:gaps"], dtype=int)] = values
+        values, at = stored[f"{key}:values"], stored[f"{key}:{encoding}"]
+        at = np.flatnonzero(np.unpackbits(at)) if encoding == "mask" else np.cumsum(at, dtype=int)
+        flat = np.zeros(np.prod(shape, dtype=int), values.dtype)
+        flat[at] = values
         arrays[key] = flat.reshape(shape)
     return about, arrays
 
