@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
@@ -125,6 +124,23 @@ def test_the_c_program_answers_as_python_does(shell, answers):
 
 
 @pytest.mark.skipif(COMPILER is None, reason="a C program needs gcc on Linux")
+def test_the_c_program_compiles_without_a_warning():
+    (wheel,) = find_spec("tensorflow").submodule_search_locations
+    command = [
+        "gcc",
+        "-std=c11",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-fsyntax-only",
+        f"-I{wheel}/include",
+        SOURCE,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(COMPILER is None, reason="a C program needs gcc on Linux")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -132,12 +148,14 @@ def test_the_c_program_answers_as_python_does(shell, answers):
         ({1: "none.npy"}, "Error: none.npy: cannot be opened"),
         ({1: "raw.npy"}, "Error: raw.npy: must hold float32"),
         ({1: "classify.c"}, "Error: classify.c: must be an .npy file"),
+        ({1: "small.npy"}, "Error: small.npy: holds images of another size"),
         ({2: "input"}, "Error: input: must name a tensor"),
         ({2: "classify_input_layer:7"}, "Error: classify_input_layer:7: the model has no such tensor"),
         ({3: "StatefulPartitionedCall:2"}, "labels must be text"),
     ],
 )
 def test_the_c_program_says_what_is_wrong(exported, shell, change, said):
+    np.save(exported[0] / "small.npy", np.zeros((1, 4, 4, 1), "float32"))
     (first, *_) = (block for block in shell if block.text.startswith("./classify"))
     words = dict(enumerate(first.text.split()[1:])) | change
     done = subprocess.run(
@@ -187,7 +205,7 @@ def test_tensorflow_serving_answers_as_the_page_shows(exported):
     )
     try:
         for _ in range(100):
-            if server.poll() is not None or _answers("http://localhost:8501/v1/models/digits"):
+            if server.poll() is not None or _available("http://localhost:8501/v1/models/digits"):
                 break
             time.sleep(0.2)
         asked = subprocess.run(["bash", "-c", ask.text], cwd=exported[0], capture_output=True, text=True)
@@ -198,8 +216,8 @@ def test_tensorflow_serving_answers_as_the_page_shows(exported):
     servingpage.assert_shown(shown, printed, tolerance=0.05)
 
 
-def _answers(address):
+def _available(address):
     try:
-        return urllib.request.urlopen(address).status == 200
-    except urllib.error.URLError:
+        return b"AVAILABLE" in urllib.request.urlopen(address).read()
+    except OSError:  # nobody there yet, or no such model yet
         return False
