@@ -1,0 +1,138 @@
+"""A Keras 3 model as JSON and arrays, from which `tfmot_writer.py` makes a tf_keras one in another process."""
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerastickets.errors import ExportError
+from kerastickets.ticket import Ticket
+from kerastickets_plugins.exporters.plain import plain_copy
+
+if TYPE_CHECKING:
+    import keras
+
+_MODELS = ("Functional", "Sequential", "Model")
+
+
+def write_plan(model: "keras.Model", ticket: Ticket, folder: Path, x: np.ndarray | None = None) -> None:
+    """Write `plan.json` and `arrays.npz`.
+
+    The plan has `model`, the config, where each layer also has `idle`, the arguments that have Keras's defaults; and
+    `leaves`, by the path of a layer its weights: `name`, `key`, and where in the arrays the weight and its mask are.
+
+    Args:
+        model: a model of Keras's own layers, Sequential or Functional.
+        ticket: its masks count where the model has a weight of their key and shape; where it has none, as after
+            compaction, what is zero in a weight of rank above 1 is masked.
+        folder: an empty folder.
+        x: inputs to fine-tune on.
+
+    Raises:
+        ExportError: the model is not of keras.layers alone; names every layer that is not.
+        KerasTicketsError: it cannot be built by Keras alone.
+
+    Example:
+        >>> import tempfile
+        >>> from kerastickets.testing import toy_ticket
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_plan(toy_ticket().build(), toy_ticket(), folder)
+        >>> [each["key"] for each in json.loads((folder / "plan.json").read_text())["leaves"]["dense"]]
+        ['dense/kernel', 'dense/bias']
+    """
+    copy, node = plain_copy(model)
+    node["config"] = json.loads(json.dumps(copy.get_config()))
+    if node["class_name"] not in _MODELS:
+        raise refused([(copy.name, f"a {node['class_name']}, which is no Sequential or Functional model")])
+    if foreign := [*_foreign(node, ())]:
+        raise refused(foreign)
+    arrays = {} if x is None else {"x": x}
+    leaves = {path: _weights(layer, ticket, _keys(copy), arrays) for path, layer in _leaves(copy)}
+    _mark_idle(node)
+    plan = {"model": node, "leaves": {path: stored for path, stored in leaves.items() if stored}}
+    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    np.savez(folder / "arrays.npz", **arrays)
+
+
+def refused(layers: list[tuple[str, str]]) -> ExportError:
+    """The error that lists what tf_keras or TFMOT has no form for.
+
+    Args:
+        layers: of each its path and the reason.
+
+    Example:
+        >>> print(refused([("add", "keras.src.ops.numpy.Add, which is no layer of keras.layers")]))
+        TFMOT takes layers of tf_keras only. Received: layer 'add': keras.src.ops.numpy.Add, which is no layer ...
+    """
+    listed = "; ".join(f"layer '{path}': {why}" for path, why in layers)
+    return ExportError(
+        f"TFMOT takes layers of tf_keras only. Received: {listed}. Build the model of others, such as "
+        "keras.layers.Add in place of +, or export it as litert or saved-model."
+    )
+
+
+def _foreign(node: Mapping[str, Any], prefix: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """What stands in the graph and is no layer of keras.layers, such as the operation of `x + y`."""
+    for child in node["config"]["layers"]:
+        path = (*prefix, child.get("name") or child["config"].get("name", child["class_name"]))
+        if child["class_name"] in _MODELS:
+            yield from _foreign(child, path)
+        elif child["module"] != "keras.layers":
+            yield (
+                "/".join(path),
+                f"{child['module']}.{child['class_name']}, which is no layer of keras.layers",
+            )
+
+
+def _leaves(model: "keras.Model", prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, "keras.Layer"]]:
+    """Every layer that is no model, by its path of names."""
+    import keras
+
+    for layer in model.layers:
+        path = (*prefix, layer.name)
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer, path)
+        else:
+            yield "/".join(path), layer
+
+
+def _keys(model: "keras.Model") -> dict[int, str]:
+    from kerastickets.keys import variables
+
+    return {id(variable): key for key, variable in variables(model).items()}
+
+
+def _weights(
+    layer: "keras.Layer", ticket: Ticket, keys: Mapping[int, str], arrays: dict[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """A layer's weights in the plan; their values go to `arrays`."""
+    stored = []
+    for variable in layer.weights:
+        value = np.asarray(variable)
+        value = value if value.dtype.kind in "biuf" else value.astype("float32")  # bfloat16 is not NumPy's
+        key, number = keys[id(variable)], len(arrays)
+        mask = ticket.masks.get(key)
+        if mask is None or mask.shape != value.shape:
+            mask = value != 0 if value.ndim > 1 and not value.all() else None
+        stored.append({"name": variable.name, "key": key, "array": f"{number}", "mask": None})
+        arrays[f"{number}"] = value
+        if mask is not None:
+            stored[-1]["mask"], arrays[f"{number} mask"] = f"{number} mask", mask
+    return stored
+
+
+def _mark_idle(node: Any) -> None:
+    """Tell of every layer which arguments are as Keras has them by default: tf_keras need not know those."""
+    import keras
+
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _mark_idle(child)
+    if not (isinstance(node, dict) and node.get("module") == "keras.layers"):
+        return
+    signature = inspect.signature(getattr(keras.layers, node["class_name"]).__init__)
+    defaults = {name: each.default for name, each in signature.parameters.items()}
+    config = node["config"]
+    node["idle"] = [name for name, value in config.items() if value is None or defaults.get(name) == value]
