@@ -125,17 +125,10 @@ def test_the_c_program_answers_as_python_does(shell, answers):
 
 @pytest.mark.skipif(COMPILER is None, reason="a C program needs gcc on Linux")
 def test_the_c_program_compiles_without_a_warning():
-    (wheel,) = find_spec("tensorflow").submodule_search_locations
-    command = [
-        "gcc",
-        "-std=c11",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-fsyntax-only",
-        f"-I{wheel}/include",
-        SOURCE,
-    ]
+    import tensorflow as tf
+
+    strict = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
+    command = ["gcc", *strict, f"-I{tf.sysconfig.get_include()}", SOURCE]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
