@@ -14,14 +14,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CLEAN := build/clean
 PACKAGES := kerastickets plugins cli
-SOURCES := $(PACKAGES) tests benchmarks examples
+SOURCES := $(PACKAGES) tests benchmarks examples saved_models
 # Two workers: each imports TensorFlow and keeps its compiled trainers, about 1.5 GB.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
 
 .PHONY: help setup run test test-slow test-peers test-browser doctest check format format-check lint types wheel bench \
-	constraints clean distclean
+	saved-models constraints clean distclean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -101,6 +101,9 @@ bench: $(READY)  ## measure every speed claim (installs PyTorch and JAX, which a
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,bench]"
 	rm -rf kerastickets.egg-info
 	for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
+
+saved-models: $(READY)  ## make the examples in saved_models/ again
+	$(BIN)/python saved_models/make.py
 
 constraints: $(READY)  ## pin what is installed now
 	{ grep '^#' constraints.txt; \

@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -22,6 +23,7 @@ _CONTRACTS = {
     "analyzers": "check_analyzer",
     "transfers": "check_transfer",
     "models": "check_model",
+    "exporters": "check_exporter",
     "studies": "check_study",
 }
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -90,6 +92,8 @@ def plugin(entry: registry.Entry) -> Facts:
     try:
         cls = registry.load(entry.group, entry.name)
         needs = any(option.required for option in registry.options(cls))
+        if missing := [name for name in getattr(cls, "needs", ()) if find_spec(name) is None]:
+            return facts | {"ok": True, "error": f"needs {', '.join(missing)}, which an extra brings"}
         if entry.group in _CONTRACTS and not needs:
             from kerastickets import testing
 
@@ -133,12 +137,13 @@ def _show(facts: Facts) -> None:
     )
     tf = facts["tensorflow"]
     click.echo(f"\nTensorFlow: {' '.join(tf['devices']) if tf['ok'] else 'Error: ' + tf['error']}\n")
-    rows = [
-        (p["group"], p["name"], p["distribution"], "ok" if p["ok"] else f"Error: {p['error']}")
-        for p in facts["plugins"]
-    ]
+    rows = [(p["group"], p["name"], p["distribution"], _status(p)) for p in facts["plugins"]]
     click.echo(table(("group", "plugin", "distribution", "status"), rows, left=4))
     click.echo("\ndata set")
+
+
+def _status(plugin: Facts) -> str:
+    return plugin["error"] or "ok" if plugin["ok"] else f"Error: {plugin['error']}"
 
 
 def _told(data: Facts, as_json: bool) -> Facts:

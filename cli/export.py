@@ -129,6 +129,9 @@ def _export(ticket: Any, exporter: Any, out: Path, chosen: Mapping[str, Any]) ->
 
 
 def _rows(report: Any) -> Iterator[tuple[str, str]]:
+    if given := report.standardised:
+        mean, std = (" ".join(f"{number:.6g}" for number in given[name][:3]) for name in ("mean", "std"))
+        yield "inputs, standardised", f"(raw - {mean}) / {std}"
     yield "bytes, dense", f"{report.bytes_dense:,}"
     yield "bytes, exported", f"{report.bytes:,}"
     yield "bytes, gzipped", f"{report.bytes_gzip:,}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kerastickets import callbacks, layers, registry, testing
     from kerastickets.analysis import analyze
+    from kerastickets.compact import compact
     from kerastickets.data import CROSS_ENTROPY, Data, Task, task_cross_entropy
     from kerastickets.errors import (
         AlignError,
@@ -66,6 +67,7 @@ _HOMES = {
     "Tree": "tree",
     "align": "keys",
     "analyze": "analysis",
+    "compact": "compact",
     "compare": "mask",
     "cut": "mask",
     "evaluate": "evaluation",
@@ -111,6 +113,7 @@ __all__ = [
     "align",
     "analyze",
     "callbacks",
+    "compact",
     "compare",
     "cut",
     "evaluate",

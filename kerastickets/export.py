@@ -184,7 +184,15 @@ def _verified(exporter: Exporter, file: Path, net: "keras.Model", data: Data | N
         "peak_bytes": reading.peak_bytes,
         "runtime": reading.runtime,
         "examples": len(x),
+        "standardised": _standardised(data) if taken is x else None,
     }
+
+
+def _standardised(data: Data | None) -> dict[str, Any] | None:
+    """What raw inputs are to be standardised by, before they go in."""
+    if data is None or data.scaling is None:
+        return None
+    return {name: np.ravel(value).tolist() for name, value in zip(("mean", "std"), data.scaling, strict=True)}
 
 
 def _measured(

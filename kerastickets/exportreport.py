@@ -36,6 +36,8 @@ class Exported:
         details: what the exporter said.
         compaction: what compaction did, or `{"refused": why}`; None where it was not asked for.
         examples: on how many examples it was verified.
+        standardised: the `mean` and `std` of the data in raw units, by channel or as one: what goes in must be
+            `(raw - mean) / std`. None where raw inputs go in, or where the data say nothing of it.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class Exported:
     details: Mapping[str, Any]
     compaction: Mapping[str, Any] | None
     examples: int
+    standardised: Mapping[str, Any] | None = None
 
     def facts(self) -> dict[str, Any]:
         """What `kt export --json` prints."""

@@ -83,7 +83,8 @@ class Exporter(Protocol):
 
     A frozen dataclass whose fields are its options. It may have a class attribute `tolerance`, the largest
     difference to the model's own outputs as a share of the largest of them (1e-4 by default), and a method
-    `inputs(x, data)`, which makes of a data set's inputs what the export takes (they are taken as they are).
+    `inputs(x, data)`, which makes of a data set's inputs what the export takes (they are taken as they are), and a
+    class attribute `needs`, modules that an extra brings and without which `kt doctor` does not try it.
     """
 
     suffix: ClassVar[str]

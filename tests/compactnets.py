@@ -108,7 +108,11 @@ FORMS: Mapping[str, Callable[[str], keras.Model]] = {
 
 
 def prune(
-    model: keras.Model, densities: Mapping[str, float] | float, rng: np.random.Generator, whole: float = 0.0
+    model: keras.Model,
+    densities: Mapping[str, float] | float,
+    rng: np.random.Generator,
+    whole: float = 0.0,
+    gain: float | None = None,
 ) -> None:
     """Draw all weights, and set some kernels' to zero.
 
@@ -117,9 +121,13 @@ def prune(
         densities: the share of each kernel that stays, or of all.
         rng: draws them.
         whole: the share of the output channels of kernels that go as a whole.
+        gain: of kernels: their weights are so large that what is kept passes on that share of a deviation, however
+            large the net. Without it weights have a deviation of a half.
     """
     for key, variable in variables(model).items():
-        values = rng.normal(size=variable.shape) * (0.5 if len(variable.shape) > 1 else 1.0)
+        fan_in = max(1, variable.shape and int(np.prod(variable.shape[:-1])))
+        spread = 0.5 if gain is None else gain / np.sqrt(fan_in)
+        values = rng.normal(size=variable.shape) * (spread if len(variable.shape) > 1 else 1.0)
         if key.endswith("variance"):
             values = np.abs(values) + 0.5
         if len(variable.shape) > 1:

@@ -1,5 +1,6 @@
 """Exporting: what is verified, what is left behind, and what is refused."""
 
+import dataclasses
 import json
 import re
 import sys
@@ -28,7 +29,7 @@ def test_facts_are_those_of_the_file(tmp_path):
     assert set(facts) == {
         *("path", "format", "bytes", "bytes_dense", "bytes_gzip", "bytes_limit", "max_abs_difference"),
         *("accuracy_before", "accuracy_after", "latency_ms", "summary", "multiply_adds", "peak_bytes"),
-        *("runtime", "details", "compaction", "examples"),
+        *("runtime", "details", "compaction", "examples", "standardised"),
     }
     assert (facts["path"], facts["format"]) == (str(path), "npz")
     assert facts["bytes"] == facts["bytes_dense"] == path.stat().st_size
@@ -72,6 +73,17 @@ def test_the_dense_twin_has_no_zero():
 
 def test_what_the_export_takes_is_the_exporters_to_say(tmp_path):
     assert export(toy_ticket(), Npz(tenfold=True), tmp_path / "a.npz", **QUICK).max_abs_difference < 1e-4
+
+
+def test_how_raw_inputs_are_standardised_is_told_unless_the_export_does_it(tmp_path):
+    data = dataclasses.replace(toy_data(), scaling=(np.array([2.0]), np.array([4.0])))
+    told = export(toy_ticket(), Npz(), tmp_path / "a.npz", data=data, latency=False).standardised
+    assert told == {"mean": [2.0], "std": [4.0]}
+    inside = export(
+        toy_ticket(), Npz(tenfold=True), tmp_path / "b.npz", data=data, latency=False
+    ).standardised
+    assert inside is None
+    assert export(toy_ticket(), Npz(), tmp_path / "c.npz", **QUICK).standardised is None
 
 
 def test_a_tolerance_of_its_own(tmp_path):

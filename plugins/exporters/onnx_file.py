@@ -29,6 +29,7 @@ class Onnx:
     """
 
     suffix: ClassVar[str] = ".onnx"
+    needs: ClassVar[tuple[str, ...]] = ("tf2onnx", "onnx", "onnxruntime")
     reader: ClassVar[Path] = READERS / "onnx_file.py"
 
     def __call__(
@@ -48,7 +49,21 @@ class Onnx:
                 f"ONNX must have a form for the model. Received: {type(error).__name__}: {str(error)[:300]}. "
                 "Export it as saved-model or litert."
             ) from error
+        _name_output(path)
         return served.facts()
+
+
+def _name_output(path: Path) -> None:
+    """Call the output `output_0`, as the other formats do: tf2onnx takes the name of whatever came last."""
+    import onnx
+
+    model = onnx.load(path)
+    (end,) = model.graph.output
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["output_0" if name == end.name else name for name in names]
+    end.name = "output_0"
+    onnx.save(model, path)
 
 
 @contextlib.contextmanager
