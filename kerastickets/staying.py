@@ -117,7 +117,9 @@ class Staying:
 
     def anchor(self, layer: Weighted) -> int | None:
         """The unit, a constant that stays, whose weights can hold other constants; None where there is none."""
-        found = self.stays[layer.rows] & ~self.structure.fed[layer.rows] & layer.even & layer.nonzero
+        # One that nothing needs may have lost what it was made of.
+        known = self.structure.needed[layer.rows] & ~self.structure.fed[layer.rows]
+        found = self.stays[layer.rows] & known & layer.even & layer.nonzero
         return int(np.argmax(np.abs(layer.taken[0]) * found)) if found.any() else None
 
     def reasons(self) -> dict[str, int]:
@@ -154,7 +156,8 @@ class Staying:
             several = config.get("groups", 1) > 1 and "groups of channels"
             multiplied = config.get("depth_multiplier", 1) > 1 and "a depth multiplier"
             shared = self.shared(call) and bool(call.operation.weights) and "several calls"
-            fixed = op.kind == "Normalization" and "statistics in its configuration"
+            numbers = any(isinstance(config.get(name), list | tuple) for name in ("scale", "offset"))
+            fixed = (numbers or op.kind == "Normalization") and "numbers for each channel"
             if why := several or multiplied or shared or fixed:
                 nodes = [self.graph.tensors[number] for number in (*op.inputs, op.output)]
                 self._hold(f"{op.name} ({op.kind}): it has {why}", np.concatenate(nodes))

@@ -220,9 +220,10 @@ def test_what_cannot_be_followed_is_kept_and_named(name):
         (layers.Conv2D(4, 3, groups=2, padding="same"), "groups of channels"),
         (layers.DepthwiseConv2D(3, depth_multiplier=2), "a depth multiplier"),
         (layers.SeparableConv2D(4, 3, depth_multiplier=2), "a depth multiplier"),
+        (layers.Rescaling([1.0, 2.0, 3.0, 4.0]), "numbers for each channel"),
     ],
 )
-def test_convolutions_of_several_groups_stay_whole(layer, reason):
+def test_layers_whose_channels_are_tied_stay_whole(layer, reason):
     net = [
         keras.Input((6, 6, 3)),
         layers.Conv2D(4, 3),
