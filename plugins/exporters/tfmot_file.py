@@ -96,7 +96,7 @@ class Tfmot:
             write_plan(served.model, ticket, Path(folder), self._examples(data) if self.int8 else None)
             told = self._written(Path(folder), path)
         if layers := told.pop("refused", None):
-            raise refused(layers)
+            raise refused(layers, quantising=told["quantising"])
         return {**served.facts(), "wrapped": self.wrapped, "int8": self.int8, **told}
 
     def _examples(self, data: Data | None) -> np.ndarray:

@@ -29,10 +29,11 @@ def write_plan(model: "keras.Model", ticket: Ticket, folder: Path, x: np.ndarray
         ticket: its masks count where the model has a weight of their key and shape; where it has none, as after
             compaction, what is zero in a weight of rank above 1 is masked.
         folder: an empty folder.
-        x: inputs to fine-tune on.
+        x: where it is to be quantised, inputs to fine-tune on.
 
     Raises:
-        ExportError: the model is not of keras.layers alone; names every layer that is not.
+        ExportError: the model is not of keras.layers alone, or, with `x`, has models inside; names every layer that
+            is in the way.
         KerasTicketsError: it cannot be built by Keras alone.
 
     Example:
@@ -49,6 +50,8 @@ def write_plan(model: "keras.Model", ticket: Ticket, folder: Path, x: np.ndarray
         raise refused([(copy.name, f"a {node['class_name']}, which is no Sequential or Functional model")])
     if foreign := [*_foreign(node, ())]:
         raise refused(foreign)
+    if x is not None and (nested := [*_nested(node)]):
+        raise refused(nested, quantising=True)
     arrays = {} if x is None else {"x": x}
     leaves = {path: _weights(layer, ticket, _keys(copy), arrays) for path, layer in _leaves(copy)}
     _mark_idle(node)
@@ -57,21 +60,32 @@ def write_plan(model: "keras.Model", ticket: Ticket, folder: Path, x: np.ndarray
     np.savez(folder / "arrays.npz", **arrays)
 
 
-def refused(layers: list[tuple[str, str]]) -> ExportError:
+def refused(layers: list[tuple[str, str]], quantising: bool = False) -> ExportError:
     """The error that lists what tf_keras or TFMOT has no form for.
 
     Args:
         layers: of each its path and the reason.
+        quantising: whether it is TFMOT's quantisation that has none.
 
     Example:
         >>> print(refused([("add", "keras.src.ops.numpy.Add, which is no layer of keras.layers")]))
         TFMOT takes layers of tf_keras only. Received: layer 'add': keras.src.ops.numpy.Add, which is no layer ...
     """
-    listed = "; ".join(f"layer '{path}': {why}" for path, why in layers)
+    listed = "; ".join(f"layer '{path}': {why.removesuffix('.')}" for path, why in layers)
+    if quantising:
+        return ExportError(
+            f"TFMOT must be able to quantise every layer. Received: {listed}. Export it as litert with int8=true."
+        )
     return ExportError(
         f"TFMOT takes layers of tf_keras only. Received: {listed}. Build the model of others, such as "
         "keras.layers.Add in place of +, or export it as litert or saved-model."
     )
+
+
+def _nested(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for child in node["config"]["layers"]:
+        if child["class_name"] in _MODELS:
+            yield child["config"]["name"], "a model inside the model"
 
 
 def _foreign(node: Mapping[str, Any], prefix: tuple[str, ...]) -> Iterator[tuple[str, str]]:

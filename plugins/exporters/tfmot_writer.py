@@ -2,7 +2,8 @@
 
 FOLDER holds what `tfmot_plan.py` wrote; OPTIONS is a JSON object. TFMOT works on tf_keras alone, and importing it
 turns all of `tf.keras` over to that: hence a process of its own, and no import of it outside functions here.
-Prints one JSON object: facts, or `refused`, pairs of a layer and why it cannot be converted.
+Prints one JSON object: facts, or `refused`, pairs of a layer and why it cannot be converted, and `quantising`,
+whether that was while quantising.
 """
 
 import json
@@ -74,7 +75,8 @@ def main(folder, out, options):
     try:
         content = quantised(model, arrays["x"], options)
     except (ValueError, RuntimeError) as error:
-        raise RefusedError([(model.name, str(error).strip().splitlines()[0])]) from error
+        # TFMOT's message names the layer.
+        return {"refused": [(model.name, str(error).strip().splitlines()[0])], "quantising": True}
     with open(out, "wb") as file:
         file.write(content)
     return facts | {"zeros_kept": zeros_kept(content, plan, arrays, guarded)}
@@ -84,5 +86,5 @@ if __name__ == "__main__":
     try:
         told = main(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))
     except RefusedError as error:
-        told = {"refused": error.args[0]}
+        told = {"refused": error.args[0], "quantising": False}
     print(json.dumps(told))

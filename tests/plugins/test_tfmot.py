@@ -107,6 +107,10 @@ def test_what_is_no_layer_is_refused_by_name_without_starting_tfmot(tmp_path, mo
         ExportError, match=r"layer 'relu.*keras\..*; layer 'add.*keras\.layers\.Add in place of \+"
     ):
         Tfmot()(toy_ticket(), tmp_path / "a.h5", model=model)
+    with pytest.raises(
+        ExportError, match=r"quantise every layer\. Received: layer 'head': a model inside the model\."
+    ):
+        Tfmot(int8=True)(ticket_of(residual()), tmp_path / "a.tflite", data=toy_data())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -150,9 +154,14 @@ def test_int8_keeps_every_pruned_weight_at_zero(tmp_path, steps):
 
 
 @pytest.mark.slow
-def test_what_tfmot_cannot_quantise_is_refused(tmp_path):
-    with pytest.raises(ExportError, match=r"Quantizing a tf\.keras Model inside another"):
-        Tfmot(int8=True)(ticket_of(residual()), tmp_path / "a.tflite", data=toy_data())
+def test_a_layer_that_tfmot_cannot_quantise_is_refused(tmp_path):
+    alone = [layers.Flatten(), layers.BatchNormalization(name="alone"), layers.Dense(10)]
+    ticket = ticket_of(keras.Sequential([keras.Input((8, 8, 1)), *alone]))
+    with pytest.raises(
+        ExportError, match=r"TFMOT must be able to quantise.*Layer alone:.*litert with int8=true"
+    ):
+        Tfmot(int8=True, steps=0)(ticket, tmp_path / "a.tflite", data=toy_data())
+    assert list(tmp_path.iterdir()) == []
 
 
 TRAIN = """
