@@ -24,7 +24,7 @@ from kerastickets.export import dense_twin, export
 from kerastickets.latency import latencies
 from kerastickets.shipping import trained_model
 
-LENET = {"levels": 20, "sparsity": 0.99, "scope": "global", "train": "10ep", "l1": 1e-5}
+LENET = {"levels": 20, "sparsity": 0.99, "scope": "global", "train": "5ep", "l1": 1e-4}
 CONV = {"levels": 1, "sparsity": 0.7, "scope": "layer", "granularity": "channel", "train": "200it"}
 #: The level of LENET by what it keeps.
 LEVELS = {"10 %": 10, "5 %": 13, "1 %": 20}
