@@ -138,7 +138,7 @@ def part(name: str, card: dict[str, Any]) -> str:
     ticket, versions = card["ticket"], card["versions"]
     kept = f"{ticket['kept']:,} of {ticket['total']:,} weights kept"
     made = ", ".join(f"{package} {version}" for package, version in versions.items())
-    commands = "\n".join(card["commands"])
+    commands = "\n".join(f"$ {command}" for command in card["commands"])
     return (
         f"\n## {name}\n\n{card['about']}: {kept}.\n\n"
         "| file | format | bytes | dense, exported alike | accuracy on 300 test images | multiply-adds |\n"
