@@ -193,7 +193,7 @@ def _speed_sentence(
     if not pruned:
         return "Nothing is pruned, so nothing became faster."
     if compaction is None:
-        return "Sparsity made nothing faster: the masked model multiplies by its zeros; use --compact."
+        return "Sparsity made nothing faster: the masked model multiplies by its zeros; try --compact."
     if "refused" in compaction:
         return (
             "Sparsity made nothing faster: the masked model multiplies by its zeros, and this one cannot be "

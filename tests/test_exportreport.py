@@ -46,7 +46,7 @@ def said(sizes, counts=MASKED, compaction=None, times=None, pruned=True):
     ],
 )
 def test_what_became_smaller(sizes, sentence):
-    masked = " Sparsity made nothing faster: the masked model multiplies by its zeros; use --compact."
+    masked = " Sparsity made nothing faster: the masked model multiplies by its zeros; try --compact."
     assert said(sizes) == sentence + masked
 
 
@@ -57,7 +57,7 @@ def test_what_became_smaller(sizes, sentence):
             MASKED,
             None,
             {"dense": 2.0, "masked": 1.0},  # by chance
-            "Sparsity made nothing faster: the masked model multiplies by its zeros; use --compact.",
+            "Sparsity made nothing faster: the masked model multiplies by its zeros; try --compact.",
         ),
         (
             COMPACTED,

@@ -65,7 +65,7 @@ def test_a_table_and_the_summary_last(kt, formats, ticket, working_folder):
     assert len({len(row) for row in rows}) == 1
     assert last.startswith("The export takes ")
     assert last.endswith(
-        "Sparsity made nothing faster: the masked model multiplies by its zeros; use --compact."
+        "Sparsity made nothing faster: the masked model multiplies by its zeros; try --compact."
     )
 
 
