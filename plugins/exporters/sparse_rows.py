@@ -76,9 +76,10 @@ def _dense(
 ) -> np.ndarray:
     """The matrix that blocks of one row and four columns stand for."""
     blocks = values.reshape(len(indices), -1)
-    dense = np.zeros((rows, width // blocks.shape[1], blocks.shape[1]), "float32")
+    # The last block of a row may reach beyond it.
+    dense = np.zeros((rows, -(-width // blocks.shape[1]), blocks.shape[1]), "float32")
     dense[np.repeat(np.arange(rows), np.diff(segments)), indices] = blocks
-    return dense.reshape(rows, width)
+    return dense.reshape(rows, -1)[:, :width]
 
 
 def _bytes(numbers: np.ndarray) -> int:

@@ -59,3 +59,10 @@ def test_a_file_without_such_blocks_stays_as_it_is(files):
     _, dense, _, rows = files
     for content in (dense.read_bytes(), rows.read_bytes()):
         assert by_rows(content) is content
+
+
+def test_rows_that_are_no_multiple_of_a_block(tmp_path):
+    rng = np.random.default_rng(2)
+    kernel = (rng.normal(size=(401, 300)) * (rng.random((401, 300)) < 0.02)).astype("float32")
+    file, x = exported(tmp_path / "rows.tflite", True, kernel), rng.normal(size=(3, 401)).astype("float32")
+    np.testing.assert_allclose(run(str(file), x)[:, 0], (x @ kernel + 1).sum(1), rtol=1e-4, atol=1e-3)
