@@ -115,7 +115,10 @@ class LiteRT:
 
         converter = tf.lite.TFLiteConverter.from_saved_model(str(model), signature_keys=["serve"])
         if self.sparse:
+            plain = converter.convert()
+            converter = tf.lite.TFLiteConverter.from_saved_model(str(model), signature_keys=["serve"])
             converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+            return by_rows(converter.convert(), plain)
         if examples is not None:
 
             def representative() -> Iterator[dict[str, np.ndarray]]:
@@ -124,8 +127,7 @@ class LiteRT:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = representative
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        content = converter.convert()
-        return by_rows(content) if self.sparse else content
+        return converter.convert()
 
 
 def _cause(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 The converter takes blocks whenever nine tenths as many of them are empty as single weights are. Of a weight that is
 sparser than 96.5 % that is always so, even at random; each block that is not empty then stores four values for one.
+Where rows are no multiple of four long it even loses values, so that those of a file without sparsity are taken.
 """
 
 from typing import Any
@@ -11,49 +12,64 @@ import numpy as np
 _INDEX = {1: "uint8", 2: "uint16"}
 
 
-def by_rows(content: bytes) -> bytes:
-    """A LiteRT file whose blockwise sparse matrices are stored weight by weight where that takes fewer bytes.
+def by_rows(content: bytes, plain: bytes) -> bytes:
+    """A LiteRT file whose blockwise sparse matrices are stored weight by weight where that takes fewer bytes, or must.
 
     LiteRT unpacks such a matrix once, when it loads the file, as it does those that its converter stores so.
 
     Args:
         content: the file.
+        plain: the same model, converted without sparsity.
 
     Returns:
-        The file, `content` itself where nothing becomes smaller.
+        The file, `content` itself where no matrix changes.
     """
     import flatbuffers
     from tensorflow.lite.python import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
-    changed = [
-        _store(schema, model, graph, number)
-        for graph in model.subgraphs
-        for number in range(len(graph.tensors))
-    ]
-    if not any(changed):
+    models = [schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(file, 0)) for file in (content, plain)]
+    model, other = models
+    changed = False
+    for graph, dense in zip(model.subgraphs, other.subgraphs, strict=True):
+        pairs = zip(*(_matrices(schema, *one) for one in ((model, graph), (other, dense))), strict=True)
+        for number, twin in [*pairs]:
+            changed |= _store(schema, model, graph, number, _values(other, dense, twin))
+    if not changed:
         return content
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
 
-def _store(schema: Any, model: Any, graph: Any, number: int) -> bool:
-    """Store one matrix by rows, if it is in blocks and becomes smaller; whether it did."""
+def _matrices(schema: Any, model: Any, graph: Any) -> list[int]:
+    """The tensors that are the weights of dense layers, in the order of these."""
+    codes = [code.builtinCode for code in model.operatorCodes]
+    layers = [
+        one for one in graph.operators if codes[one.opcodeIndex] == schema.BuiltinOperator.FULLY_CONNECTED
+    ]
+    return [int(layer.inputs[1]) for layer in layers]
+
+
+def _values(model: Any, graph: Any, number: int) -> np.ndarray:
+    """The numbers of a tensor that is stored whole; none of one that is computed."""
+    data = model.buffers[graph.tensors[number].buffer].data
+    return np.frombuffer(b"" if data is None else np.asarray(data, np.uint8).tobytes(), "<f4")
+
+
+def _store(schema: Any, model: Any, graph: Any, number: int, values: np.ndarray) -> bool:
+    """Store a matrix by rows, if it is in blocks and becomes smaller, or has lost values; whether it did."""
     tensor = graph.tensors[number]
     sparsity, buffer = tensor.sparsity, model.buffers[tensor.buffer]
-    blocks = sparsity is not None and list(sparsity.blockMap if sparsity.blockMap is not None else ()) == [1]
-    if not blocks or tensor.type != schema.TensorType.FLOAT32 or len(tensor.shape) != 2:
+    if sparsity is None or list(() if sparsity.blockMap is None else sparsity.blockMap) != [1]:
         return False
-    values = np.frombuffer(np.asarray(buffer.data, np.uint8).tobytes(), "<f4")
-    rows, columns, _ = sparsity.dimMetadata
-    dense = _dense(
-        values, rows.denseSize, tensor.shape[1], *(np.asarray(_vector(columns, n)) for n in _PARTS)
-    )
+    dense = values.reshape(tensor.shape)
     above, left = np.nonzero(dense)
     segments = np.concatenate([[0], np.cumsum(np.bincount(above, minlength=len(dense)))])
-    if 4 * len(left) + _bytes(left) + _bytes(segments) >= values.nbytes + sum(
-        _bytes(np.asarray(_vector(columns, n))) for n in _PARTS
+    rows, columns, block = sparsity.dimMetadata
+    before = [np.asarray(getattr(columns, name).values) for name in ("arraySegments", "arrayIndices")]
+    whole = dense.shape[1] % block.denseSize == 0
+    if whole and 4 * len(left) + _bytes(left) + _bytes(segments) >= len(buffer.data) + sum(
+        map(_bytes, before)
     ):
         return False
     buffer.data = np.frombuffer(dense[above, left].astype("<f4").tobytes(), np.uint8)
@@ -62,24 +78,6 @@ def _store(schema: Any, model: Any, graph: Any, number: int) -> bool:
     sparsity.dimMetadata, sparsity.blockMap, sparsity.traversalOrder = [rows, columns], [], [0, 1]
     _unpack_first(schema, model, graph, number)
     return True
-
-
-_PARTS = ("arraySegments", "arrayIndices")
-
-
-def _vector(columns: Any, name: str) -> Any:
-    return getattr(columns, name).values
-
-
-def _dense(
-    values: np.ndarray, rows: int, width: int, segments: np.ndarray, indices: np.ndarray
-) -> np.ndarray:
-    """The matrix that blocks of one row and four columns stand for."""
-    blocks = values.reshape(len(indices), -1)
-    # The last block of a row may reach beyond it.
-    dense = np.zeros((rows, -(-width // blocks.shape[1]), blocks.shape[1]), "float32")
-    dense[np.repeat(np.arange(rows), np.diff(segments)), indices] = blocks
-    return dense.reshape(rows, -1)[:, :width]
 
 
 def _bytes(numbers: np.ndarray) -> int:
