@@ -137,14 +137,18 @@ class Pool:
 
 
 def worn_out() -> bool:
-    """Whether this process has so many memory maps that another should go on.
+    """Whether this process holds so much memory, or so many maps of it, that another should go on.
 
-    Linux allows a process 65 530 by default. Each net that XLA compiles takes some hundred and keeps them; a process
-    that finds none left dies of it.
+    Linux allows a process 65 530 maps by default. Each net that XLA compiles takes some hundred and keeps them; a
+    process that finds none left dies of it. And TensorFlow keeps the training data of every net that it compiled: a
+    quarter of the machine's memory is more than one net needs.
     """
     try:
         with open("/proc/self/maps", "rb") as maps, open("/proc/sys/vm/max_map_count") as most:
-            return sum(1 for _ in maps) > int(most.read()) // 2
+            many = sum(1 for _ in maps) > int(most.read()) // 2
+        with open("/proc/self/statm") as pages:
+            held = int(pages.read().split()[1])
+        return many or held > os.sysconf("SC_PHYS_PAGES") // 4
     except OSError:  # another system than Linux
         return False
 

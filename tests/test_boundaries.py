@@ -25,8 +25,7 @@ ROWS = [
     "data adapt head separation joining subset dataspec sources runfolder runtasks resuming run "
     "combining winning analysis extension stopping dials method job staging",
     "keys architecture calls staying remake compact masking roles layers shrink initial losses normalizing metrics "
-    "optimizing scoring layout "
-    "shares oneshot multiplyadds",
+    "optimizing scoring layout shares oneshot multiplyadds",
     "objective engine intervals training group trainer callbacks",
     "workshop shipping",
     "prunable abreast loop prune train together transfer",

@@ -2,11 +2,12 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from kerastickets.errors import KerasTicketsError, RecipeError
-from kerastickets.pool import Pool
+from kerastickets.pool import Pool, worn_out
 
 
 def work(task, emit):
@@ -65,3 +66,11 @@ def test_a_worn_process_gives_way_to_another():
             pool.submit(task, task)
         processes = {pool.next().content for _ in range(3)}
     assert len(processes) == 3
+
+
+def test_a_process_is_worn_that_holds_a_quarter_of_the_memory(monkeypatch):
+    pages = os.sysconf("SC_PHYS_PAGES")
+    held = int(Path("/proc/self/statm").read_text().split()[1])
+    for size, worn in ((pages, False), (4 * held // 2, True)):
+        monkeypatch.setattr(os, "sysconf", lambda name, size=size: size)
+        assert worn_out() is worn
