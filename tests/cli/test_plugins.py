@@ -87,7 +87,13 @@ def test_show_refuses(kt, strangers):
     )
 
 
-def test_doctor_finds_everything_in_order(kt, monkeypatch, tmp_path):
+@pytest.fixture
+def quick_exporters(monkeypatch):
+    """Exporters are not tried: their readers start a dozen processes, and the contract suite tries them anyway."""
+    monkeypatch.setattr("kerastickets.testing.check_exporter", lambda exporter: None)
+
+
+def test_doctor_finds_everything_in_order(kt, quick_exporters, monkeypatch, tmp_path):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     facts = json.loads(kt("doctor", "--json").stdout)
     assert facts.keys() == {"versions", "tensorflow", "plugins", "datasets", "ok"}
@@ -95,6 +101,7 @@ def test_doctor_finds_everything_in_order(kt, monkeypatch, tmp_path):
     assert {"python", "kerastickets", "keras", "tensorflow", "numpy"} <= facts["versions"].keys()
     assert facts["tensorflow"]["backend"] == "tensorflow"
     assert all(plugin["ok"] for plugin in facts["plugins"])
+    assert not [plugin["error"] for plugin in facts["plugins"] if plugin["error"]]
     found = {data["name"]: data for data in facts["datasets"]}
     assert found["digits"]["examples"] == {"train": 1197, "validation": 300, "test": 300}
     assert not found["mnist"]["found"]
@@ -102,7 +109,9 @@ def test_doctor_finds_everything_in_order(kt, monkeypatch, tmp_path):
     assert kt("doctor").stdout.splitlines()[-1] == "Everything works."
 
 
-def test_doctor_fails_for_a_broken_plugin_and_checks_the_others(kt, strangers, monkeypatch, tmp_path):
+def test_doctor_fails_for_a_broken_plugin_and_checks_the_others(
+    kt, quick_exporters, strangers, monkeypatch, tmp_path
+):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     facts = json.loads(kt("doctor", "--json", code=1).stdout)
     # `odd` cannot be imported; `digits` can, but a Counter is no model.
@@ -110,3 +119,13 @@ def test_doctor_fails_for_a_broken_plugin_and_checks_the_others(kt, strangers, m
     lines = kt("doctor", code=1).stdout.splitlines()
     assert any(line.startswith("criteria    odd") and "Error: " in line for line in lines)
     assert lines[-1] == "Something is broken: see the errors above."
+
+
+def test_doctor_names_what_an_extra_would_bring(monkeypatch):
+    from kerastickets_cli import doctor
+
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    (onnx,) = [entry for entry in registry.entries("exporters") if entry.name == "onnx"]
+    facts = doctor.plugin(onnx)
+    assert facts["ok"]
+    assert facts["error"] == "needs tf2onnx, onnx, onnxruntime, which an extra brings"
