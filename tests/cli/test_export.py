@@ -49,6 +49,7 @@ def test_a_table_and_the_summary_last(kt, formats, ticket, working_folder):
     assert re.fullmatch(rf"{path}: arrays, run by .+ on 300 examples", first)
     shown = dict(re.split(r"\s{2,}", row) for row in rows)
     assert list(shown) == [
+        "inputs, standardised",
         *("bytes, dense", "bytes, exported", "bytes, gzipped", "bytes, limit", "largest difference"),
         *("accuracy before", "accuracy after"),
         *(
