@@ -110,8 +110,9 @@ class Staying:
 
     def constants(self, layer: Weighted) -> np.ndarray:
         """Which units that a layer takes are constants that do not stay, and matter to what does."""
-        gone = ~self.stays[layer.rows] & ~self.structure.fed[layer.rows] & layer.nonzero
-        wanted = self.stays[layer.cols] & self.structure.needed[layer.cols]
+        stays = self.stays  # worked out anew whenever it is asked for, since more may be held by then
+        gone = ~stays[layer.rows] & ~self.structure.fed[layer.rows] & layer.nonzero
+        wanted = stays[layer.cols] & self.structure.needed[layer.cols]
         gone[gone] = (layer.kernel[:, gone][:, :, wanted] != 0).any((0, 2))
         return gone
 
@@ -182,7 +183,7 @@ class Staying:
             yield from self._of_any_size()
         for layer in self.weighted:
             constants, op = self.constants(layer), layer.call.op
-            stuck = constants & (not_even(layer) if layer.folds != "never" else True)
+            stuck = constants & (_uneven(layer) if layer.folds != "never" else True)
             if stuck.any():
                 why = (
                     "its kernel is one for each channel"
@@ -215,7 +216,7 @@ class Staying:
                 yield True
 
 
-def not_even(layer: Weighted) -> np.ndarray:
+def _uneven(layer: Weighted) -> np.ndarray:
     """Which units a layer cannot hold as constants since they differ from place to place."""
     return np.zeros(len(layer.rows), bool) if layer.folds == "each" else ~layer.even
 
