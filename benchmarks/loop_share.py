@@ -13,7 +13,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from _harness import write
 
-from kerastickets.job import Job
+from kerastickets.abreast import Errand, run_abreast
+from kerastickets.job import PruneJob
 from kerastickets.loop import Loop
 
 
@@ -24,11 +25,11 @@ def main() -> None:
     )
     parser.add_argument("--dataset", default="mnist", help="what to train on")
     dataset = parser.parse_args().dataset
-    job = Job.of("lenet-300-100", dataset, dials={"levels": 5, "train": "5ep"})
+    job = PruneJob.of("lenet-300-100", dataset, dials={"levels": 5, "train": "5ep"})
     loop = Loop(job)
     ends: list[float] = []
     trained: list[float] = []
-    inner = loop.trainer.train
+    inner = loop.trainer.try_many
 
     def measured(*args: object, **kwargs: object) -> object:
         started = time.perf_counter()
@@ -36,9 +37,9 @@ def main() -> None:
         trained.append(time.perf_counter() - started)
         return outcome
 
-    loop.trainer.train = measured
+    loop.trainer.try_many = measured
     with tempfile.TemporaryDirectory() as folder:
-        loop.run(folder, on_level_end=lambda level: ends.append(time.perf_counter()))
+        run_abreast([Errand(loop, folder, on_level_end=lambda level: ends.append(time.perf_counter()))])
     # Level 0 compiles; the loop's work is between the end of one level and the end of the next.
     whole = ends[-1] - ends[0]
     share = 1 - sum(trained[1:]) / whole

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerastickets import callbacks, layers, registry, testing
+    from kerastickets.alignment import align
     from kerastickets.analysis import analyze
     from kerastickets.compact import compact
     from kerastickets.data import CROSS_ENTROPY, Data, Task, task_cross_entropy
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from kerastickets.extension import extend_network
     from kerastickets.fitting import fit_learning_curve
     from kerastickets.joining import join_data
-    from kerastickets.keys import align
     from kerastickets.mask import compare, cut
     from kerastickets.masking import masks_of, sparsify, strip
     from kerastickets.networks import save_graphml, to_networkx
@@ -65,7 +65,7 @@ _HOMES = {
     "Ticket": "ticket",
     "TicketError": "errors",
     "Tree": "tree",
-    "align": "keys",
+    "align": "alignment",
     "analyze": "analysis",
     "compact": "compact",
     "compare": "mask",

@@ -4,20 +4,18 @@ A run is a generator of trainings. Whoever drives it may do those of several run
 writes and reports by itself, and each of its tickets has the bytes that it has when the run is alone.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kerastickets.errors import KerasTicketsError
+from kerastickets.loop import Loop, Trainings
 from kerastickets.run import Level, Run
 
 if TYPE_CHECKING:
-    from kerastickets.loop import Loop
     from kerastickets.training import Outcome, Start
-
-Trainings = Generator["Start", "Outcome", Run]
 
 # Weights times steps between two evaluations. Of 4-38-38-2 on moons-circles that is 27 thousand, and together
 # a net's epoch takes less than half the time; of LeNet on digits a million, and it takes an eighth less; of
@@ -38,7 +36,7 @@ class Errand:
         name: goes before its errors.
     """
 
-    loop: "Loop"
+    loop: Loop
     out: str | Path | None = None
     on_row: Callable[[dict[str, Any]], None] | None = None
     on_level_end: Callable[[Level], None] | None = None
@@ -56,7 +54,7 @@ class Errand:
         raise type(error)(f"{self.name}: {error}") from error
 
 
-def worthwhile(loop: "Loop") -> bool:
+def worthwhile(loop: Loop) -> bool:
     """Whether runs like this one gain by going on abreast.
 
     They do where calls cost more than what they compute: few weights, few steps between evaluations; where

@@ -8,21 +8,15 @@ Layers that keep channels apart (activations, BatchNorm, pooling) hand on the no
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-from kerastickets.wiring import wiring
-
-if TYPE_CHECKING:
-    from kerastickets.ticket import Ticket
 
 # Below one weight in so many, their places take less memory than booleans for all.
 _FEW = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class LayerNodes:
     """The nodes that one layer makes.
 
     Args:
@@ -105,7 +99,7 @@ def by_key(links: Iterable[Link], keys: Collection[str]) -> dict[str, list[Link]
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class NeuronGraph:
     """A ticket's network.
 
     Args:
@@ -119,29 +113,18 @@ class Graph:
 
     Example:
         >>> from kerastickets.testing import toy_ticket
-        >>> graph = Graph.of(toy_ticket())
+        >>> from kerastickets.tracing import trace
+        >>> graph = trace(toy_ticket())
         >>> [(group.name, group.stop - group.start) for group in graph.groups]
         [('input', 64), ('dense', 6), ('dense_1', 10)]
     """
 
-    groups: tuple[Group, ...]
+    groups: tuple[LayerNodes, ...]
     links: tuple[Link, ...]
     inputs: tuple[np.ndarray, ...]
     outputs: tuple[np.ndarray, ...]
     tensors: Mapping[int, np.ndarray]
     held: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, ticket: "Ticket") -> "Graph":
-        """The graph of a ticket's architecture under its masks; weights without a mask are all kept.
-
-        Raises:
-            TicketError: the model has a layer that cannot be followed; names it.
-        """
-        from kerastickets.tracing import Tracer
-
-        shapes = {key: value.shape for key, value in ticket.weights("init").items()}
-        return Tracer(ticket.masks, shapes, wiring(ticket.architecture)).graph()
 
     @property
     def size(self) -> int:

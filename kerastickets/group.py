@@ -9,7 +9,7 @@ is one model to compile, however many members there are; and a member that has s
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,14 +17,11 @@ import tensorflow as tf
 from kerastickets.engine import Engine
 from kerastickets.errors import KerasTicketsError
 from kerastickets.keys import variables
-from kerastickets.training import Metrics, Outcome, Start, Steps, Training, Wish
+from kerastickets.training import Metrics, NetTrainer, Outcome, Start, Steps, Training, Wish
 from kerastickets.tree import Tree, masked
 
-if TYPE_CHECKING:
-    from kerastickets.trainer import Trainer
 
-
-class Group:
+class InterleavedNets:
     """The states of some nets of one engine.
 
     Args:
@@ -200,7 +197,7 @@ class Member:
         number: its place there.
     """
 
-    def __init__(self, trainer: "Trainer", group: Group, number: int) -> None:
+    def __init__(self, trainer: NetTrainer, group: InterleavedNets, number: int) -> None:
         self._trainer, self._group, self._number = trainer, group, number
 
     def weights(self) -> Tree:
@@ -231,7 +228,7 @@ def _host(stack: Any) -> np.ndarray:
 
 
 def train_together(
-    trainer: "Trainer", group: Group, starts: Sequence[Start]
+    trainer: NetTrainer, group: InterleavedNets, starts: Sequence[Start]
 ) -> list[Outcome | KerasTicketsError]:
     """Train a member from each start; a member that fails leaves its error, and the others go on."""
     results: dict[int, Outcome | KerasTicketsError] = {}

@@ -7,7 +7,7 @@ layer's own name or, where Keras made it up, its class in snake case.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -15,9 +15,6 @@ import numpy as np
 from kerastickets.errors import AlignError
 from kerastickets.segments import numbered, segments
 from kerastickets.tree import Tree
-
-if TYPE_CHECKING:
-    from kerastickets.ticket import Ticket
 
 
 class Mask(keras.constraints.Constraint):
@@ -155,50 +152,6 @@ def assign(model: keras.Layer, weights: Tree) -> None:
         variable.assign(weights[key])
 
 
-def align(
-    ticket: "Ticket",
-    model: keras.Layer,
-    *,
-    by: str = "key",
-    custom_objects: Mapping[str, Any] | None = None,
-) -> dict[str, keras.Variable]:
-    """The variables of `model` that a ticket's weights belong to, by the ticket's keys.
-
-    Args:
-        ticket: any ticket.
-        model: a built model.
-        by: `"key"` matches names; `"order"` matches the n-th variable of the ticket's model, which is built
-            to know its order, with the n-th of `model`, whatever they are called. Never a silent fallback.
-        custom_objects: your classes by name, where the ticket's model needs them to be built.
-
-    Returns:
-        The model's variables under the ticket's keys.
-
-    Raises:
-        AlignError: the first key or shape that does not match, and what was found instead.
-        TicketError: by order, and the ticket's model cannot be built.
-
-    Example:
-        >>> from kerastickets.testing import toy_ticket
-        >>> layers = [keras.layers.Flatten(), keras.layers.Dense(6, name="a"), keras.layers.Dense(10, name="b")]
-        >>> renamed = keras.Sequential([keras.Input((8, 8, 1)), *layers])
-        >>> align(toy_ticket(), renamed, by="order")["dense_1/kernel"] is layers[2].kernel
-        True
-    """
-    own = variables(model)
-    shapes = {key: variable.shape for key, variable in own.items()}
-    theirs = {key: value.shape for key, value in ticket.weights("init").items()}
-    if by == "key":
-        check_aligned(shapes, theirs)
-        return {key: own[key] for key in theirs}
-    if by != "order":
-        raise AlignError(f"`by` must be 'key' or 'order'. Received: by={by!r}")
-    # A ticket sorts its keys; only its model knows which variable comes first.
-    order = [*variables(ticket.build(custom_objects))]
-    _check_order(shapes, {key: theirs[key] for key in order})
-    return dict(zip(order, own.values(), strict=True))
-
-
 def check_aligned(expected: Mapping[str, tuple[int, ...]], received: Mapping[str, tuple[int, ...]]) -> None:
     """Raise `AlignError` naming the first difference between two sets of shapes.
 
@@ -218,20 +171,14 @@ def check_aligned(expected: Mapping[str, tuple[int, ...]], received: Mapping[str
     for key, shape in expected.items():
         if key not in received:
             raise AlignError(f"The model has {key}. Received: no such key; keys are {_some(received)}.")
-        _check_shapes(key, shape, key, received[key])
+        check_shapes(key, shape, key, received[key])
     for key in received:
         if key not in expected:
             raise AlignError(f"The model has the keys {_some(expected)}. Received: {key}.")
 
 
-def _check_order(expected: Mapping[str, tuple[int, ...]], received: Mapping[str, tuple[int, ...]]) -> None:
-    for (ours, shape), (theirs, other) in zip(expected.items(), received.items(), strict=False):
-        _check_shapes(ours, shape, theirs, other)
-    if len(expected) != len(received):
-        raise AlignError(f"The model has {len(expected)} variables. Received: {len(received)}.")
-
-
-def _check_shapes(ours: str, shape: tuple[int, ...], theirs: str, other: tuple[int, ...]) -> None:
+def check_shapes(ours: str, shape: tuple[int, ...], theirs: str, other: tuple[int, ...]) -> None:
+    """Raise `AlignError` where a variable of the model and one of the ticket differ in shape."""
     if tuple(shape) != tuple(other):
         raise AlignError(
             f"The model has {ours} of shape {tuple(shape)}. Received: {theirs} of shape {tuple(other)}."

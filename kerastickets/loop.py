@@ -7,10 +7,8 @@ from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from kerastickets.abreast import Errand, Trainings, run_abreast
 from kerastickets.alive import Cut, largest_alive
 from kerastickets.errors import RecipeError
-from kerastickets.graph import Graph
 from kerastickets.job import PruneJob
 from kerastickets.mask import cut
 from kerastickets.recipe import Recipe
@@ -21,6 +19,7 @@ from kerastickets.runtasks import keep_tasks
 from kerastickets.sources import Source, data_digest, data_files, data_name, source_of
 from kerastickets.stopping import judged, stopped_by, try_rules
 from kerastickets.ticket import Ticket
+from kerastickets.tracing import trace
 from kerastickets.tree import Tree, kept
 from kerastickets.workshop import Workshop
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from kerastickets.training import Outcome, Start
 
 Row = dict[str, Any]
+Trainings = Generator["Start", "Outcome", Run]
 
 
 class Loop:
@@ -70,7 +70,7 @@ class Loop:
         prunable = Prunable.of(self.source, self.init, self.method, self.job.start, wide.counts)
         self.masks, self._fixed, self.schedule = prunable.masks, prunable.fixed, prunable.schedule
         if self.method.all_alive:  # before anything is trained: a layer that cannot be followed is an error
-            Graph.of(Ticket(self.source.architecture, self.masks, {"init": self.init}))
+            trace(Ticket(self.source.architecture, self.masks, {"init": self.init}))
 
     @property
     def takes_turns(self) -> bool:
@@ -121,16 +121,6 @@ class Loop:
         """The three seeds, all set by `seed`."""
         return {"init": self.job.seed, "data": self.job.seed, "scoring": self.job.seed}
 
-    def run(
-        self,
-        out: str | Path | None = None,
-        on_row: Callable[[Row], None] | None = None,
-        on_level_end: Callable[[Level], None] | None = None,
-        accept_versions: bool = False,
-    ) -> Run:
-        """Go through all levels; continue where `out` already holds some. See `prune`."""
-        return run_abreast([Errand(self, out, on_row, on_level_end, accept_versions)])[0]
-
     def trainings(
         self,
         out: str | Path | None = None,
@@ -138,7 +128,8 @@ class Loop:
         on_level_end: Callable[[Level], None] | None = None,
         accept_versions: bool = False,
     ) -> Trainings:
-        """As `run`, but whoever drives it does the trainings: it yields starts and is sent their outcomes."""
+        """Go through all levels; continue where `out` already holds some. Whoever drives this does the trainings: it
+        yields starts and is sent their outcomes. See `prune` for the arguments."""
         report = on_level_end or (lambda level: None)
         extendable = self.method.extendable
         with begun(out, self.layout, self.recipe_json(), versions(), extendable, accept_versions) as state:

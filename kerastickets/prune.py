@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
+from kerastickets.abreast import Errand, run_abreast
 from kerastickets.data import Data
 from kerastickets.job import PruneDials, PruneJob
 from kerastickets.loop import Loop
@@ -68,7 +69,8 @@ def prune(
         J. Frankle, M. Carbin, The Lottery Ticket Hypothesis, section 2; N. Lee et al., SNIP, section 4.
     """
     job = PruneJob.of(model, data, criterion, start=start, seed=seed, strategy=strategy, dials=dials)
-    return Loop(job, custom_objects, callbacks, watch).run(out, on_row, on_level_end, accept_versions)
+    loop = Loop(job, custom_objects, callbacks, watch)
+    return run_abreast([Errand(loop, out, on_row, on_level_end, accept_versions)])[0]
 
 
 def history(folder: str | Path) -> list[Row]:

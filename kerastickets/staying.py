@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kerastickets.calls import Call, Calls
-from kerastickets.graph import Graph
+from kerastickets.graph import NeuronGraph
 from kerastickets.structure import Structure
 from kerastickets.tracing import Tracer
 
@@ -69,7 +69,7 @@ class Staying:
     """
 
     calls: Calls
-    graph: Graph
+    graph: NeuronGraph
     structure: Structure
     weighted: tuple[Weighted, ...]
     held: dict[str, np.ndarray] = field(default_factory=dict)
@@ -221,7 +221,7 @@ def _uneven(layer: Weighted) -> np.ndarray:
     return np.zeros(len(layer.rows), bool) if layer.folds == "each" else ~layer.even
 
 
-def _weighted(calls: Calls, graph: Graph, weights: Mapping[str, np.ndarray]) -> Iterator[Weighted]:
+def _weighted(calls: Calls, graph: NeuronGraph, weights: Mapping[str, np.ndarray]) -> Iterator[Weighted]:
     """The calls whose kernels lead from every unit to every unit, as far as they could be followed."""
     followed = {link.key for link in graph.links if not link.paired}
     for call in calls.calls:

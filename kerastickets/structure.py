@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerastickets.graph import Graph, Link, by_key
+from kerastickets.graph import Link, NeuronGraph, by_key
+from kerastickets.tracing import trace
 
 if TYPE_CHECKING:
     from kerastickets.ticket import Ticket
@@ -38,7 +39,7 @@ class Structure:
         M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 3.4.2.
     """
 
-    graph: Graph
+    graph: NeuronGraph
     links: tuple[Link, ...]
     masks: Mapping[str, np.ndarray]
     fed: np.ndarray
@@ -52,10 +53,10 @@ class Structure:
         Raises:
             TicketError: the model has a layer that cannot be followed; names it.
         """
-        return cls.of_graph(Graph.of(ticket), ticket.masks)
+        return cls.of_graph(trace(ticket), ticket.masks)
 
     @classmethod
-    def of_graph(cls, graph: Graph, masks: Mapping[str, np.ndarray]) -> "Structure":
+    def of_graph(cls, graph: NeuronGraph, masks: Mapping[str, np.ndarray]) -> "Structure":
         """The structure of a graph that was made under these masks."""
         links = tuple(link.narrowed() for link in graph.links)
         fed, needed = graph.is_input.copy(), graph.is_output.copy()

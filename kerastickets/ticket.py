@@ -17,7 +17,6 @@ import numpy as np
 
 from kerastickets import header, mask, ticketfile, tree
 from kerastickets.errors import TicketError
-from kerastickets.gate import rebuild
 from kerastickets.tree import Tree
 
 if TYPE_CHECKING:
@@ -202,6 +201,7 @@ class Ticket:
                 "This ticket's model has no architecture that could be rebuilt. "
                 "Build the model yourself, and pass it along (`--model` on the command line)."
             )
+        from kerastickets.gate import rebuild
         from kerastickets.keys import assign
 
         weights = self.weights(self.start)

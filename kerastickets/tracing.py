@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from kerastickets.errors import TicketError
-from kerastickets.graph import Graph, Group, Link
-from kerastickets.wiring import Op, Wiring
+from kerastickets.graph import LayerNodes, Link, NeuronGraph
+from kerastickets.ticket import Ticket
+from kerastickets.wiring import Op, Wiring, wiring
 
 # Layers whose result at a place depends on what they take at that place alone.
 _EACH_VALUE = {
@@ -55,6 +56,24 @@ class _Tensor:
     mixed: str = ""  # the softmax that made it, if one did
 
 
+def trace(ticket: Ticket) -> NeuronGraph:
+    """The network of a ticket's architecture under its masks; weights without a mask are all kept.
+
+    Args:
+        ticket: any ticket that has an architecture.
+
+    Raises:
+        TicketError: the model has a layer that cannot be followed; names it.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> trace(toy_ticket()).size
+        80
+    """
+    shapes = {key: value.shape for key, value in ticket.weights("init").items()}
+    return Tracer(ticket.masks, shapes, wiring(ticket.architecture)).graph()
+
+
 class Tracer:
     """Goes through a model's operations once, numbering nodes and noting links.
 
@@ -72,11 +91,11 @@ class Tracer:
     ) -> None:
         self.masks, self.shapes, self.plan, self.hold = masks, shapes, plan, hold
         self.held: dict[str, np.ndarray] = {}
-        self.groups: list[Group] = []
+        self.groups: list[LayerNodes] = []
         self.links: list[Link] = []
         self.tensors: dict[int, _Tensor] = {}
 
-    def graph(self) -> Graph:
+    def graph(self) -> NeuronGraph:
         """The graph.
 
         Raises:
@@ -87,7 +106,7 @@ class Tracer:
             self.tensors[op.output] = self._held(op) if self.hold else self._followed(op)
         if not self.hold:
             self._check_masks()
-        return Graph(
+        return NeuronGraph(
             tuple(self.groups),
             tuple(self.links),
             inputs,
@@ -150,7 +169,7 @@ class Tracer:
 
     def _group(self, name: str, units: int, role: str) -> np.ndarray:
         start = self.groups[-1].stop if self.groups else 0
-        self.groups.append(Group(name, start, start + units, role))
+        self.groups.append(LayerNodes(name, start, start + units, role))
         return np.arange(start, start + units, dtype=np.int32)
 
     def _made(self, op: Op) -> _Tensor:

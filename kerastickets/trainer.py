@@ -13,7 +13,7 @@ from kerastickets.augment import Augmentation
 from kerastickets.data import Data
 from kerastickets.engine import Engine, environment, use_jit
 from kerastickets.errors import KerasTicketsError, RecipeError
-from kerastickets.group import Group, train_together
+from kerastickets.group import InterleavedNets, train_together
 from kerastickets.keys import Place, assign, snapshot, variables, walk
 from kerastickets.layout import Layout
 from kerastickets.masking import assign_masks, attach, guard, matches
@@ -60,7 +60,7 @@ class Trainer:
         self.data, self.recipe, self.callbacks = data, recipe, callbacks
         self.watch = watched(watch)
         self.layout = layout or Layout()
-        self._group: Group | None = None
+        self._group: InterleavedNets | None = None
         with self.layout.scope():
             self._make(build, keys, frozen, objective)
 
@@ -175,7 +175,7 @@ class Trainer:
         if len(starts) < 2 or not self.takes_turns:
             return [self._tried(start) for start in starts]
         if self._group is None or self._group.size < len(starts):
-            self._group = Group(self.engine, len(starts))
+            self._group = InterleavedNets(self.engine, len(starts))
         return train_together(self, self._group, starts)
 
     @property

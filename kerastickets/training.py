@@ -6,16 +6,14 @@ same lines: whoever drives it does the steps and the evaluations, and sends back
 
 import math
 import time
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from kerastickets.errors import RecipeError
 from kerastickets.intervals import Intervals
+from kerastickets.recipe import Recipe
 from kerastickets.tree import Tree
-
-if TYPE_CHECKING:
-    from kerastickets.trainer import Trainer
 
 Row = dict[str, Any]
 Metrics = Mapping[str, float]
@@ -89,6 +87,34 @@ class Net(Protocol):
         """The weights as a ticket keeps them."""
 
 
+class NetTrainer(Protocol):
+    """The trainer, as the training of one net sees it."""
+
+    model: Any
+    recipe: Recipe
+    callbacks: Callable[[int], Iterable[Any]] | None
+    watch: tuple[str, ...]
+    per_epoch: int
+    total: int
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether a schedule sets the learning rate."""
+
+    @property
+    def averages(self) -> bool:
+        """Whether the optimizer keeps averages of the weights."""
+
+    def begin(self, start: Start) -> None:
+        """Put the model into the state that a training starts from."""
+
+    def averaged(self, masks: Tree) -> Tree:
+        """The model's weights as a ticket keeps them."""
+
+    def test(self, weights: Tree) -> Metrics:
+        """Loss and metrics of weights on the test set."""
+
+
 @dataclass
 class _Best:
     """The best evaluation so far, and how long ago it was."""
@@ -113,7 +139,7 @@ class Training:
         net: the net that is trained.
     """
 
-    def __init__(self, trainer: "Trainer", start: Start, net: Net) -> None:
+    def __init__(self, trainer: NetTrainer, start: Start, net: Net) -> None:
         self.trainer, self.start, self.net = trainer, start, net
         self.recipe = trainer.recipe
         self.started = time.perf_counter()

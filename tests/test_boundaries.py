@@ -24,8 +24,8 @@ ROWS = [
     "wiring graph tracing structure networks alive",
     "data adapt head separation joining subset dataspec sources runfolder runtasks resuming run "
     "combining winning analysis extension stopping dials method job staging",
-    "keys architecture calls staying remake compact masking roles layers shrink initial losses normalizing metrics "
-    "optimizing scoring layout shares oneshot multiplyadds",
+    "keys alignment architecture calls staying remake compact masking roles layers shrink initial losses normalizing "
+    "metrics optimizing scoring layout shares oneshot multiplyadds",
     "objective engine intervals training group trainer callbacks",
     "workshop shipping",
     "prunable abreast loop prune train together transfer",

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from keras import layers
 
+from kerastickets.alignment import align
 from kerastickets.errors import AlignError, TicketError
 from kerastickets.keys import (
-    align,
     assign,
     check_aligned,
     paths,

@@ -1,7 +1,7 @@
 """Sharing data and trainers changes no number, and shares nothing between jobs that differ."""
 
+from kerastickets.abreast import Errand, run_abreast
 from kerastickets.job import PruneJob
-from kerastickets.keys import align  # noqa: F401 - Keras is imported by what follows
 from kerastickets.layout import Layout
 from kerastickets.loop import Loop
 from kerastickets.prune import prune
@@ -17,7 +17,7 @@ def test_a_shared_workshop_gives_the_same_bits_as_one_of_its_own():
     shared, digests = Workshop(), []
     for workshop in (shared, shared, None):
         loop = Loop(PruneJob.of("mlp:8", "digits", seed=3, dials=DIALS), workshop=workshop)
-        tickets = loop.run().tickets
+        tickets = run_abreast([Errand(loop)])[0].tickets
         trained = train(tickets[1], seed=4, workshop=workshop, train="1ep")
         digests.append([ticket.digest for ticket in (*tickets, trained.ticket)])
     assert digests[0] == digests[1] == digests[2]

@@ -10,8 +10,9 @@ from kerastickets.chart import Chart, Heatmap, Series
 from kerastickets.combining import Takes, check_tickets
 from kerastickets.data import Data, moments
 from kerastickets.errors import DataError, TicketError
-from kerastickets.graph import Graph
+from kerastickets.graph import NeuronGraph
 from kerastickets.ticket import Ticket
+from kerastickets.tracing import trace
 
 _FEWEST = 3
 _ROUNDING = 1e-5
@@ -55,7 +56,7 @@ class Connectivity:
         ticket = check_tickets(self, tickets)
         if data is None:
             raise DataError("Connectivity looks at the inputs of a data set. Received: none. Name one.")
-        graph = Graph.of(ticket)
+        graph = trace(ticket)
         layers = [{name: row[name] for name in ("key", "kept", "total", "density")} for row in ticket.layers]
         total = {"kept": ticket.kept, "total": ticket.total, "density": ticket.density}
         return {"inputs": _inputs(graph, data), "neurons": _neurons(graph), "layers": layers, "total": total}
@@ -68,7 +69,7 @@ class Connectivity:
         return (_bars(inputs),)
 
 
-def _inputs(graph: Graph, data: Data) -> dict[str, Any]:
+def _inputs(graph: NeuronGraph, data: Data) -> dict[str, Any]:
     """Degrees of the inputs beside mean and variance of the train split."""
     if len(graph.inputs) != 1:
         raise TicketError(f"Connectivity takes a network of one input. Received: {len(graph.inputs)} inputs.")
@@ -106,7 +107,7 @@ def _moments(x: np.ndarray, per: str) -> tuple[np.ndarray, np.ndarray]:
     return mean.ravel(), np.where(varies, deviation**2, 0.0).ravel()
 
 
-def _leaving(graph: Graph) -> np.ndarray:
+def _leaving(graph: NeuronGraph) -> np.ndarray:
     """How many kept weights lead from each node."""
     degree = np.zeros(graph.size, np.int64)
     for link in graph.links:
@@ -115,7 +116,7 @@ def _leaving(graph: Graph) -> np.ndarray:
     return degree
 
 
-def _neurons(graph: Graph) -> list[dict[str, Any]]:
+def _neurons(graph: NeuronGraph) -> list[dict[str, Any]]:
     """How many kept weights lead to the neurons of each layer."""
     degree = np.zeros(graph.size, np.int64)
     for link in graph.links:
