@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kerastickets.hardware import machine
+from kerastickets.foundations.environment import machine
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

@@ -19,10 +19,10 @@ from typing import Any
 from _harness import write
 
 import kerastickets as kt
-from kerastickets.compact import compact
-from kerastickets.export import dense_twin, export
-from kerastickets.latency import latencies
-from kerastickets.shipping import trained_model
+from kerastickets.compaction.compact_model import compact
+from kerastickets.exporting.latency import latencies
+from kerastickets.exporting.write import dense_twin, export
+from kerastickets.models.trained_model import trained_model
 
 LENET = {"levels": 20, "sparsity": 0.99, "scope": "global", "train": "5ep", "l1": 1e-4}
 CONV = {"levels": 1, "sparsity": 0.7, "scope": "layer", "granularity": "channel", "train": "200it"}

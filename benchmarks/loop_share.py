@@ -13,9 +13,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from _harness import write
 
-from kerastickets.abreast import Errand, run_abreast
-from kerastickets.job import PruneJob
-from kerastickets.loop import Loop
+from kerastickets.pruning.job import PruneJob
+from kerastickets.pruning.loop import Loop
+from kerastickets.pruning.several_runs import Errand, run_abreast
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from _harness import interleaved, summary, table, timed, write
 
 from kerastickets import registry
-from kerastickets.ticket import Ticket
+from kerastickets.tickets.ticket import Ticket
 
 TICKETS = 10
 SHAPES = {"wide/kernel": (4000, 5000), "narrow/kernel": (2500, 2000)}

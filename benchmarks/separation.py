@@ -24,9 +24,9 @@ SEEDS, BATCH = 4, 64
 
 def ours(widths: tuple[int, ...], epochs: int) -> Callable[[], Any]:
     """Train a job once; compiled before the first round."""
-    from kerastickets.job import PruneJob
-    from kerastickets.loop import Loop
-    from kerastickets.training import Start
+    from kerastickets.pruning.job import PruneJob
+    from kerastickets.pruning.loop import Loop
+    from kerastickets.training.session import Start
 
     model = f"mlp:widths={'-'.join(map(str, widths))},initializer=kaiming"
     dials: Any = {
@@ -48,7 +48,7 @@ def theirs(widths: tuple[int, ...], epochs: int) -> None:
     from torch import nn
     from torch.utils.data import DataLoader, TensorDataset
 
-    from kerastickets.dataspec import data_of
+    from kerastickets.data.spec import data_of
 
     torch.set_num_threads(1)
     data = data_of("moons-circles")

@@ -15,9 +15,9 @@ import tensorflow as tf
 from _harness import interleaved, summary, table, timed, write
 
 from kerastickets import registry
-from kerastickets.keys import snapshot
-from kerastickets.masking import fates
-from kerastickets.scoring import Batches, Scoring
+from kerastickets.models.masking import fates
+from kerastickets.models.variables import snapshot
+from kerastickets.pruning.scoring import Batches, Scoring
 from kerastickets_cli.race.keras_side import build
 from kerastickets_cli.race.nets import NETS, Net
 

@@ -18,9 +18,9 @@ from _harness import interleaved, summary, table, timed, write
 from scipy.sparse import bmat
 
 from kerastickets import Data, Task
-from kerastickets.separation import separation
-from kerastickets.structure import Structure
-from kerastickets.ticket import Ticket
+from kerastickets.structure.reachability import Structure
+from kerastickets.structure.task_separation import separation
+from kerastickets.tickets.ticket import Ticket
 
 SIZES = (1568, 784, 392, 20)
 GOALS = {"dense": 0.3, "2 %": 0.02}

@@ -30,9 +30,9 @@ from _harness import write
 
 import kerastickets as kt
 from kerastickets import registry
-from kerastickets.architecture import faithful_architecture
-from kerastickets.exportreport import gzip_size
-from kerastickets.keys import assign, snapshot
+from kerastickets.exporting.report import gzip_size
+from kerastickets.models.architecture import faithful_architecture
+from kerastickets.models.variables import assign, snapshot
 
 SPARSITIES, EVERY, LEVELS = (0.9, 0.95), 100, 4
 RECIPE = {"batch_size": 60, "optimizer": "adam", "lr": 1.2e-3, "epsilon": 1e-8}
@@ -69,7 +69,7 @@ def measured(side: str, sparsity: float, seed: int, ticket: kt.Ticket, data: kt.
 
 def trained(ticket: kt.Ticket) -> keras.Model:
     """The model of a ticket, with its trained weights."""
-    from kerastickets.shipping import trained_model
+    from kerastickets.models.trained_model import trained_model
 
     return trained_model(ticket)
 

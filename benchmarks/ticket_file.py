@@ -11,7 +11,7 @@ import numpy as np
 from _harness import interleaved, summary, table, timed, write
 from safetensors.numpy import load_file, save_file
 
-from kerastickets.ticket import Ticket
+from kerastickets.tickets.ticket import Ticket
 
 SHAPES = {f"dense_{n}/kernel": (2500, 2500) for n in range(4)}
 

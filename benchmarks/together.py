@@ -9,9 +9,9 @@ import statistics
 
 from _harness import interleaved, summary, table, timed, write
 
-from kerastickets.job import PruneJob
-from kerastickets.loop import Loop
-from kerastickets.training import Start
+from kerastickets.pruning.job import PruneJob
+from kerastickets.pruning.loop import Loop
+from kerastickets.training.session import Start
 
 GOAL = 1.5
 APART, TOGETHER = "one by one", "together"

@@ -16,8 +16,8 @@ from kerastickets_cli.output import check_file, emit, note
 from kerastickets_cli.pairs import pairs, plugin_option
 
 if TYPE_CHECKING:
-    from kerastickets.chart import Figure
-    from kerastickets.protocols import Analyzer
+    from kerastickets.figures.chart import Figure
+    from kerastickets.structure.analysis import Analyzer
 
 Facts = dict[str, Any]
 _FORMATS = (".png", ".svg", ".html")
@@ -53,16 +53,16 @@ def analyze(
 
     TensorFlow is not needed, and data are read only where an analyzer looks at tasks or pixels.
     """
-    from kerastickets.analysis import takes
+    from kerastickets.structure.analysis import analyzer_takes
 
     asked = registry.create("analyzers", analyzer, pairs("-o", options))
     file = _plot_file(asked, analyzer, plot, force)
     many = len(tickets) > 1 or any(Path(path).is_dir() for path in tickets)
     files = [one for path in tickets for one in _levels(path)]
-    each = many and takes(asked).most == 1
-    if not each and len(files) not in takes(asked):
+    each = many and analyzer_takes(asked).most == 1
+    if not each and len(files) not in analyzer_takes(asked):
         raise click.UsageError(
-            f"{analyzer} takes {takes(asked)}. Received: {len(files)}.", click.get_current_context()
+            f"{analyzer} takes {analyzer_takes(asked)}. Received: {len(files)}.", click.get_current_context()
         )
     with interruptible("Interrupted."):
         groups = [[one] for one in files] if each else [files]
@@ -79,8 +79,8 @@ def analyze(
 
 def _facts(asked: "Analyzer", groups: Sequence[Sequence[Path]], dataset: str | None) -> Iterator[Facts]:
     """What an analyzer says about each group of tickets; each data set is read once."""
-    from kerastickets.analysis import analyze as ask
-    from kerastickets.dataspec import data_of, find_data
+    from kerastickets.data.spec import data_of, find_data
+    from kerastickets.structure.analysis import analyze as ask
 
     if dataset:
         find_data(dataset)
@@ -91,7 +91,7 @@ def _facts(asked: "Analyzer", groups: Sequence[Sequence[Path]], dataset: str | N
 
 def _levels(path: str) -> Iterator[Path]:
     """The file, or the tickets of a run's folder in the order of their levels."""
-    from kerastickets.runfolder import RunFolder
+    from kerastickets.runs.folder import RunFolder
 
     if not Path(path).is_dir():
         yield Path(path)
@@ -121,10 +121,10 @@ def _plot_file(asked: "Analyzer", name: str, plot: str | None, force: bool) -> P
 
 def _draw(asked: "Analyzer", name: str, found: Mapping[str, Facts], file: Path) -> None:
     """Draw facts by the stem of their ticket: one page, or an image file for each figure."""
-    from kerastickets.analysis import figures
-    from kerastickets.drawing import save
-    from kerastickets.page import Section, page
-    from kerastickets.runfolder import write_text
+    from kerastickets.figures.matplotlib_figures import save
+    from kerastickets.foundations.files import write_text
+    from kerastickets.reports.html import Section, page
+    from kerastickets.structure.analysis import figures
 
     drawn = {stem: figures(asked, facts) for stem, facts in found.items()}
     file.absolute().parent.mkdir(parents=True, exist_ok=True)

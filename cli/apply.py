@@ -12,7 +12,7 @@ from kerastickets_cli.output import check_file, emit
 from kerastickets_cli.pairs import pairs, plugin_option
 
 if TYPE_CHECKING:
-    from kerastickets.ticket import Ticket
+    from kerastickets.tickets.ticket import Ticket
 
 out_option = click.option("--out", metavar="FILE", required=True, help="The file to write.")
 
@@ -59,9 +59,9 @@ def operate(
         options: the operation's options.
         line: what to say about the result after its path; how much it keeps by default.
     """
-    from kerastickets.combining import check_count
     from kerastickets.errors import TicketError
-    from kerastickets.ticket import Ticket
+    from kerastickets.tickets.operation import check_count
+    from kerastickets.tickets.ticket import Ticket
 
     operation = registry.create("operations", name, options)
     try:

@@ -23,9 +23,9 @@ def diff(tickets: tuple[str, ...], as_json: bool) -> None:
     overlap counts the weights that both keep, iou is overlap over union; union counts the weights that
     any of the tickets keeps, intersection those that all keep.
     """
-    from kerastickets.combining import coverage
-    from kerastickets.mask import compare
-    from kerastickets.ticket import Ticket
+    from kerastickets.cutting.cut_scores import compare
+    from kerastickets.tickets.operation import coverage
+    from kerastickets.tickets.ticket import Ticket
 
     if len(tickets) < 2:
         raise click.UsageError(

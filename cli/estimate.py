@@ -14,7 +14,7 @@ from kerastickets_cli.output import emit, number, percent, table
 from kerastickets_cli.runs import Batch, Facts, steps_of
 
 if TYPE_CHECKING:
-    from kerastickets.loop import Loop
+    from kerastickets.pruning.loop import Loop
 
 _STEPS = 50
 
@@ -53,14 +53,14 @@ def estimate(batch: Batch, jobs: int | None, as_json: bool) -> None:
 
 def levels_of(loop: "Loop") -> list[Facts]:
     """Counts and steps by level. Layers are None where only scores will tell: after a global cut."""
-    from kerastickets.mask import layers, spread
+    from kerastickets.cutting.cut_scores import equal_densities, layers
 
     masks: Mapping[str, np.ndarray] = loop.masks
     result = []
     for level, (count, steps) in enumerate(zip(loop.schedule.counts, steps_of(loop), strict=True)):
         by_key: Mapping[str, int] | None = count if isinstance(count, Mapping) else None
         if by_key is None and level and loop.schedule.scope == "layer":
-            by_key = spread(count, masks)  # type: ignore[arg-type]
+            by_key = equal_densities(count, masks)  # type: ignore[arg-type]
         if by_key is not None:
             masks = {key: _first(mask.shape, by_key[key]) for key, mask in masks.items()}
         known = level == 0 or by_key is not None

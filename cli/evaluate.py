@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from kerastickets.dataspec import find_data
+from kerastickets.data.spec import find_data
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import find_model, json_option, own_model_option, ticket_argument
 from kerastickets_cli.output import emit, percent, table
@@ -30,8 +30,8 @@ def evaluate(ticket: str, dataset: str | None, split: str, model: str | None, as
 
     Its final weights are measured where it has them, else those that its training would start from.
     """
-    from kerastickets.evaluation import evaluate as measure
-    from kerastickets.ticket import Ticket
+    from kerastickets.tickets.ticket import Ticket
+    from kerastickets.training.evaluate_ticket import evaluate as measure
 
     with interruptible("Interrupted."):
         loaded = Ticket.load(ticket)

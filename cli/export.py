@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kerastickets import registry
-from kerastickets.dataspec import find_data
+from kerastickets.data.spec import find_data
 from kerastickets.errors import RecipeError
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import (
@@ -62,9 +62,9 @@ def export(**chosen: Any) -> None:
     The report says what became smaller and what became faster, also where nothing did: times are those of
     TensorFlow in this process, sizes stand beside those of the same model without a zero.
     """
-    from kerastickets.export import default_path
-    from kerastickets.staging import check_target
-    from kerastickets.ticket import Ticket
+    from kerastickets.exporting.write import default_path
+    from kerastickets.foundations.staging import check_target
+    from kerastickets.tickets.ticket import Ticket
 
     exporter = _exporter(chosen)
     source = Path(chosen["ticket"])
@@ -113,7 +113,7 @@ def _exporter(chosen: Mapping[str, Any]) -> Any:
 
 
 def _export(ticket: Any, exporter: Any, out: Path, chosen: Mapping[str, Any]) -> Any:
-    from kerastickets.export import export as write
+    from kerastickets.exporting.write import export as write
 
     return write(
         ticket,

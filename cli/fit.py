@@ -50,7 +50,7 @@ def fit(run: str, metric: str, level: int | None, as_json: bool) -> None:
 
 def runs(folder: Path) -> Iterator[tuple[Path, Mapping[str, int]]]:
     """The run in `folder`, or those of its seeds, each with its seed."""
-    from kerastickets.runfolder import RunFolder
+    from kerastickets.runs.folder import RunFolder
 
     if RunFolder(folder).metrics_file.is_file():
         yield folder, {}
@@ -67,8 +67,8 @@ def runs(folder: Path) -> Iterator[tuple[Path, Mapping[str, int]]]:
 
 def fits(folder: Path, metric: str, level: int | None) -> dict[str, Any]:
     """The fits of a run's levels, or of one."""
-    from kerastickets.fitting import fit_learning_curve, learning_curve
-    from kerastickets.runfolder import RunFolder, read_rows
+    from kerastickets.runs.folder import RunFolder, read_rows
+    from kerastickets.statistics.curve_fitting import fit_learning_curve, learning_curve
 
     files = RunFolder(folder)
     rows = read_rows(files.metrics_file)
@@ -90,7 +90,7 @@ def fits(folder: Path, metric: str, level: int | None) -> dict[str, Any]:
 
 def density(file: Path) -> float | None:
     """The density of a level's ticket; None while the level is not finished."""
-    from kerastickets.ticket import Ticket
+    from kerastickets.tickets.ticket import Ticket
 
     return Ticket.load(file).density if file.exists() else None
 

@@ -136,7 +136,7 @@ def ls(
 
 def read(folder: Path) -> Iterable[Row]:
     """A row for each file named *.safetensors in `folder` and below."""
-    from kerastickets.ticket import Ticket
+    from kerastickets.tickets.ticket import Ticket
 
     if not folder.is_dir():
         raise TicketError(f"DIR must be a folder. Received: {folder}")
@@ -164,7 +164,7 @@ def read(folder: Path) -> Iterable[Row]:
 
 
 def _winning(ticket: Any, dense: Any) -> bool | None:
-    from kerastickets.winning import is_winning
+    from kerastickets.tickets.winning import is_winning
 
     return is_winning(ticket, dense) if dense and ticket.provenance.get("level") else None
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from kerastickets.errors import RecipeError
-from kerastickets.steps import Duration
+from kerastickets.foundations.duration import Duration
 from kerastickets_cli.output import nearest
 from kerastickets_cli.pairs import pairs
 
@@ -316,7 +316,7 @@ def find_model(spec: str | None) -> None:
     Raises:
         KerasTicketsError: nothing of that name.
     """
-    from kerastickets.sources import find_model
+    from kerastickets.training.model_source import find_model
 
     if spec is None:
         return

@@ -12,8 +12,8 @@ from kerastickets_cli.output import cell, line, number, percent, yes
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from kerastickets.run import Level
-    from kerastickets.ticket import Ticket
+    from kerastickets.runs.run import Level
+    from kerastickets.tickets.ticket import Ticket
 
 _COLUMNS = ("level", "kept", "density", "early-stop", "validation", "test", "winning", "seconds")
 _WIDTHS = (5, 9, 8, 10, 10, 8, 7, 8)
@@ -178,7 +178,7 @@ class Watch:
     """
 
     def __init__(self, ticket: "Ticket", dials: Mapping[str, Any]) -> None:
-        from kerastickets.recipe import Dials, Recipe
+        from kerastickets.training.recipe import Dials, Recipe
 
         own = {k: v for k, v in ticket.provenance.get("recipe", {}).items() if k in Dials.__annotations__}
         self._train, self._planned = Recipe.of(dials, own).train, 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kerastickets.strategies import is_chief
+from kerastickets.distribution.strategy import is_chief
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import (
     SeedsType,
@@ -109,7 +109,7 @@ def prune(**chosen: Any) -> None:
 
 
 def _request(chosen: dict[str, Any]) -> Request:
-    from kerastickets.prune import PruneDials
+    from kerastickets.pruning.prune_model import PruneDials
 
     dials = given(chosen, PruneDials.__annotations__)
     dials |= {"options": pairs("-o", chosen["options"])} if chosen["options"] else {}

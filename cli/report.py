@@ -21,8 +21,7 @@ def report(folder: str, out: str | None, force: bool, as_json: bool) -> None:
     The page needs no network: charts, tables and what they download are inside it. It opens from disk in any
     browser of the last years.
     """
-    from kerastickets.report import kind_of
-    from kerastickets.report import report as write
+    from kerastickets.reports.write import kind_of, report as write
 
     kind = kind_of(Path(folder))
     if out is not None:

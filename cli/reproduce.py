@@ -15,7 +15,7 @@ from kerastickets_cli.pairs import PairType, pairs
 from kerastickets_cli.progress import wants_bar
 
 if TYPE_CHECKING:
-    from kerastickets.reproduce import Progress
+    from kerastickets.studies.reproduce import Progress
 
 _INTERRUPTED = "Interrupted. Finished jobs are kept: the same command continues."
 
@@ -72,8 +72,8 @@ def run_study(
         command: what to call for the same numbers: neither folders nor the number of processes change any.
         chosen: `out`, `cache`, `quiet`, `as_json`, and `jobs` if given.
     """
-    from kerastickets.hardware import cores
-    from kerastickets.reproduce import Reproduction
+    from kerastickets.foundations.environment import cores
+    from kerastickets.studies.reproduce import Reproduction
 
     quiet, out = chosen["quiet"], Path(chosen["out"])
     what = Reproduction.of(study, budget, dials)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from kerastickets.dataspec import find_data
+from kerastickets.data.spec import find_data
+from kerastickets.distribution.strategy import check_strategy
 from kerastickets.errors import RecipeError
-from kerastickets.strategies import check_strategy
 from kerastickets_cli.options import find_model
 
 if TYPE_CHECKING:
-    from kerastickets.prune import PruneDials, PruneJob
+    from kerastickets.pruning.prune_model import PruneDials, PruneJob
 
 _MODEL, _DATASET = "lenet-300-100", "digits"
 
@@ -52,7 +52,7 @@ class Request:
     ) -> "Request":
         """With what was left out filled in: from the ticket, else LeNet-300-100 on digits."""
         if start is not None:
-            from kerastickets.ticket import Ticket
+            from kerastickets.tickets.ticket import Ticket
 
             dataset = dataset or Ticket.load(start).provenance.get("dataset")
         else:
@@ -66,7 +66,7 @@ class Request:
             click.UsageError: a dial that is out of range or contradicts another.
             KerasTicketsError: a name, file or option of a plugin that is not there.
         """
-        from kerastickets.prune import PruneJob
+        from kerastickets.pruning.prune_model import PruneJob
 
         find_model(self.model)
         find_data(self.dataset)

@@ -13,10 +13,10 @@ from kerastickets.errors import KerasTicketsError
 from kerastickets_cli.request import Request
 
 if TYPE_CHECKING:
-    from kerastickets.abreast import Errand
-    from kerastickets.loop import Loop
-    from kerastickets.run import Level
-    from kerastickets.workshop import Workshop
+    from kerastickets.pruning.loop import Loop
+    from kerastickets.pruning.several_runs import Errand
+    from kerastickets.runs.run import Level
+    from kerastickets.training.trainer_cache import Workshop
 
 Facts = dict[str, Any]
 
@@ -52,7 +52,7 @@ class Batch:
 
     def loop(self, seed: int, workshop: "Workshop | None" = None) -> "Loop":
         """The run of one seed, ready to go; imports TensorFlow."""
-        from kerastickets.loop import Loop
+        from kerastickets.pruning.loop import Loop
 
         return Loop(self.request.job(seed), workshop=workshop)
 
@@ -67,7 +67,7 @@ class Batch:
 
     def errand(self, seed: int, observer: Observer, workshop: "Workshop | None" = None) -> "Errand":
         """The run of one seed, and what is to be told of it."""
-        from kerastickets.abreast import Errand
+        from kerastickets.pruning.several_runs import Errand
 
         name = f"Seed {seed}" if self.many else ""
         try:
@@ -81,14 +81,14 @@ class Batch:
             raise type(error)(f"{name}: {error}") from error
 
     def _done(self, errands: "Sequence[Errand]") -> list[Facts]:
-        from kerastickets.abreast import run_abreast
+        from kerastickets.pruning.several_runs import run_abreast
 
         return [run.facts() for run in run_abreast(errands)]
 
     def run_here(self, observer: Observer) -> list[Facts]:
         """Run every seed in this process, abreast where that is worthwhile; returns the facts of each run."""
-        from kerastickets.abreast import worthwhile
-        from kerastickets.workshop import Workshop
+        from kerastickets.pruning.several_runs import worthwhile
+        from kerastickets.training.trainer_cache import Workshop
 
         workshop = Workshop()
         first = self.errand(self.seeds[0], observer, workshop)

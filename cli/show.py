@@ -20,7 +20,7 @@ def show(ticket: str, as_json: bool) -> None:
 
     Nothing in the file is run, and TensorFlow is not needed.
     """
-    from kerastickets.ticket import Ticket
+    from kerastickets.tickets.ticket import Ticket
 
     facts = Ticket.load(ticket).facts()
     if as_json:

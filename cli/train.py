@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from kerastickets.dataspec import find_data
+from kerastickets.data.spec import find_data
+from kerastickets.distribution.strategy import check_strategy, is_chief
 from kerastickets.errors import RecipeError
-from kerastickets.strategies import check_strategy, is_chief
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import (
     StartType,
@@ -60,8 +60,8 @@ def train(**chosen: Any) -> None:
 
     What is not given is as in the ticket's own recipe. The result is a new ticket, with final weights.
     """
-    from kerastickets.recipe import Dials, Recipe
-    from kerastickets.ticket import Ticket
+    from kerastickets.tickets.ticket import Ticket
+    from kerastickets.training.recipe import Dials, Recipe
 
     dials = given(chosen, Dials.__annotations__)
     try:
@@ -93,7 +93,7 @@ def train(**chosen: Any) -> None:
 
 
 def _train(ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any]) -> Any:
-    from kerastickets.train import train as train_ticket
+    from kerastickets.training.train_ticket import train as train_ticket
 
     bar = wants_bar(chosen["quiet"]) and is_chief(chosen["strategy"])
     watch = Watch(ticket, dials) if bar else None

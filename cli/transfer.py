@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kerastickets import registry
-from kerastickets.dataspec import find_data
+from kerastickets.data.spec import find_data
 from kerastickets.errors import RecipeError
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import (
@@ -55,9 +55,9 @@ def transfer(**chosen: Any) -> None:
     What is not given is as in the ticket's own recipe, but the target is used whole unless --train-size is given. One
     --seed gives every protocol the same batches of the target in the same order.
     """
-    from kerastickets.adapt import parse_adapt
-    from kerastickets.recipe import Dials, Recipe
-    from kerastickets.ticket import Ticket
+    from kerastickets.data.image_shape import parse_adapt
+    from kerastickets.tickets.ticket import Ticket
+    from kerastickets.training.recipe import Dials, Recipe
 
     dials = given(chosen, Dials.__annotations__)
     try:
@@ -87,7 +87,7 @@ def transfer(**chosen: Any) -> None:
 
 
 def _transfer(protocol: Any, ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any]) -> Any:
-    from kerastickets.transfer import transfer as carry
+    from kerastickets.transferring.transfer_ticket import transfer as carry
 
     watch = Watch(ticket, dials) if wants_bar(chosen["quiet"]) else None
     try:
@@ -106,7 +106,7 @@ def _transfer(protocol: Any, ticket: Any, chosen: Mapping[str, Any], dials: Mapp
 
 
 def _write(moved: Any, file: Path) -> None:
-    from kerastickets.runfolder import write_text
+    from kerastickets.foundations.files import write_text
 
     moved.ticket.save(file)  # makes the folder
     write_text(file.with_name("metrics.jsonl"), "".join(f"{json.dumps(row)}\n" for row in moved.rows))

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kerastickets.pool import Emit, Pool
+from kerastickets.foundations.process_pool import Emit, Pool
 from kerastickets_cli.output import hush_tensorflow
 from kerastickets_cli.runs import Batch, Facts, Observer
 
 if TYPE_CHECKING:
-    from kerastickets.run import Level
+    from kerastickets.runs.run import Level
 
 
 def run_apart(batch: Batch, jobs: int, observer: Observer) -> list[Facts]:

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 
 from kerastickets import registry
+from kerastickets.cutting.cut_scores import cut
 from kerastickets.errors import RecipeError
-from kerastickets.keys import snapshot
-from kerastickets.mask import cut
-from kerastickets.masking import assign_masks, masks_of, sparsify
-from kerastickets.scoring import Batches, Scoring
-from kerastickets.tree import Tree, kept, total
+from kerastickets.foundations.tree import Tree, kept, total
+from kerastickets.models.masking import assign_masks, masks_of, sparsify
+from kerastickets.models.variables import snapshot
+from kerastickets.pruning.scoring import Batches, Scoring
 
 
 def polynomial(

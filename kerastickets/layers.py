@@ -12,10 +12,10 @@ from typing import Any
 
 import keras
 
-from kerastickets.architecture import is_keras, mark_aware
 from kerastickets.errors import RecipeError
-from kerastickets.keys import mask_of, paths, walk
-from kerastickets.masking import attach, fates
+from kerastickets.models.architecture import is_keras, mark_aware
+from kerastickets.models.masking import attach, fates
+from kerastickets.models.variables import mask_of, paths, walk
 
 
 class Masks(keras.layers.Layer):

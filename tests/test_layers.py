@@ -9,12 +9,12 @@ import pytest
 from keras import layers
 
 import kerastickets.layers as kt
-from kerastickets.architecture import architecture, faithful_architecture
 from kerastickets.errors import AlignError, RecipeError
-from kerastickets.keys import snapshot, variables
 from kerastickets.layers import aware
-from kerastickets.masking import assign_masks, fates, masks_of, sparsify, strip
-from tests import nets
+from kerastickets.models.architecture import architecture, faithful_architecture
+from kerastickets.models.masking import assign_masks, fates, masks_of, sparsify, strip
+from kerastickets.models.variables import snapshot, variables
+from tests.helpers import nets
 
 # One call of each public layer: how it is made, and the shape of one example.
 MADE = {
@@ -116,7 +116,7 @@ def test_another_process_loads_the_file(tmp_path):
     model, masks = masked_model("Dense")
     model.save(tmp_path / "model.keras")
     code = (
-        "import sys, keras, kerastickets.layers; from kerastickets.masking import masks_of; "
+        "import sys, keras, kerastickets.layers; from kerastickets.models.masking import masks_of; "
         "print(int(masks_of(keras.models.load_model(sys.argv[1]))['dense/kernel'].sum()))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "model.keras")]

@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastickets.data import CROSS_ENTROPY, Data
-from kerastickets.keys import snapshot
-from kerastickets.masking import fates
-from kerastickets.recipe import Recipe
-from kerastickets.steps import Duration
-from kerastickets.trainer import Trainer
+from kerastickets.data.dataset import CROSS_ENTROPY, Data
+from kerastickets.foundations.duration import Duration
+from kerastickets.models.masking import fates
+from kerastickets.models.variables import snapshot
+from kerastickets.training.recipe import Recipe
+from kerastickets.training.trainer import Trainer
 from kerastickets_cli.race.nets import Net
 from kerastickets_cli.race.side import serve
 

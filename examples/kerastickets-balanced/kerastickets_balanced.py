@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerastickets.scoring import Scoring
-from kerastickets.tree import Tree
+from kerastickets.plugin import Scoring, Tree
 
 
 @dataclass(frozen=True)

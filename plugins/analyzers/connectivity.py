@@ -6,13 +6,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kerastickets.chart import Chart, Heatmap, Series
-from kerastickets.combining import Takes, check_tickets
-from kerastickets.data import Data, moments
-from kerastickets.errors import DataError, TicketError
-from kerastickets.graph import NeuronGraph
-from kerastickets.ticket import Ticket
-from kerastickets.tracing import trace
+from kerastickets.plugin import (
+    Chart,
+    Data,
+    DataError,
+    Heatmap,
+    NeuronGraph,
+    Series,
+    Takes,
+    Ticket,
+    TicketError,
+    check_tickets,
+    moments,
+    trace,
+)
 
 _FEWEST = 3
 _ROUNDING = 1e-5

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kerastickets.chart import Network as Drawn
-from kerastickets.combining import Takes, check_tickets
-from kerastickets.data import Data
-from kerastickets.networks import Part
-from kerastickets.nodelink import MOST_EDGES, network_figure, node_link
-from kerastickets.ticket import Ticket
+from kerastickets.plugin import (
+    MOST_EDGES,
+    Data,
+    Network as Drawn,
+    Part,
+    Takes,
+    Ticket,
+    check_tickets,
+    network_figure,
+    node_link,
+)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kerastickets.chance import random_intersection, random_overlap
-from kerastickets.chart import Chart, Heatmap, Series
-from kerastickets.combining import Takes, check_count, coverage
-from kerastickets.data import Data
-from kerastickets.mask import compare
-from kerastickets.ticket import Ticket
+from kerastickets.plugin import (
+    Chart,
+    Data,
+    Heatmap,
+    Series,
+    Takes,
+    Ticket,
+    check_count,
+    compare,
+    coverage,
+    random_intersection,
+    random_overlap,
+)
 
 
 @dataclass(frozen=True)

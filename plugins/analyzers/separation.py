@@ -4,12 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kerastickets.chart import Chart, Heatmap, Series
-from kerastickets.combining import Takes, check_tickets
-from kerastickets.data import Data
-from kerastickets.separation import Counts, separation, separation_degree
-from kerastickets.structure import Structure
-from kerastickets.ticket import Ticket
+from kerastickets.plugin import (
+    Chart,
+    Counts,
+    Data,
+    Heatmap,
+    Series,
+    Structure,
+    Takes,
+    Ticket,
+    check_tickets,
+    separation,
+    separation_degree,
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Separation:
 
     Example:
         >>> from kerastickets import prune
-        >>> from kerastickets.dataspec import data_of
+        >>> from kerastickets.plugin import data_of
         >>> run = prune("mlp:4-4", "moons-circles", levels=1, rate=0.1, train="1ep", jit="off")
         >>> Separation()(run.tickets[0], data=data_of("moons-circles"))["category"]
         'interconnected'

@@ -4,11 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kerastickets.chart import Chart, Series
-from kerastickets.combining import Takes, check_tickets
-from kerastickets.data import Data
-from kerastickets.structure import Structure as Reached
-from kerastickets.ticket import Ticket
+from kerastickets.plugin import Chart, Data, Series, Structure as Reached, Takes, Ticket, check_tickets
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kerastickets.chart import Chart, Series
-from kerastickets.combining import Takes, check_count
-from kerastickets.data import Data
-from kerastickets.errors import PluginError
-from kerastickets.ticket import Ticket
+from kerastickets.plugin import Chart, Data, PluginError, Series, Takes, Ticket, check_count
 
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 

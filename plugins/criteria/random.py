@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from kerastickets.scoring import Scoring
-from kerastickets.tree import Tree, generator
+from kerastickets.plugin import Scoring, Tree, generator
 
 
 @dataclass(frozen=True)

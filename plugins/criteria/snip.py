@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kerastickets.errors import RecipeError
-from kerastickets.scoring import Scores, Scoring
+from kerastickets.plugin import RecipeError, Scores, Scoring
 
 
 @dataclass(frozen=True)

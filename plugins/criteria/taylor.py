@@ -5,8 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from kerastickets.scoring import Scoring
-from kerastickets.tree import Tree
+from kerastickets.plugin import Scoring, Tree
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import functools
 from dataclasses import dataclass
 
-from kerastickets.data import CROSS_ENTROPY, Data, moments, shuffled, standardise
+from kerastickets.plugin import CROSS_ENTROPY, Data, moments, shuffled, standardise
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kerastickets.data import CROSS_ENTROPY, Data, Split, moments, standardise
-from kerastickets.tree import generator
+from kerastickets.plugin import CROSS_ENTROPY, Data, Split, generator, moments, standardise
 from kerastickets_plugins.datasets.prepared import find, published
 
 

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from kerastickets.data import Data, moments, standardise
-from kerastickets.joining import data_of_tasks, side_by_side
+from kerastickets.plugin import Data, data_of_tasks, moments, side_by_side, standardise
 from kerastickets_plugins.datasets.images import splits
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerastickets.data import BINARY_CROSS_ENTROPY, Data, Task, moments, standardise
-from kerastickets.tree import integer
+from kerastickets.plugin import BINARY_CROSS_ENTROPY, Data, Task, integer, moments, standardise
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def _seed(task: str) -> int:
 
 def _accuracy(name: str, output: int | None = None) -> Callable[[], Any]:
     def metric() -> Any:
-        from kerastickets.metrics import LogitAccuracy
+        from kerastickets.plugin import LogitAccuracy
 
         return LogitAccuracy(output, name=name)
 

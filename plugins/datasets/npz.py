@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerastickets.data import CROSS_ENTROPY, Data, Split, moments, shuffled, standardise
-from kerastickets.errors import DataError
+from kerastickets.plugin import CROSS_ENTROPY, Data, DataError, Split, moments, shuffled, standardise
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kerastickets.data import Split
-from kerastickets.errors import DataError
+from kerastickets.plugin import DataError, Split
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _NOISE = re.compile(r"\{\{.*?\}\}|\[Op:.*", re.DOTALL)  # where in TensorFlow's own graph

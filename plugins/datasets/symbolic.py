@@ -6,8 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from kerastickets.data import Data, Split, Task
-from kerastickets.tree import generator
+from kerastickets.plugin import Data, Split, Task, generator
 
 
 @dataclass(frozen=True)

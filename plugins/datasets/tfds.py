@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerastickets.data import CROSS_ENTROPY, Data, Split, moments, standardise
-from kerastickets.errors import DataError
-from kerastickets.subset import tenths
+from kerastickets.plugin import CROSS_ENTROPY, Data, DataError, Split, moments, standardise, tenths
 from kerastickets_plugins.datasets.prepared import damaged, find, read
 
 

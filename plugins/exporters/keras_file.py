@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kerastickets.data import Data
-from kerastickets.errors import KerasTicketsError
-from kerastickets.ticket import Ticket
+from kerastickets.plugin import Data, KerasTicketsError, Ticket
 from kerastickets_plugins.exporters.parts import READERS, Served, quiet
 from kerastickets_plugins.exporters.plain import plain_copy
 

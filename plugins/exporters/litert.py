@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kerastickets.data import Data
-from kerastickets.errors import DataError, ExportError
-from kerastickets.ticket import Ticket
-from kerastickets.tree import generator
+from kerastickets.plugin import Data, DataError, ExportError, Ticket, generator
 from kerastickets_plugins.exporters.parts import READERS, Served, quiet, raw_bytes, write_archive
 from kerastickets_plugins.exporters.sparse_rows import by_rows
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kerastickets.data import Data
-from kerastickets.errors import ExportError
-from kerastickets.ticket import Ticket
+from kerastickets.plugin import Data, ExportError, Ticket
 from kerastickets_plugins.exporters.parts import READERS, Served, quiet
 
 if TYPE_CHECKING:

@@ -14,10 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerastickets.data import Data
-from kerastickets.errors import DataError, KerasTicketsError
-from kerastickets.shipping import trained_model
-from kerastickets.ticket import Ticket
+from kerastickets.plugin import Data, DataError, KerasTicketsError, Ticket, trained_model
 
 if TYPE_CHECKING:
     import keras
@@ -70,7 +67,7 @@ class Served:
         import tensorflow as tf
 
         if self.scaling is not None:
-            # The arithmetic of `kerastickets.data.standardise`, to the bit.
+            # The arithmetic of `kerastickets.data.dataset.standardise`, to the bit.
             x = (tf.cast(x, "float32") - self.scaling[0]) / self.scaling[1]
         return self.model(x, training=False)
 
@@ -139,7 +136,7 @@ def raw_bytes(x: np.ndarray, data: Data) -> np.ndarray:
         DataError: the data set is not of standardised bytes.
 
     Example:
-        >>> from kerastickets.registry import create
+        >>> from kerastickets.plugin import create
         >>> digits = create("datasets", "digits")()
         >>> raw_bytes(digits.test[0][:1], digits)[0, 2, :, 0].tolist()
         [0, 0, 0, 3, 15, 2, 0, 0]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kerastickets.errors import KerasTicketsError
+from kerastickets.plugin import KerasTicketsError
 
 if TYPE_CHECKING:
     import keras
@@ -28,8 +28,7 @@ def plain_copy(model: "keras.Model") -> tuple["keras.Model", dict[str, Any]]:
         >>> copy.compiled, config["class_name"]
         (False, 'Sequential')
     """
-    from kerastickets.architecture import architecture, rebuild
-    from kerastickets.keys import assign, snapshot
+    from kerastickets.plugin import architecture, assign, rebuild, snapshot
 
     config = architecture(model)
     if not config:

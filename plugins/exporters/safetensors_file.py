@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from kerastickets.data import Data
-from kerastickets.header import canonical
-from kerastickets.ticket import Ticket
+from kerastickets.plugin import Data, Ticket, canonical
 from kerastickets_plugins.exporters.parts import READERS, Served
 from kerastickets_plugins.exporters.plain import plain_copy
 
@@ -55,7 +53,7 @@ class SafeTensors:
     ) -> Mapping[str, Any]:
         from safetensors.numpy import save_file
 
-        from kerastickets.keys import snapshot, variables
+        from kerastickets.plugin import snapshot, variables
 
         served = Served.of(ticket, model, data)
         copy, architecture = plain_copy(served.model)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kerastickets.data import Data
-from kerastickets.ticket import Ticket
+from kerastickets.plugin import Data, Ticket
 from kerastickets_plugins.exporters.parts import (
     READERS,
     Served,
@@ -67,7 +66,7 @@ class SavedModel:
 def _classifier(served: Served, labels: tuple[str, ...]) -> Any:
     import tensorflow as tf
 
-    from kerastickets.objective import gives_probabilities
+    from kerastickets.plugin import gives_probabilities
 
     likely = gives_probabilities(served.model)
 

@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerastickets.data import Data
-from kerastickets.errors import DataError, ExportError
-from kerastickets.ticket import Ticket
-from kerastickets.tree import generator
+from kerastickets.plugin import Data, DataError, ExportError, Ticket, generator
 from kerastickets_plugins.exporters.parts import READERS, Served
 from kerastickets_plugins.exporters.tfmot_plan import refused, write_plan
 

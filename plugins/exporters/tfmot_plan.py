@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerastickets.errors import ExportError
-from kerastickets.ticket import Ticket
+from kerastickets.plugin import ExportError, Ticket
 from kerastickets_plugins.exporters.plain import plain_copy
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def _leaves(model: "keras.Model", prefix: tuple[str, ...] = ()) -> Iterator[tupl
 
 
 def _keys(model: "keras.Model") -> dict[int, str]:
-    from kerastickets.keys import variables
+    from kerastickets.plugin import variables
 
     return {id(variable): key for key, variable in variables(model).items()}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
-from kerastickets.data import Data
+from kerastickets.plugin import Data
 from kerastickets_plugins.models.parts import check_images, glorot_normal
 
 

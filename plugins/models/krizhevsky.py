@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from kerastickets.data import Data
+from kerastickets.plugin import Data
 from kerastickets_plugins.models.parts import check_images, glorot_normal
 
 #: Pixels that the net cuts off each edge: 32x32 images become 28x28.
@@ -70,7 +70,7 @@ class KrizhevskyLrn:
 def _block(width: int) -> list[Any]:
     from keras import layers
 
-    from kerastickets.normalizing import LocalResponseNormalization
+    from kerastickets.plugin import LocalResponseNormalization
 
     return [
         layers.Conv2D(width, 5, padding="same", activation="relu", kernel_initializer=glorot_normal()),

@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
-from kerastickets.data import Data
-from kerastickets.errors import PluginError
-from kerastickets.extension import extend_network
+from kerastickets.plugin import Data, PluginError, extend_network
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from kerastickets.data import Data
-from kerastickets.errors import DataError
+from kerastickets.plugin import Data, DataError
 
 
 def check_images(model: str, data: Data, least: int = 1) -> None:

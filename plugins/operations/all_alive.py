@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kerastickets.alive import alive
-from kerastickets.combining import Takes, check_tickets, derive
-from kerastickets.ticket import Ticket
+from kerastickets.plugin import Takes, Ticket, alive, check_tickets, derive
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,19 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from kerastickets.combining import Takes, check_tickets, derive, untrained
-from kerastickets.errors import RecipeError
-from kerastickets.mask import apportion, cut
-from kerastickets.ticket import Ticket
-from kerastickets.tree import Tree, generator, sealed
+from kerastickets.plugin import (
+    RecipeError,
+    Takes,
+    Ticket,
+    Tree,
+    apportion,
+    check_tickets,
+    cut,
+    derive,
+    generator,
+    sealed,
+    untrained,
+)
 
 
 @dataclass(frozen=True)

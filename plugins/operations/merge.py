@@ -7,9 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kerastickets.combining import Takes, check_tickets, derive
-from kerastickets.ticket import Ticket
-from kerastickets.tree import sealed
+from kerastickets.plugin import Takes, Ticket, check_tickets, derive, sealed
 
 Arrays = Sequence[np.ndarray]
 

@@ -5,10 +5,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from kerastickets.combining import Takes, check_tickets, derive
-from kerastickets.errors import TicketError
-from kerastickets.ticket import Ticket
-from kerastickets.tree import Tree, generator, sealed
+from kerastickets.plugin import Takes, Ticket, TicketError, Tree, check_tickets, derive, generator, sealed
 
 Source = Literal["initializer", "trained"]
 
@@ -93,9 +90,9 @@ def drawn(ticket: Ticket, source: Source, seed: int) -> Tree:
 
 
 def _from_initializers(ticket: Ticket, seed: int) -> Tree:
-    from kerastickets.initial import draw
+    from kerastickets.plugin import draw_weights
 
-    return draw(ticket.build(), seed, "reinit")
+    return draw_weights(ticket.build(), seed, "reinit")
 
 
 def _from_final(ticket: Ticket, seed: int) -> Tree:

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from kerastickets.combining import Takes, check_tickets, derive
-from kerastickets.ticket import Ticket
+from kerastickets.plugin import Takes, Ticket, check_tickets, derive
 
 
 @dataclass(frozen=True)

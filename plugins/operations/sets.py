@@ -6,9 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kerastickets.combining import Takes, check_tickets, derive, untrained
-from kerastickets.ticket import Ticket
-from kerastickets.tree import sealed
+from kerastickets.plugin import Takes, Ticket, check_tickets, derive, sealed, untrained
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kerastickets.combining import Takes, check_tickets, derive, untrained
-from kerastickets.ticket import Ticket
-from kerastickets.tree import generator, sealed
+from kerastickets.plugin import Takes, Ticket, check_tickets, derive, generator, sealed, untrained
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,18 @@ from types import MappingProxyType
 from typing import Any
 
 from kerastickets import registry
-from kerastickets.chart import Chart, Series
-from kerastickets.contrasts import percent
-from kerastickets.statistics import summary
-from kerastickets.study import Job, Results
-from kerastickets.table import Column, Table
-from kerastickets.winning import TOLERANCE, is_winning
+from kerastickets.plugin import (
+    TOLERANCE,
+    Chart,
+    Column,
+    Job,
+    Results,
+    Series,
+    Table,
+    is_winning,
+    percent,
+    summary,
+)
 
 Row = Mapping[str, Any]
 

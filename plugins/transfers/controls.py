@@ -3,12 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kerastickets.data import Data
-from kerastickets.head import Head, carried
-from kerastickets.protocols import Phase
-from kerastickets.ticket import Ticket
-from kerastickets.train import control
-from kerastickets.transfer import main_duration
+from kerastickets.plugin import Data, Head, Phase, Ticket, carried, control, main_duration
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kerastickets.data import Data
-from kerastickets.head import Head, carried
-from kerastickets.protocols import Phase
-from kerastickets.ticket import Ticket
-from kerastickets.transfer import main_duration, needed
+from kerastickets.plugin import Data, Head, Phase, Ticket, carried, main_duration, needed_snapshot
 
 
 @dataclass(frozen=True)
@@ -36,5 +32,5 @@ class LateReset:
 
     def __call__(self, ticket: Ticket, target: Data, seed: int) -> Iterator[Phase]:
         step = max(ticket.rewinds, default="K") if self.step is None else self.step
-        start = needed(ticket, f"rewind@{step}" if step else "init", self)
+        start = needed_snapshot(ticket, f"rewind@{step}" if step else "init", self)
         yield Phase(carried(ticket, target, seed, self.head), (), main_duration(ticket), start)

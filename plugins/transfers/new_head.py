@@ -3,11 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kerastickets.data import Data
-from kerastickets.head import HeadDensity, new_head
-from kerastickets.protocols import Phase
-from kerastickets.ticket import Ticket
-from kerastickets.transfer import main_duration
+from kerastickets.plugin import Data, HeadDensity, Phase, Ticket, main_duration, new_head
 
 
 @dataclass(frozen=True)

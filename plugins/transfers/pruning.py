@@ -3,14 +3,18 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from kerastickets.data import Data
-from kerastickets.head import Head, carried
-from kerastickets.mask import Granularity
-from kerastickets.protocols import Phase
-from kerastickets.prune import prune
-from kerastickets.registry import create
-from kerastickets.ticket import Ticket
-from kerastickets.transfer import needed, parts
+from kerastickets.plugin import (
+    Data,
+    Granularity,
+    Head,
+    Phase,
+    Ticket,
+    carried,
+    create,
+    needed_snapshot,
+    phase_durations,
+    prune,
+)
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,8 @@ class PruneWhileFineTuning:
             )
 
     def __call__(self, ticket: Ticket, target: Data, seed: int) -> Generator[Phase, Ticket, None]:
-        start = needed(ticket, "final", self)
-        first, *rest = parts(ticket, target, *[1] * (self.steps + 1))
+        start = needed_snapshot(ticket, "final", self)
+        first, *rest = phase_durations(ticket, target, *[1] * (self.steps + 1))
         trained = yield Phase(carried(ticket, target, seed, self.head), (), first, start)
         for step, duration in enumerate(rest):
             trained = yield Phase(self._pruned(trained, target, seed + step), (), duration, "init")

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import kerastickets as kt
-from kerastickets.data import Data
-from kerastickets.protocols import Phase
-from kerastickets.transfer import main_duration
+from kerastickets.plugin import Data, Phase, main_duration
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kerastickets.data import Data
-from kerastickets.errors import RecipeError
-from kerastickets.head import Head, carried, head_keys
-from kerastickets.protocols import Phase
-from kerastickets.ticket import Ticket
-from kerastickets.transfer import main_duration, needed, parts
+from kerastickets.plugin import (
+    Data,
+    Head,
+    Phase,
+    RecipeError,
+    Ticket,
+    carried,
+    head_keys,
+    main_duration,
+    needed_snapshot,
+    phase_durations,
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class FineTune:
     head: Head = "auto"
 
     def __call__(self, ticket: Ticket, target: Data, seed: int) -> Iterator[Phase]:
-        start = needed(ticket, "final", self)
+        start = needed_snapshot(ticket, "final", self)
         yield Phase(carried(ticket, target, seed, self.head), (), main_duration(ticket), start)
 
 
@@ -94,15 +100,15 @@ class FrozenThenAll(Frozen):
 
     def __call__(self, ticket: Ticket, target: Data, seed: int) -> Iterator[Phase]:
         first = _frozen(self, ticket, target, seed)
-        before, after = parts(ticket, target, self.share, 1 - self.share)
+        before, after = phase_durations(ticket, target, self.share, 1 - self.share)
         trained = yield Phase(first.ticket, first.frozen, before, first.start)
         yield Phase(trained, (), after, "final")
 
 
 def _frozen(protocol: Frozen, ticket: Ticket, target: Data, seed: int) -> Phase:
-    from kerastickets.masking import matches
+    from kerastickets.plugin import matches
 
-    start = needed(ticket, "final", protocol)
+    start = needed_snapshot(ticket, "final", protocol)
     made = carried(ticket, target, seed, protocol.head)
     keys, head = made.weights(), head_keys(made)
     for pattern in protocol.train:

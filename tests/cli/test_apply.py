@@ -5,7 +5,7 @@ import json
 import pytest
 
 from kerastickets import Ticket
-from tests.tickets import bits, operate
+from tests.helpers.tickets import bits, operate
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from kerastickets import Ticket, export
 from kerastickets.testing import toy_ticket
-from tests.fakeexporters import Npz
+from tests.helpers.fakeexporters import Npz
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def formats(tmp_path, monkeypatch):
     info = tmp_path / "site" / "formats-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: formats\nVersion: 1.0\n")
-    exporters = "arrays = tests.fakeexporters:Npz\nfolder = tests.fakeexporters:Folder\n"
+    exporters = "arrays = tests.helpers.fakeexporters:Npz\nfolder = tests.helpers.fakeexporters:Folder\n"
     (info / "entry_points.txt").write_text(f"[kerastickets.exporters]\n{exporters}")
     monkeypatch.syspath_prepend(tmp_path / "site")
 

@@ -12,8 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from kerastickets import TicketError
-from kerastickets_cli.main import COMMANDS
-from kerastickets_cli.main import kt as program
+from kerastickets_cli.main import COMMANDS, kt as program
 
 KT = Path(sysconfig.get_path("scripts")) / "kt"
 

@@ -10,8 +10,7 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from kerastickets_cli.main import kt as program
 from kerastickets_cli.runs import default_folder

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kerastickets import Ticket
-from kerastickets.runfolder import RunFolder
+from kerastickets.runs.folder import RunFolder
 
 KT = Path(sysconfig.get_path("scripts")) / "kt"
 LEVEL_KEYS = {

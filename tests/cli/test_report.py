@@ -2,7 +2,7 @@
 
 import json
 
-from tests.folders import make_run, make_study
+from tests.helpers.folders import make_run, make_study
 
 
 def test_a_run(kt, tmp_path):

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from kerastickets import Data, Ticket, registry
-from kerastickets.analysis import analyze, figures
-from kerastickets.architecture import architecture
-from kerastickets.chart import Chart, Heatmap
 from kerastickets.errors import AlignError, DataError, PluginError, TicketError
-from kerastickets.keys import snapshot
-from tests.test_structure import mlp, two_tasks
-from tests.tickets import ticket
+from kerastickets.figures.chart import Chart, Heatmap
+from kerastickets.models.architecture import architecture
+from kerastickets.models.variables import snapshot
+from kerastickets.structure.analysis import analyze, figures
+from tests.helpers.tickets import ticket
+from tests.structure.test_reachability import mlp, two_tasks
 
 
 def test_overlap_of_two_beside_chance():

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kerastickets.reproduce import Reproduction
-from kerastickets.study import Cache
+from kerastickets.studies.reproduce import Reproduction
+from kerastickets.studies.study import Cache
 from kerastickets_plugins.studies import compare
 from kerastickets_plugins.studies.compare import dense, found
 

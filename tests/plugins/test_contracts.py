@@ -9,7 +9,7 @@ import pytest
 
 from kerastickets import registry, testing
 from kerastickets.errors import KerasTicketsError
-from tests.preparing import picture, prepare
+from tests.helpers.preparing import picture, prepare
 
 CHECKS = {
     "criteria": testing.check_criterion,

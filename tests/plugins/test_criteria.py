@@ -10,17 +10,17 @@ import pytest
 import tensorflow as tf
 
 from kerastickets import registry
-from kerastickets.data import CROSS_ENTROPY
+from kerastickets.cutting.cut_scores import cut, ones
+from kerastickets.data.dataset import CROSS_ENTROPY
 from kerastickets.errors import PluginError, RecipeError
-from kerastickets.initial import fresh
-from kerastickets.job import PruneJob
-from kerastickets.keys import snapshot, variables
-from kerastickets.loop import Loop
-from kerastickets.mask import cut, ones
-from kerastickets.masking import fates
-from kerastickets.prune import prune
-from kerastickets.scoring import Batches, Scoring
-from kerastickets.tree import generator, kept
+from kerastickets.foundations.tree import generator, kept
+from kerastickets.models.initial_weights import fresh
+from kerastickets.models.masking import fates
+from kerastickets.models.variables import snapshot, variables
+from kerastickets.pruning.job import PruneJob
+from kerastickets.pruning.loop import Loop
+from kerastickets.pruning.prune_model import prune
+from kerastickets.pruning.scoring import Batches, Scoring
 
 LOSS = keras.losses.get(CROSS_ENTROPY)
 

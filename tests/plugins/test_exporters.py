@@ -13,7 +13,7 @@ from kerastickets.errors import DataError, ExportError, KerasTicketsError, Plugi
 from kerastickets.testing import toy_data, toy_ticket
 from kerastickets_plugins.exporters import onnx_file
 from kerastickets_plugins.exporters.plain import strangers
-from tests.exporting import conv_net, digits, read_alone
+from tests.helpers.exporting import conv_net, digits, read_alone
 
 RUNTIMES = {
     "litert": "ai-edge-litert",
@@ -156,7 +156,7 @@ def twice(x):
 
 def stranger(kind):
     layers = keras.layers
-    from kerastickets.normalizing import LocalResponseNormalization
+    from kerastickets.models.normalization import LocalResponseNormalization
 
     made = {
         "norm": lambda: LocalResponseNormalization(name="norm"),

@@ -11,9 +11,9 @@ import tensorflow_datasets as tfds
 
 import kerastickets as kt
 from kerastickets import registry
-from kerastickets.dataspec import data_of
+from kerastickets.data.spec import data_of
 from kerastickets.errors import DataError, PluginError
-from tests.preparing import picture, prepare
+from tests.helpers.preparing import picture, prepare
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerastickets import Ticket, compare, registry
-from kerastickets.mask import layers
+from kerastickets.cutting.cut_scores import layers
 
 KEY = "dense/kernel"
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from kerastickets import registry
-from kerastickets.augment import Augmentation
-from kerastickets.data import CROSS_ENTROPY, Data
-from kerastickets.engine import use_jit
+from kerastickets.data.augmentation import Augmentation
+from kerastickets.data.dataset import CROSS_ENTROPY, Data
 from kerastickets.errors import DataError
-from kerastickets.normalizing import LocalResponseNormalization
-from kerastickets.prune import prune
+from kerastickets.models.normalization import LocalResponseNormalization
+from kerastickets.pruning.prune_model import prune
+from kerastickets.training.engine import use_jit
 from kerastickets_plugins.models.krizhevsky import KrizhevskyLrn
 
 

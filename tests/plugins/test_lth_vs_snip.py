@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kerastickets.mask import ones
-from kerastickets.method import Method
-from kerastickets.reproduce import Reproduction
-from kerastickets.study import Cache, Results
-from kerastickets.table import Table
+from kerastickets.cutting.cut_scores import ones
+from kerastickets.figures.table import Table
+from kerastickets.pruning.method import Method
+from kerastickets.studies.reproduce import Reproduction
+from kerastickets.studies.study import Cache, Results
 from kerastickets_plugins.studies import lth_vs_snip as study
 from kerastickets_plugins.studies.lth_vs_snip import masks
 from kerastickets_plugins.studies.lth_vs_snip.jobs import NETS, runs

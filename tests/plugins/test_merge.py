@@ -4,12 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from kerastickets.errors import AlignError, TicketError
 from kerastickets.testing import toy_ticket
-from tests.tickets import bits, families, operate, ticket
+from tests.helpers.tickets import bits, families, operate, ticket
 
 relaxed = settings(deadline=None, max_examples=50)  # A busy machine's pauses are no failures.
 
@@ -210,8 +209,8 @@ def test_one_ticket_or_strangers_cannot_be_merged(name):
 @pytest.mark.parametrize("name", ["dtm", "atm"])
 def test_a_merged_ticket_trains_saves_loads_and_builds(name, tmp_path):
     from kerastickets import Ticket, train
-    from kerastickets.keys import snapshot
-    from kerastickets.tree import masked
+    from kerastickets.foundations.tree import masked
+    from kerastickets.models.variables import snapshot
 
     merged = operate(name, toy_ticket(), toy_ticket(1))
     loaded = Ticket.load(merged.save(tmp_path / "merged.safetensors"))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from kerastickets import Ticket, registry
-from kerastickets.reproduce import Reproduction
-from kerastickets.study import Cache, Results, needed
-from kerastickets.table import Table
+from kerastickets.figures.table import Table
+from kerastickets.studies.reproduce import Reproduction
+from kerastickets.studies.study import Cache, Results, in_order
 from kerastickets_plugins.studies import merging
 from kerastickets_plugins.studies.merging.jobs import Merge, found, swept, tabled
 
@@ -40,7 +40,7 @@ def test_the_paper_budget_has_the_published_numbers_of_trials(dataset):
 
 def test_the_paper_budget_is_twelve_tickets_and_102_merges():
     assert sum(len(tabled(PAPER, dataset)) for dataset in PAPER.datasets) == 102
-    jobs = needed(merging.jobs(PAPER, Results(Cache("nowhere"))))
+    jobs = in_order(merging.jobs(PAPER, Results(Cache("nowhere"))))
     assert Counter(job.verb for job in jobs)["prune"] == 12
     (options,) = {json.dumps(job.options["dials"], sort_keys=True) for job in jobs if job.verb == "prune"}
     dials = json.loads(options)

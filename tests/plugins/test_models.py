@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from kerastickets import registry
-from kerastickets.data import CROSS_ENTROPY, Data
+from kerastickets.data.dataset import CROSS_ENTROPY, Data
 from kerastickets.errors import DataError, PluginError
-from kerastickets.optimizing import make_optimizer
-from kerastickets.prune import prune
-from kerastickets.recipe import Recipe
+from kerastickets.pruning.prune_model import prune
+from kerastickets.training.optimizers import make_optimizer
+from kerastickets.training.recipe import Recipe
 
 
 def images(*shape, classes=10):

@@ -6,7 +6,7 @@ import pytest
 from kerastickets.errors import LayerCollapseError, PluginError, RecipeError, TicketError
 from kerastickets.registry import create
 from kerastickets.testing import toy_ticket
-from tests.tickets import bits, operate, ticket
+from tests.helpers.tickets import bits, operate, ticket
 
 KERNEL = "dense/kernel"
 
@@ -19,10 +19,10 @@ def without_final(one):
 
 
 def test_reinit_draws_what_training_from_random_reinit_draws():
-    from kerastickets.initial import draw
+    from kerastickets.models.initial_weights import draw_weights
 
     made = operate("reinit", toy_ticket(), seed=3)
-    drawn = draw(toy_ticket().build(), 3, "reinit")
+    drawn = draw_weights(toy_ticket().build(), 3, "reinit")
     assert set(drawn) == {"dense/kernel", "dense_1/kernel"}
     assert bits(made.weights()) == bits({**toy_ticket().weights(), **drawn})
     assert bits(made.masks) == bits(toy_ticket().masks)

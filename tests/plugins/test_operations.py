@@ -5,8 +5,8 @@ import pytest
 
 from kerastickets import registry
 from kerastickets.errors import TicketError
+from kerastickets.foundations.tree import masked
 from kerastickets.testing import toy_ticket
-from kerastickets.tree import masked
 
 
 def rewound(to=None, ticket=None):
@@ -82,7 +82,7 @@ def test_rewind_takes_one_ticket(count):
 
 @pytest.mark.parametrize("name", ["init", "rewind@3", "final"])
 def test_a_rewound_ticket_builds_the_weights_it_starts_from(name):
-    from kerastickets.keys import snapshot
+    from kerastickets.models.variables import snapshot
 
     ticket = rewound(name)
     expected = masked(toy_ticket().weights(name), toy_ticket().masks)

@@ -12,7 +12,7 @@ import pytest
 from kerastickets import registry
 from kerastickets.testing import toy_ticket
 from kerastickets_plugins.exporters.safetensors_file import SafeTensors, encode
-from tests.exporting import conv_net, digits
+from tests.helpers.exporting import conv_net, digits
 
 PAGE = Path(__file__).parents[2] / "docs" / "export.md"
 

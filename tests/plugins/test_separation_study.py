@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from kerastickets import registry
-from kerastickets.dataspec import data_of
-from kerastickets.drawing import draw
-from kerastickets.extension import Extension
-from kerastickets.job import PruneJob
-from kerastickets.mask import ones
-from kerastickets.reproduce import Reproduction
-from kerastickets.study import Cache, Results
-from kerastickets.table import Table
+from kerastickets.cutting.cut_scores import ones
+from kerastickets.data.spec import data_of
+from kerastickets.figures.matplotlib_figures import draw
+from kerastickets.figures.table import Table
+from kerastickets.pruning.job import PruneJob
+from kerastickets.pruning.widening import Extension
+from kerastickets.studies.reproduce import Reproduction
+from kerastickets.studies.study import Cache, Results
 from kerastickets_plugins.studies import separation as study
 from kerastickets_plugins.studies.separation.jobs import extended, runs, sized
 from kerastickets_plugins.studies.separation.outcomes import outcomes

@@ -4,13 +4,12 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from kerastickets import testing
 from kerastickets.errors import LayerCollapseError
-from kerastickets.expect import content
-from tests.tickets import bits, families, operate, ticket
+from kerastickets.testing.expect import content
+from tests.helpers.tickets import bits, families, operate, ticket
 
 relaxed = settings(deadline=None, max_examples=50)  # A busy machine's pauses are no failures.
 SETS = ("union", "intersection", "difference")

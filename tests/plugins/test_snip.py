@@ -6,22 +6,21 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from keras import layers
 
 from kerastickets import registry
-from kerastickets.data import CROSS_ENTROPY
+from kerastickets.cutting.cut_scores import compare, cut, ones
+from kerastickets.data.dataset import CROSS_ENTROPY
 from kerastickets.errors import PluginError, RecipeError
-from kerastickets.initial import fresh
-from kerastickets.keys import assign, snapshot
-from kerastickets.mask import compare, cut, ones
-from kerastickets.masking import fates, sparsify
-from kerastickets.prune import prune
-from kerastickets.schedule import plan
-from kerastickets.scoring import Batches, Scoring
-from kerastickets.tree import generator, kept
-from tests.training import data, find
+from kerastickets.foundations.tree import generator, kept
+from kerastickets.models.initial_weights import fresh
+from kerastickets.models.masking import fates, sparsify
+from kerastickets.models.variables import assign, snapshot
+from kerastickets.pruning.prune_model import prune
+from kerastickets.pruning.schedule import plan
+from kerastickets.pruning.scoring import Batches, Scoring
+from tests.helpers.training import data, find
 
 LOSS = keras.losses.get(CROSS_ENTROPY)
 

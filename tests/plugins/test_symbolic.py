@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import kerastickets as kt
-from kerastickets.dataspec import data_digest, data_of
+from kerastickets.data.spec import data_digest, data_of
 from kerastickets.errors import PluginError
-from kerastickets.objective import Objective
+from kerastickets.models.objective import Objective
 
 
 def columns(data, split="test"):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from kerastickets import registry
-from kerastickets.mask import cut
+from kerastickets.cutting.cut_scores import cut
 from kerastickets.testing import toy_ticket
-from kerastickets.toys import scoring_of
+from kerastickets.testing.toys import scoring_of
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def scoring():
 @pytest.fixture(scope="module")
 def changes(scoring):
     """w * dL/dw of the 64-6-10 net on the first batch, in float64."""
-    from kerastickets.keys import snapshot
+    from kerastickets.models.variables import snapshot
 
     w = {key: value.astype("float64") for key, value in snapshot(scoring.model).items()}
     x, y = scoring.batches[0]

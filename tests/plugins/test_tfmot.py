@@ -13,14 +13,14 @@ import tensorflow as tf
 from keras import layers
 
 from kerastickets import Ticket, registry
-from kerastickets.architecture import faithful_architecture
 from kerastickets.errors import DataError, ExportError, PluginError
-from kerastickets.keys import snapshot
-from kerastickets.masking import fates
-from kerastickets.shipping import trained_model
+from kerastickets.exporting.verification import largest_difference, outputs_of, read_back
+from kerastickets.foundations.tree import masked
+from kerastickets.models.architecture import faithful_architecture
+from kerastickets.models.masking import fates
+from kerastickets.models.trained_model import trained_model
+from kerastickets.models.variables import snapshot
 from kerastickets.testing import toy_data, toy_ticket
-from kerastickets.tree import masked
-from kerastickets.verification import largest_difference, outputs_of, read_back
 from kerastickets_plugins.exporters.tfmot_file import Tfmot
 
 

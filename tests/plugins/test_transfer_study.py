@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kerastickets.reproduce import Reproduction
+from kerastickets.figures.table import Table
 from kerastickets.statistics import holm, paired
-from kerastickets.study import Cache, Results, needed
-from kerastickets.table import Table
+from kerastickets.studies.reproduce import Reproduction
+from kerastickets.studies.study import Cache, Results, in_order
 from kerastickets_plugins.studies import transfer as study
 from kerastickets_plugins.studies.transfer.budgets import CLASSES, PARTS
 from kerastickets_plugins.studies.transfer.jobs import nets, parted
@@ -59,7 +59,7 @@ def test_what_is_paired_differs_in_the_protocol_alone():
 
 
 def test_tickets_are_cut_once_layer_by_layer_and_not_trained_on_the_source():
-    sources = [job for job in needed(study.jobs(PAPER, None)) if job.verb == "prune"]
+    sources = [job for job in in_order(study.jobs(PAPER, None)) if job.verb == "prune"]
     for job in sources:
         dials = job.options["dials"]
         assert (dials["levels"], dials["scope"], dials["no_train"]) == (1, "layer", True)
@@ -73,7 +73,7 @@ def test_tickets_are_cut_once_layer_by_layer_and_not_trained_on_the_source():
 def test_parts_can_be_chosen_and_share_their_nets():
     both = replace(PAPER, parts=("main", "late"))
     alone = replace(PAPER, parts=("main",))
-    more = {*needed(study.jobs(both, None))} - {*needed(study.jobs(alone, None))}
+    more = {*in_order(study.jobs(both, None))} - {*in_order(study.jobs(alone, None))}
     assert {job.options["protocol"] for job in more} == {"late-reset"}
     assert len(more) == 40
     few = [net.job.options for net in nets(PAPER) if net.part == "small" and net.size == 100]

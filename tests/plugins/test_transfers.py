@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from kerastickets import registry, transfer
-from kerastickets.combining import name_of
 from kerastickets.errors import RecipeError, TicketError
+from kerastickets.foundations.tree import masked
 from kerastickets.testing import toy_data, toy_ticket
-from kerastickets.train import control
-from kerastickets.tree import masked
-from tests.training import same
+from kerastickets.tickets.operation import plugin_name
+from kerastickets.training.train_ticket import control
+from tests.helpers.training import same
 
 NAMES = {
     *("dense", "fine-tune", "frozen", "frozen-then-all", "late-reset", "new-head"),
@@ -25,7 +25,7 @@ def first(protocol, ticket=None, target=None, **options):
 def test_the_protocols_of_this_release_are_registered_by_their_own_names():
     assert set(registry.names("transfers")) >= NAMES
     for name in NAMES:
-        assert name_of(registry.create("transfers", name)) == name
+        assert plugin_name(registry.create("transfers", name)) == name
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerastickets.chart import Chart, Series
+from kerastickets.plugin import Chart, Series
 from kerastickets_plugins.studies.lth_vs_snip.jobs import Budget
 
 Row = dict[str, Any]

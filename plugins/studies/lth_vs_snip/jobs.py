@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from kerastickets.study import Input, Job, Results
+from kerastickets.plugin import Input, Job, Results
 
 
 @dataclass(frozen=True)

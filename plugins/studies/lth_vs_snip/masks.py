@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kerastickets.table import Column, Table
+from kerastickets.plugin import Column, Table
 from kerastickets_plugins.studies.lth_vs_snip.published import DIFFERENCE, KEPT, OVERLAP, TOTAL
 from kerastickets_plugins.studies.lth_vs_snip.reading import PRUNING, mean, prunings, published
 

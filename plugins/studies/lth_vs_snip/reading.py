@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kerastickets.statistics import summary
-from kerastickets.table import Column
+from kerastickets.plugin import Column, summary
 from kerastickets_plugins.studies.lth_vs_snip.published import TOTAL
 
 Row = dict[str, Any]

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kerastickets.contrasts import contrast, contrast_columns, corrected
-from kerastickets.statistics import summary
-from kerastickets.table import Column, Table
+from kerastickets.plugin import Column, Table, contrast, contrast_columns, corrected, summary
 from kerastickets_plugins.studies.lth_vs_snip.jobs import Budget
 from kerastickets_plugins.studies.lth_vs_snip.masks import mask_tables
 from kerastickets_plugins.studies.lth_vs_snip.published import EARLY_STOP, KEPT, PERCENT, TOTAL

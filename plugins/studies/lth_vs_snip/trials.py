@@ -3,11 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kerastickets.contrasts import percent
-from kerastickets.mask import compare
-from kerastickets.statistics import random_overlap
-from kerastickets.study import Results
-from kerastickets.winning import is_winning
+from kerastickets.plugin import Results, compare, is_winning, percent, random_overlap
 from kerastickets_plugins.studies.lth_vs_snip.jobs import Budget, Run, evaluated, kept, nets, runs
 
 Row = dict[str, Any]

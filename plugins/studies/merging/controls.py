@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kerastickets.contrasts import contrast, contrast_columns, corrected
-from kerastickets.statistics import summary
-from kerastickets.table import Column, Table
+from kerastickets.plugin import Column, Table, contrast, contrast_columns, corrected, summary
 from kerastickets_plugins.studies.merging.jobs import Budget, swept, tabled
 from kerastickets_plugins.studies.merging.rows import Row, of, pick
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerastickets.chart import Chart, Series
-from kerastickets.fitting import fit_learning_curve
+from kerastickets.plugin import Chart, Series, fit_learning_curve
 from kerastickets_plugins.studies.merging.jobs import Budget, Merge, tabled
 
 Row = dict[str, Any]

@@ -6,7 +6,7 @@ from itertools import combinations, permutations
 from types import MappingProxyType
 from typing import Any, Literal
 
-from kerastickets.study import Input, Job, Results
+from kerastickets.plugin import Input, Job, Results
 
 Method = Literal["dtm", "atm"]
 

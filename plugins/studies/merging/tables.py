@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kerastickets.statistics import summary
-from kerastickets.table import Column, Table
+from kerastickets.plugin import Column, Table, summary
 from kerastickets_plugins.studies.merging.controls import calibration, controls, small_dense, sweep
 from kerastickets_plugins.studies.merging.jobs import Budget, swept, tabled
 from kerastickets_plugins.studies.merging.published import DENSITY, MERGED, SINGLE

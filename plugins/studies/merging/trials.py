@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kerastickets.contrasts import percent
-from kerastickets.fitting import fit_learning_curve, learning_curve
-from kerastickets.study import Job, Results
+from kerastickets.plugin import Job, Results, fit_learning_curve, learning_curve, percent
 from kerastickets_plugins.studies.merging.jobs import Budget, Merge, found, measured, small, swept, tabled
 
 Row = dict[str, Any]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerastickets.chart import Chart, Heatmap, Series
+from kerastickets.plugin import Chart, Heatmap, Series
 from kerastickets_plugins.studies.separation.budgets import Budget
 from kerastickets_plugins.studies.separation.claims import at_separation
 from kerastickets_plugins.studies.separation.jobs import RATE_WIDTH

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kerastickets.extension import extend_network
-from kerastickets.study import Input, Job, Results
+from kerastickets.plugin import Input, Job, Results, extend_network
 from kerastickets_plugins.studies.separation.budgets import BASES, Budget
 
 RATE = 0.32

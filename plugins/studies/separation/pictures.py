@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kerastickets.chart import Chart, Heatmap, Series
+from kerastickets.plugin import Chart, Heatmap, Series
 
 Row = Mapping[str, Any]
 

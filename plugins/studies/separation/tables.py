@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kerastickets.statistics import summary
-from kerastickets.table import Column, Table
+from kerastickets.plugin import Column, Table, summary
 from kerastickets_plugins.studies.separation.budgets import Budget
 from kerastickets_plugins.studies.separation.claims import claims
 from kerastickets_plugins.studies.separation.jobs import RATE_WIDTH, TARGET, extended, weights

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kerastickets.contrasts import percent
-from kerastickets.study import Input, Results
+from kerastickets.plugin import Input, Results, percent
 from kerastickets_plugins.studies.separation.budgets import Budget
 from kerastickets_plugins.studies.separation.jobs import TASKS, Run, runs
 from kerastickets_plugins.studies.separation.samples import samples

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kerastickets.chart import Chart, Series
-from kerastickets.statistics import summary
+from kerastickets.plugin import Chart, Series, summary
 from kerastickets_plugins.studies.transfer.budgets import Budget
 from kerastickets_plugins.studies.transfer.reading import chosen, sparsities
 

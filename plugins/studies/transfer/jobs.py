@@ -4,9 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kerastickets.steps import Duration
-from kerastickets.study import Input, Job, Results
-from kerastickets.subset import class_splits
+from kerastickets.plugin import Duration, Input, Job, Results, class_splits
 from kerastickets_plugins.studies.transfer.budgets import CLASSES, Budget
 
 

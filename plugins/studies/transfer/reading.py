@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kerastickets.contrasts import contrast
-from kerastickets.statistics import paired, summary
+from kerastickets.plugin import contrast, paired, summary
 
 Row = dict[str, Any]
 

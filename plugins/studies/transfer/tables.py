@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kerastickets.contrasts import contrast_columns, corrected
-from kerastickets.statistics import summary
-from kerastickets.table import Column, Table
+from kerastickets.plugin import Column, Table, contrast_columns, corrected, summary
 from kerastickets_plugins.studies.transfer.budgets import Budget
 from kerastickets_plugins.studies.transfer.published import DATASET, TABLES, WIDTH
 from kerastickets_plugins.studies.transfer.reading import answer, chosen, net_name, sparsities

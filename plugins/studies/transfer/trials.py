@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kerastickets.contrasts import percent
-from kerastickets.study import Results
+from kerastickets.plugin import Results, percent
 from kerastickets_plugins.studies.transfer.budgets import Budget
 from kerastickets_plugins.studies.transfer.jobs import Net, Pair, nets, sources
 

@@ -1,0 +1,193 @@
+"""A live model as the calls it makes, in order, and what each makes of inputs of zeros.
+
+Nested models are written out inline, as in `kerastickets.structure.layer_graph`: the same records, with shapes of
+everything, and beside each the operation itself, which can be called again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerastickets.errors import TicketError
+from kerastickets.models.variables import paths
+from kerastickets.structure.layer_graph import Op, Wiring
+
+# For a side that may be of any length: long enough that what happens at borders shows.
+_ANY = 96
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A tensor's number, where a call takes or makes one."""
+
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a layer, or of a bare operation.
+
+    Args:
+        op: what the structure analysis knows about it.
+        operation: the live layer or operation.
+        args: what it is called with, slots in place of tensors.
+        kwargs: the same by name.
+        made: what it makes: a slot, or a structure of slots.
+    """
+
+    op: Op
+    operation: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    made: Any
+
+    def again(self, operation: Callable[..., Any], tensors: Mapping[int, Any]) -> dict[int, Any]:
+        """Call something in the operation's place.
+
+        Args:
+            operation: what to call.
+            tensors: by number; what the call takes is read here.
+
+        Returns:
+            What it made, by number.
+        """
+        args, kwargs = filled((self.args, dict(self.kwargs)), tensors)
+        made = operation(*args, **kwargs)
+        slots = keras.tree.flatten(self.made)
+        return {slot.number: one for slot, one in zip(slots, keras.tree.flatten(made), strict=True)}
+
+
+@dataclass(frozen=True, eq=False)
+class Calls:
+    """What a model computes.
+
+    Args:
+        plan: its operations, for the structure analysis.
+        calls: the same as calls; one with several outputs is one call, and an operation for each.
+        values: what every tensor is where all inputs are zeros, by number; one example.
+        outputs: what the model gives, slots in place of tensors.
+        fixed: whether all sizes are known; else lengths that may vary were taken as 96.
+    """
+
+    plan: Wiring
+    calls: tuple[Call, ...]
+    values: Mapping[int, np.ndarray]
+    outputs: Any
+    fixed: bool
+
+
+def filled(structure: Any, tensors: Mapping[int, Any]) -> Any:
+    """A structure with tensors in place of its slots."""
+    return keras.tree.map_structure(
+        lambda part: tensors[part.number] if isinstance(part, Slot) else part, structure
+    )
+
+
+def calls_of(model: keras.Model) -> Calls:
+    """Go through a model once, on zeros.
+
+    Args:
+        model: a Sequential or Functional model, whatever its layers are.
+
+    Raises:
+        TicketError: it is of another kind.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> found = calls_of(toy_ticket().build())
+        >>> [(call.op.name, found.values[call.op.output].shape) for call in found.calls]
+        [('flatten', (1, 64)), ('dense', (1, 6)), ('dense_1', (1, 10))]
+    """
+    graph = graph_of(model)
+    if graph is None:
+        raise TicketError(
+            "The calls of a model can be followed where it is Sequential or Functional. Received: "
+            f"{type(model).__name__}, a model whose own code says which layer feeds which."
+        )
+    walker = _Walker({id(layer): path for path, layer in reversed([*paths(model)])})
+    given = [walker.given(tensor) for tensor in graph.inputs]
+    outputs = walker.through(graph, given)
+    inputs = tuple(
+        (slot.number, tuple(tensor.shape[1:])) for slot, tensor in zip(given, graph.inputs, strict=True)
+    )
+    ends = tuple(slot.number for slot in keras.tree.flatten(outputs))
+    fixed = all(None not in shape for _, shape in inputs)
+    values = {n: keras.ops.convert_to_numpy(value) for n, value in walker.values.items()}
+    return Calls(Wiring(inputs, tuple(walker.ops), ends), tuple(walker.calls), values, outputs, fixed)
+
+
+def graph_of(model: Any) -> Any:
+    """The Functional that runs a Sequential or Functional model; None for other things."""
+    # A Sequential keeps its graph in a Functional of its own, which it makes when it is built.
+    found = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
+    return found if hasattr(found, "_run_through_graph") and _is_plain(model) else None
+
+
+def _is_plain(model: Any) -> bool:
+    """Whether a model runs its graph and nothing else."""
+    base = keras.Sequential if isinstance(model, keras.Sequential) else type(_FUNCTIONAL)
+    return type(model).call is base.call
+
+
+_FUNCTIONAL = keras.Model(*[keras.Input((1,))] * 2)
+
+
+@dataclass
+class _Walker:
+    paths: Mapping[int, tuple[str, ...]]
+    ops: list[Op] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    values: dict[int, Any] = field(default_factory=dict)
+
+    def given(self, tensor: Any) -> Slot:
+        """An input of zeros."""
+        shape = (1, *(size or _ANY for size in tensor.shape[1:]))
+        return self._slot(keras.ops.zeros(shape, tensor.dtype))
+
+    def through(self, graph: Any, given: Sequence[Slot]) -> Any:
+        """Run a graph on slots; nested models inline."""
+        return graph._run_through_graph(list(given), operation_fn=self._visit)
+
+    def _visit(self, operation: Any) -> Callable[..., Any]:
+        inner = graph_of(operation)
+        if inner is None:
+            return lambda *args, **kwargs: self._call(operation, args, kwargs)
+        # Tensors come first; what else a model may be called with (`training`) changes nothing here.
+        return lambda *args, **kwargs: self.through(
+            inner, keras.tree.flatten((args, kwargs.get("inputs", ())))
+        )
+
+    def _call(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        taken = [part for part in keras.tree.flatten((args, kwargs)) if isinstance(part, Slot)]
+        made = keras.tree.map_structure(
+            self._slot, operation(*filled(args, self.values), **filled(kwargs, self.values))
+        )
+        ops = [self._op(operation, taken, slot, args, kwargs) for slot in keras.tree.flatten(made)]
+        self.ops += ops
+        self.calls.append(Call(ops[0], operation, args, kwargs, made))
+        return made
+
+    def _op(self, operation: Any, taken: Sequence[Slot], slot: Slot, args: Any, kwargs: Any) -> Op:
+        layer = isinstance(operation, keras.Layer)
+        kind = type(operation).__name__
+        stranger = not type(operation).__module__.startswith("keras.")
+        kind = f"{type(operation).__module__}>{kind}" if stranger else kind if layer else f"ops.{kind}"
+        config = operation.get_config() if hasattr(operation, "get_config") else {}
+        others = keras.tree.flatten((args, kwargs))
+        return Op(
+            self.paths.get(id(operation), (operation.name,)),
+            kind,
+            config,
+            tuple(one.number for one in taken),
+            tuple(tuple(self.values[one.number].shape) for one in taken),
+            slot.number,
+            tuple(one for one in others if not isinstance(one, Slot) and one is not None),
+            tuple(self.values[slot.number].shape),
+        )
+
+    def _slot(self, value: Any) -> Slot:
+        self.values[len(self.values)] = value
+        return Slot(len(self.values) - 1)

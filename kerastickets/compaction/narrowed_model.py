@@ -1,0 +1,165 @@
+"""Building a model again with fewer units: the same calls, of narrower layers, with constants folded in."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerastickets.compaction.kept_units import Staying, Weighted
+from kerastickets.compaction.layer_calls import Call, filled, graph_of
+from kerastickets.structure.layer_graph import Op
+
+# Rows of a dense layer that lead nowhere are left out where they are so large a share: to select takes time, too.
+_WORTH_SELECTING = 0.25
+# Of each weight by its name the axis of the units that a layer takes, and of those that it makes.
+_AXES: Mapping[str, tuple[int | None, int | None]] = {
+    "kernel": (-2, -1),
+    "depthwise_kernel": (-2, None),
+    "pointwise_kernel": (-2, -1),
+    "bias": (None, -1),
+}
+
+
+def remade(plain: keras.Model, staying: Staying) -> keras.Model:
+    """A Functional model of what stays, nested models written out.
+
+    Args:
+        plain: the model that `staying` is about; its layers are not called again.
+        staying: which units stay.
+    """
+    return _Maker(staying).model(plain)
+
+
+class _Maker:
+    def __init__(self, staying: Staying) -> None:
+        self.staying, self.stays = staying, staying.stays
+        self._weighted = {id(layer.call): layer for layer in staying.weighted}
+        self._layers: dict[int, Any] = {}
+        self._names: set[str] = set()
+
+    def model(self, plain: keras.Model) -> keras.Model:
+        """Call by call, as `plain` does."""
+        graph, calls = graph_of(plain), self.staying.calls
+        inputs = [
+            keras.Input(batch_shape=one.shape, dtype=one.dtype, name=self._named(one.name))
+            for one in graph.inputs
+        ]
+        tensors = {number: new for (number, _), new in zip(calls.plan.inputs, inputs, strict=True)}
+        for call in calls.calls:
+            tensors |= call.again(self._called(call), tensors)
+        by_old = {id(one): new for one, new in zip(graph.inputs, inputs, strict=True)}
+        taken = keras.tree.map_structure(lambda one: by_old[id(one)], graph.input)
+        return keras.Model(taken, filled(calls.outputs, tensors), name=plain.name)
+
+    def _named(self, name: str) -> str:
+        number, found = 0, name
+        while found in self._names:
+            number += 1
+            found = f"{name}_{number}"
+        self._names.add(found)
+        return found
+
+    def _called(self, call: Call) -> Any:
+        """What takes the place of an operation."""
+        key = id(call.operation)
+        if key in self._layers:  # a layer of several calls is whole, and so is the same in each
+            return self._layers[key]
+        new = self._layers[key] = self._narrowed(call)
+        layer = self._weighted.get(id(call))
+        rows = None if layer is None else self._selected(layer)
+
+        def call_it(*args: Any, **kwargs: Any) -> Any:
+            if rows is not None:
+                args = (keras.ops.take(args[0], rows.tolist(), axis=-1), *args[1:])
+            made = new(*args, **kwargs)
+            self._fill(call, new, rows)
+            return made
+
+        return call_it
+
+    def _narrowed(self, call: Call) -> Any:
+        """A new layer with the configuration of the old one, but for its width."""
+        config = call.operation.get_config()
+        config["name"] = self._named("_".join(call.op.path))
+        layer = self._weighted.get(id(call))
+        if layer is not None:
+            units = int(self.stays[layer.cols].sum())
+            config |= {width: units for width in ("units", "filters") if width in config}
+            # Some only draw weights of the old shape; all that is drawn is replaced.
+            config |= {name: "zeros" for name in config if name.endswith("_initializer")}
+            config["use_bias"] = call.operation.use_bias or bool(self._added(layer).any())
+        return type(call.operation).from_config(config)
+
+    def _selected(self, layer: Weighted) -> np.ndarray | None:
+        """Which of the units that still reach a dense layer it uses; None where it takes all."""
+        if layer.call.op.kind != "Dense" or self.staying.shared(layer.call):
+            return None
+        left = layer.kernel[0][self.stays[layer.rows]][:, self.stays[layer.cols]]
+        used = (left != 0).any(1)
+        used[0] |= not used.any()
+        return np.flatnonzero(used) if (~used).mean() >= _WORTH_SELECTING else None
+
+    def _added(self, layer: Weighted) -> np.ndarray:
+        """What constants add to every place of a layer's result."""
+        if layer.folds == "padded":
+            return np.zeros(len(layer.cols))
+        gone = self.staying.constants(layer)
+        if layer.folds == "each":
+            return np.asarray(layer.taken[0, gone].astype("float64") @ layer.kernel[0, gone])
+        return np.asarray(layer.taken[0, gone].astype("float64") @ layer.kernel[:, gone].sum(0, "float64"))
+
+    def _fill(self, call: Call, new: Any, selected: np.ndarray | None) -> None:
+        """Give a new layer its weights."""
+        old, layer = call.operation, self._weighted.get(id(call))
+        if not getattr(old, "weights", None):
+            return
+        keeps = self.staying.mask(call.op.inputs[0])
+        if layer is None and keeps.all():
+            new.set_weights(old.get_weights())
+            return
+        rows = np.flatnonzero(keeps)
+        cols = rows if layer is None else np.flatnonzero(self.stays[layer.cols])
+        rows = rows if selected is None else rows[selected]
+        values = {variable.name: _array(variable) for variable in old.weights}
+        if layer is not None:
+            values["bias"] = values.get("bias", 0.0) + self._added(layer)
+            if layer.folds == "padded":
+                values["kernel"] = self._anchored(layer, values["kernel"])
+        for variable in new.weights:
+            variable.assign(_cut(values[variable.name], _axes(call.op, variable.name), rows, cols))
+
+    def _anchored(self, layer: Weighted, kernel: np.ndarray) -> np.ndarray:
+        """The kernel with the constants that go in the weights of one that stays, in proportion."""
+        gone, anchor = np.flatnonzero(self.staying.constants(layer)), self.staying.anchor(layer)
+        if not len(gone) or anchor is None:
+            return kernel
+        transposed = layer.call.op.kind.endswith("Transpose")
+        ordered = np.swapaxes(kernel, -1, -2) if transposed else kernel
+        folded = layer.kernel.astype("float64")
+        shares = layer.taken[0, gone].astype("float64") / layer.taken[0, anchor]
+        folded[:, anchor] += np.einsum("i,pio->po", shares, folded[:, gone])
+        folded = folded.reshape(ordered.shape)
+        return np.swapaxes(folded, -1, -2) if transposed else folded
+
+
+def _array(variable: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(variable.value), "float64")
+
+
+def _axes(op: Op, name: str) -> tuple[int | None, int | None]:
+    """Of a weight the axis of the units that its layer takes, and of those that it makes."""
+    if op.kind.startswith("Depthwise") and name == "kernel":
+        return -2, None
+    if op.kind.endswith("Transpose") and name == "kernel":
+        return -1, -2
+    return _AXES.get(name, (-1, None))
+
+
+def _cut(
+    value: np.ndarray, axes: tuple[int | None, int | None], rows: np.ndarray, cols: np.ndarray
+) -> np.ndarray:
+    for axis, units in zip(axes, (rows, cols), strict=True):
+        if axis is not None and value.shape[axis] > 1:  # of length 1 where all units share it
+            value = np.take(value, units, axis)
+    return value

@@ -1,0 +1,338 @@
+"""Masks: `cut`, the only place where scores become masks, and the counts people ask of masks.
+
+Everything is a pure function on same-keyed Trees; no argument is ever written to.
+"""
+
+import operator
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from kerastickets.errors import AlignError, LayerCollapseError, RecipeError
+from kerastickets.foundations.tree import Tree, kept, total
+
+Masks = dict[str, np.ndarray]
+Granularity = Literal["weight", "channel"]
+
+
+def cut(
+    scores: Tree,
+    keep: int | Mapping[str, int],
+    masks: Tree,
+    scope: Literal["global", "layer"] = "global",
+    *,
+    granularity: Granularity = "weight",
+    allow_collapse: bool = False,
+) -> Masks:
+    """The masks that keep exactly the `keep` highest-scoring of the weights that `masks` still keep.
+
+    Equal scores are told apart by key, in sorted order, then by flat index in C order: the earlier is
+    kept. A threshold alone cannot do this. With 50 of 100 scores equal to zero and 20 to prune, pruning
+    all at or below the threshold takes 50, and all below it takes none. A pruned weight never comes
+    back, whatever it scores.
+
+    Args:
+        scores: real numbers by key, higher = keep; where `masks` prune, any value at all, also NaN.
+        keep: weights to keep over all keys, or by key (which implies scope `layer`).
+        masks: booleans by key, of the shapes of `scores`.
+        scope: `global` ranks all weights together. `layer` ranks each key apart, at equal density where
+            `keep` is one number, see `spread`.
+        granularity: `weight`, or `channel`: scores are summed over each output channel (the last axis)
+            and whole channels go, so that as many of the best stay as fit into `keep` weights.
+        allow_collapse: whether a key may lose its last weight.
+
+    Returns:
+        New masks with the keys and shapes of `masks`, in sorted key order.
+
+    Raises:
+        AlignError: if `scores` and `masks` differ in keys or shapes.
+        RecipeError: if a surviving weight's score is not a finite number, or `keep` is out of range.
+        LayerCollapseError: if a key would be emptied.
+
+    Example:
+        >>> scores = {"a": np.array([3.0, 1.0, 1.0]), "b": np.array([1.0, 2.0])}
+        >>> cut(scores, 3, ones({"a": (3,), "b": (2,)}))
+        {'a': array([ True,  True, False]), 'b': array([False,  True])}
+    """
+    _check_aligned("scores", scores, masks)
+    _check_scope(scope)
+    ranked = {key: _surviving(key, scores[key], masks[key]) for key in sorted(masks)}
+    counts: dict[str, int] | int
+    if isinstance(keep, Mapping) or scope == "layer":
+        counts = _counts(keep, masks) if isinstance(keep, Mapping) else equal_densities(keep, masks)
+    else:
+        counts = _count("keep", keep, kept(masks))
+    if granularity == "channel":
+        result = _channels(ranked, counts, masks)
+    elif granularity == "weight":
+        result = {key: _scatter(masks[key], chosen) for key, chosen in _weights(ranked, counts).items()}
+    else:
+        raise RecipeError(
+            f"`granularity` must be 'weight' or 'channel'. Received: granularity={granularity!r}"
+        )
+    if not allow_collapse:
+        _check_alive(result, masks)
+    return result
+
+
+def equal_densities(keep: int, masks: Tree) -> dict[str, int]:
+    """`keep` weights shared out among the keys at one density of their total sizes.
+
+    A key that keeps fewer than its share already gives what it has, and the others share the rest.
+    Fractions are settled by largest remainder, equal remainders by key order.
+
+    Args:
+        keep: weights to keep in all, at most what `masks` keep.
+        masks: booleans by key.
+
+    Returns:
+        Counts by key, in sorted key order, that sum to `keep`.
+
+    Raises:
+        RecipeError: if `keep` is out of range.
+
+    Example:
+        >>> equal_densities(10, ones({"a": (10,), "b": (20,), "c": (1,)}))
+        {'a': 3, 'b': 7, 'c': 0}
+    """
+    _count("keep", keep, kept(masks))
+    alive = {key: int(np.count_nonzero(masks[key])) for key in masks}
+    return apportion(keep, {key: int(masks[key].size) for key in masks}, alive)
+
+
+def apportion(count: int, shares: Mapping[str, int], most: Mapping[str, int]) -> dict[str, int]:
+    """`count` shared out in proportion to `shares`, to no key more than its `most`.
+
+    A key whose share exceeds its `most` gets that, and the others share the rest. Fractions are settled by
+    largest remainder, equal remainders by key order.
+
+    Args:
+        count: what is shared out, at most the sum of `most` over the keys of positive shares.
+        shares: integers of at least 0 by key.
+        most: integers of at least 0 by key.
+
+    Returns:
+        Counts by key, in sorted key order, that sum to `count`.
+
+    Example:
+        >>> apportion(10, {"a": 1, "b": 1, "c": 3}, {"a": 9, "b": 9, "c": 5})
+        {'a': 3, 'b': 2, 'c': 5}
+    """
+    rest, sizes = count, dict(sorted(shares.items()))
+    counts: dict[str, int] = {}
+    # Each round settles the keys whose share exceeds what they have; that only raises the others' share.
+    while full := [key for key in sizes if rest * sizes[key] > most[key] * sum(sizes.values())]:
+        counts |= {key: most[key] for key in full}
+        rest -= sum(most[key] for key in full)
+        sizes = {key: size for key, size in sizes.items() if key not in counts}
+    # Integers, not floats: shares of equal remainder must compare equal.
+    whole = max(sum(sizes.values()), 1)
+    parts = {key: divmod(rest * size, whole) for key, size in sizes.items()}
+    counts |= {key: part for key, (part, _) in parts.items()}
+    leftover = rest - sum(part for part, _ in parts.values())
+    for key in sorted(parts, key=lambda key: (-parts[key][1], key))[:leftover]:
+        counts[key] += 1
+    return dict(sorted(counts.items()))
+
+
+def ones(shapes: Mapping[str, tuple[int, ...]]) -> Masks:
+    """Masks that keep every weight.
+
+    Args:
+        shapes: array shapes by key.
+
+    Example:
+        >>> ones({"dense/kernel": (1, 2)})
+        {'dense/kernel': array([[ True,  True]])}
+    """
+    return {key: np.ones(shape, bool) for key, shape in shapes.items()}
+
+
+def compare(a: Tree, b: Tree) -> dict[str, Any]:
+    """Where two masks agree, per key and in total.
+
+    Args:
+        a: booleans by key.
+        b: booleans by key, of the same keys and shapes.
+
+    Returns:
+        JSON-ready `{"layers": [row, ...], "total": row}`. A row has `kept_a`, `kept_b`, `overlap` (kept by
+        both), `only_a`, `only_b`, `iou` (overlap over union; 1.0 where both keep nothing), and for a
+        layer its `key`.
+
+    Raises:
+        AlignError: if `a` and `b` differ in keys or shapes.
+
+    Example:
+        >>> a, b = {"k": np.array([True, True, False])}, {"k": np.array([True, False, False])}
+        >>> compare(a, b)["total"]
+        {'kept_a': 2, 'kept_b': 1, 'overlap': 1, 'only_a': 1, 'only_b': 0, 'iou': 0.5}
+    """
+    _check_aligned("the first masks", a, b, "the second")
+    triples = {key: (kept({key: a[key]}), kept({key: b[key]}), _overlap(a[key], b[key])) for key in sorted(a)}
+    sums = [sum(column) for column in zip(*triples.values(), strict=True)] or [0, 0, 0]
+    rows = [{"key": key, **_agreement(*triple)} for key, triple in triples.items()]
+    return {"layers": rows, "total": _agreement(*sums)}
+
+
+def layers(masks: Tree) -> list[dict[str, Any]]:
+    """The facts of masks, key by key, in sorted order.
+
+    Args:
+        masks: booleans by key.
+
+    Returns:
+        JSON-ready rows of `key`, `shape`, `kept`, `total` and `density` (1.0 where there is no weight).
+
+    Example:
+        >>> layers({"k": np.array([True, False])})
+        [{'key': 'k', 'shape': [2], 'kept': 1, 'total': 2, 'density': 0.5}]
+    """
+    return [_facts(key, masks[key]) for key in sorted(masks)]
+
+
+def _surviving(key: str, scores: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The scores that `mask` keeps, flat in C order, in a type that orders as numbers do."""
+    values = np.asarray(scores).ravel()[np.asarray(mask, bool).ravel()]
+    if values.dtype.kind not in "iuf":  # Booleans, and bfloat16, which NumPy cannot partition.
+        values = values.astype(np.float64)
+    if not np.isfinite(values).all():
+        wrong = values[~np.isfinite(values)]
+        raise RecipeError(
+            f"Scores of surviving weights must be finite. Received: {wrong.size} of {values.size} in '{key}' "
+            f"are not, the first is {wrong[0]}. Look for a loss or weights that are not finite."
+        )
+    return values
+
+
+def _top(values: np.ndarray, keep: int) -> np.ndarray:
+    """Which `keep` of `values` are highest; of those equal to the last, the earliest. O(n)."""
+    if keep == 0:
+        return np.zeros(values.shape, bool)
+    threshold = np.partition(values, values.size - keep)[values.size - keep]
+    chosen = values > threshold
+    tied = np.flatnonzero(values == threshold)
+    chosen[tied[: keep - np.count_nonzero(chosen)]] = True
+    return chosen
+
+
+def _weights(ranked: Mapping[str, np.ndarray], keep: int | Mapping[str, int]) -> dict[str, np.ndarray]:
+    if isinstance(keep, int):
+        return _top_of_all(ranked, keep)
+    return {key: _top(values, keep[key]) for key, values in ranked.items()}
+
+
+def _channels(ranked: Mapping[str, np.ndarray], keep: int | Mapping[str, int], masks: Tree) -> Masks:
+    """Whole channels, best first, as long as their surviving weights fit into `keep`."""
+    sums, sizes = {}, {}
+    for key, values in ranked.items():
+        scores = np.zeros(masks[key].size)
+        scores[np.asarray(masks[key], bool).ravel()] = values
+        width = masks[key].shape[-1] if masks[key].ndim else 1
+        sums[key] = scores.reshape(-1, width).sum(0)
+        sizes[key] = np.asarray(masks[key]).reshape(-1, width).sum(0)
+    if isinstance(keep, int):
+        whole = _fitting(np.concatenate(list(sums.values())), np.concatenate(list(sizes.values())), keep)
+        ends = np.cumsum([value.size for value in sums.values()])
+        stay = dict(zip(sums, np.split(whole, ends[:-1]), strict=True))
+    else:
+        stay = {key: _fitting(sums[key], sizes[key], keep[key]) for key in sums}
+    return {key: np.logical_and(masks[key], stay[key]) for key in sums}
+
+
+def _fitting(scores: np.ndarray, sizes: np.ndarray, keep: int) -> np.ndarray:
+    alive = np.flatnonzero(sizes)
+    order = alive[np.argsort(-scores[alive], kind="stable")]  # ties: the earlier channel first
+    chosen = np.zeros(scores.shape, bool)
+    chosen[order[np.cumsum(sizes[order]) <= keep]] = True
+    return chosen
+
+
+def _top_of_all(ranked: Mapping[str, np.ndarray], keep: int) -> dict[str, np.ndarray]:
+    if not ranked:
+        return {}
+    chosen = _top(np.concatenate(list(ranked.values())), keep)
+    ends = np.cumsum([values.size for values in ranked.values()])
+    return dict(zip(ranked, np.split(chosen, ends[:-1]), strict=True))
+
+
+def _scatter(mask: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """`chosen`, one value a surviving weight, back in the shape of `mask`."""
+    flat = np.zeros(mask.size, bool)
+    flat[np.asarray(mask, bool).ravel()] = chosen
+    return flat.reshape(mask.shape)
+
+
+def _counts(keep: Mapping[str, int], masks: Tree) -> dict[str, int]:
+    if strange := sorted(keep.keys() ^ masks.keys()):
+        raise RecipeError(
+            f"`keep` must have one count for each key of the masks. "
+            f"Received: '{strange[0]}' {'without a mask' if strange[0] in keep else 'without a count'}"
+        )
+    return {key: _count(f"keep['{key}']", keep[key], kept({key: masks[key]})) for key in masks}
+
+
+def _count(name: str, value: int, most: int) -> int:
+    try:
+        count = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        count = -1
+    if not 0 <= count <= most:
+        raise RecipeError(
+            f"`{name}` must be an integer in [0, {most}], the weights that are left. "
+            f"Received: {name}={value!r}"
+        )
+    return count
+
+
+def _check_scope(scope: str) -> None:
+    if scope not in ("global", "layer"):
+        raise RecipeError(f"`scope` must be 'global' or 'layer'. Received: scope={scope!r}")
+
+
+def _check_aligned(name: str, a: Tree, b: Tree, other: str = "the masks") -> None:
+    if strange := sorted(a.keys() ^ b.keys()):
+        owner, lacking = (name, other) if strange[0] in a else (other, name)
+        raise AlignError(
+            f"Keys must be equal. Received: '{strange[0]}' in {owner} but not in {lacking}. "
+            "Both must come from one architecture."
+        )
+    for key in sorted(a):
+        if np.shape(a[key]) != np.shape(b[key]):
+            raise AlignError(
+                f"Shapes must be equal. Received: '{key}' {np.shape(a[key])} in {name}, {np.shape(b[key])} "
+                f"in {other}. Both must come from one architecture."
+            )
+
+
+def _check_alive(result: Tree, masks: Tree) -> None:
+    emptied = [key for key in result if not result[key].any() and np.any(masks[key])]
+    if emptied:
+        raise LayerCollapseError(
+            f"Every layer must keep a weight. Received: {kept(result)} of {total(masks)} weights to keep "
+            f"would empty {', '.join(map(repr, emptied))}. "
+            "Keep more, use scope='layer', or pass allow_collapse=True."
+        )
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> int:
+    return int(np.count_nonzero(np.logical_and(a, b)))
+
+
+def _agreement(kept_a: int, kept_b: int, overlap: int) -> dict[str, int | float]:
+    union = kept_a + kept_b - overlap
+    return {
+        "kept_a": kept_a,
+        "kept_b": kept_b,
+        "overlap": overlap,
+        "only_a": kept_a - overlap,
+        "only_b": kept_b - overlap,
+        "iou": overlap / union if union else 1.0,
+    }
+
+
+def _facts(key: str, mask: np.ndarray) -> dict[str, Any]:
+    count = int(np.count_nonzero(mask))
+    density = count / mask.size if mask.size else 1.0
+    return {"key": key, "shape": list(mask.shape), "kept": count, "total": int(mask.size), "density": density}

@@ -1,0 +1,231 @@
+"""Several data sets joined into one, with a task for each: inputs side by side, outputs one after another."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from kerastickets.data.dataset import (
+    BINARY_CROSS_ENTROPY,
+    CROSS_ENTROPY,
+    Data,
+    Split,
+    Task,
+    task_cross_entropy,
+)
+from kerastickets.errors import DataError
+from kerastickets.foundations.tree import generator
+
+_SPLITS = ("train", "validation", "test")
+
+
+def join_data(sets: Sequence[Data], name: str = "") -> Data:
+    """One data set of several, with a task for each: what one net learns that could as well be several.
+
+    An example holds one of each set, paired by permutations that depend on the name alone, within train,
+    validation and test; the shortest set decides how many there are. Images of equal height and channels
+    stand side by side, other inputs are flattened. Classes give a column of labels and a cross-entropy for
+    each task, whose sum is the loss; targets keep the loss that all sets must share, over all outputs.
+    A task has its set's name, letters and digits joined by hyphens; a set of tasks brings them as `SET-TASK`.
+
+    Args:
+        sets: two or more, all of classes or all of targets. The same one may come twice.
+        name: what the joined set is called; by default the names with `+` between them.
+
+    Raises:
+        DataError: fewer than two sets, classes beside targets, losses that cannot be joined, or a set that
+            makes its own batches.
+
+    Example:
+        >>> x, y = np.eye(4), np.array([0, 1, 1, 0])
+        >>> toy = Data("toy", (x, y), (x, y), (x, y), CROSS_ENTROPY, ("accuracy",), classes=2)
+        >>> both = join_data([toy, toy])
+        >>> both
+        Data('toy+toy', train=4, validation=4, test=4, inputs=(8,), outputs=4)
+        >>> {name: task.outputs for name, task in both.tasks.items()}
+        {'toy': (0, 1), 'toy-2': (2, 3)}
+    """
+    sets = list(sets)
+    _check(sets)
+    name = name or "+".join(data.name for data in sets)
+    splits, places = side_by_side(name, [[getattr(data, split) for split in _SPLITS] for data in sets])
+    starts = accumulate((data.outputs for data in sets), initial=0)
+    tasks = _named(
+        (task_name, task)
+        for data, place, start in zip(sets, places, starts, strict=False)
+        for task_name, task in _tasks(data, place, start)
+    )
+    if sets[0].classes is not None:
+        classes = [len(task.outputs) for task in tasks.values()]
+        return data_of_tasks(
+            name,
+            splits,
+            {task: (own.inputs, n) for (task, own), n in zip(tasks.items(), classes, strict=True)},
+        )
+    train, validation, test = splits
+    accuracy = (_logit_accuracy,) if sets[0].loss == BINARY_CROSS_ENTROPY else ()
+    return Data(name, train, validation, test, loss=sets[0].loss, metrics=accuracy, classes=None, tasks=tasks)
+
+
+def data_of_tasks(
+    name: str,
+    splits: Sequence[Split],
+    tasks: Mapping[str, tuple[Sequence[int], int]],
+    scaling: tuple[Any, Any] | None = None,
+) -> Data:
+    """A data set of several tasks of classes: the sum of their cross-entropies is its loss.
+
+    Args:
+        name: what it is called.
+        splits: train, validation and test, labels `(n, tasks)`.
+        tasks: of each task, in the order of the labels' columns, its inputs and its number of classes.
+        scaling: as `Data` takes it.
+
+    Example:
+        >>> split = np.eye(4), np.array([[0, 2], [1, 1], [1, 0], [0, 0]])
+        >>> data = data_of_tasks("toy", [split] * 3, {"a": ((0, 1), 2), "b": ((2, 3), 3)})
+        >>> data.outputs, data.tasks["b"].outputs
+        (5, (2, 3, 4))
+    """
+    classes = tuple(count for _, count in tasks.values())
+    ends = accumulate(classes)
+    train, validation, test = splits
+    return Data(
+        name,
+        train,
+        validation,
+        test,
+        loss=task_cross_entropy(*classes),
+        metrics=(partial(_task_accuracy, classes),),
+        classes=classes,
+        tasks={
+            task: Task(tuple(inputs), tuple(range(end - count, end)), CROSS_ENTROPY)
+            for (task, (inputs, count)), end in zip(tasks.items(), ends, strict=True)
+        },
+        scaling=scaling,
+    )
+
+
+def side_by_side(name: str, sets: Sequence[Sequence[Split]]) -> tuple[list[Split], list[tuple[int, ...]]]:
+    """Examples of several sets beside each other, paired at random within each split.
+
+    Args:
+        name: keys the pairing, with the split and the set's place.
+        sets: of each its train, validation and test.
+
+    Returns:
+        The splits, labels or targets as columns `(n, columns)`; and where the inputs of each set are in one
+        flattened example. The first set stays in order.
+
+    Example:
+        >>> one, two = (np.ones((3, 2)), np.arange(3)), (np.zeros((5, 1)), np.arange(5))
+        >>> splits, places = side_by_side("toy", [[one] * 3, [two] * 3])
+        >>> splits[0][0].shape, splits[0][1].shape, places
+        ((3, 3), (3, 2), [(0, 1), (2,)])
+    """
+    shapes = [own[0][0].shape[1:] for own in sets]
+    images = all(len(shape) == 3 for shape in shapes) and len({(high, deep) for high, _, deep in shapes}) == 1
+    splits = []
+    for number, split in enumerate(_SPLITS):
+        parts = _paired(name, split, [own[number] for own in sets])
+        xs = [x if images else x.reshape(len(x), -1) for x, _ in parts]
+        x = np.concatenate(xs, axis=2 if images else 1)
+        splits.append((x, np.concatenate([y.reshape(len(y), -1) for _, y in parts], axis=1)))
+    return splits, _places(shapes, images)
+
+
+def _paired(name: str, split: str, parts: Sequence[Split]) -> list[Split]:
+    length = min(len(y) for _, y in parts)
+    paired = []
+    for place, (x, y) in enumerate(parts):
+        # The second needs no number: so mnist-fashion was paired before any number of sets could be.
+        key = ("pairs", name, split) if place == 1 else ("pairs", name, split, place)
+        rows: Any = generator(*key).permutation(len(y))[:length]
+        if place == 0:
+            rows = np.sort(rows) if length < len(y) else slice(None)
+        paired.append((x[rows], y[rows]))
+    return paired
+
+
+def _places(shapes: Sequence[tuple[int, ...]], images: bool) -> list[tuple[int, ...]]:
+    if images:
+        high, deep = shapes[0][0], shapes[0][2]
+        widths = [wide for _, wide, _ in shapes]
+        grid = np.arange(high * sum(widths) * deep).reshape(high, sum(widths), deep)
+        pieces = np.split(grid, list(accumulate(widths))[:-1], axis=1)
+    else:
+        sizes = [int(np.prod(shape)) for shape in shapes]
+        pieces = np.split(np.arange(sum(sizes)), list(accumulate(sizes))[:-1])
+    return [tuple(piece.ravel().tolist()) for piece in pieces]
+
+
+def _tasks(data: Data, place: tuple[int, ...], start: int) -> Iterable[tuple[str, Task]]:
+    """The tasks of one set, where they are in the joined one."""
+    # Metrics are named after them: no brackets of classes, no colons and slashes of files.
+    plain = re.sub(r"[^\w.-]+", "-", data.name).strip("-")
+    own = {f"{plain}-{name}": task for name, task in data.tasks.items()}
+    if not own or isinstance(data.classes, int):
+        own = {plain: Task(tuple(range(len(place))), tuple(range(data.outputs)), data.loss)}
+    for name, task in own.items():
+        inputs = tuple(place[position] for position in task.inputs)
+        yield name, Task(inputs, tuple(start + output for output in task.outputs), task.loss)
+
+
+def _named(tasks: Iterable[tuple[str, Task]]) -> dict[str, Task]:
+    """Tasks by name; a name that comes again gets a number."""
+    named: dict[str, Task] = {}
+    for name, task in tasks:
+        number, free = 1, name
+        while free in named:
+            number += 1
+            free = f"{name}-{number}"
+        named[free] = task
+    return named
+
+
+def _check(sets: Sequence[Data]) -> None:
+    names = "+".join(data.name for data in sets)
+    if len(sets) < 2:
+        raise DataError(f"Two data sets or more are needed to join. Received: {names or 'none'}")
+    if len({data.classes is None for data in sets}) > 1:
+        kinds = (f"'{data.name}' of {'targets' if data.classes is None else 'classes'}" for data in sets)
+        raise DataError(
+            f"Data sets to join must all have classes, or all have targets. Received: {', '.join(kinds)}. "
+            "Give targets as class labels, or classes as targets."
+        )
+    for data in sets:
+        if data.batches is not None:
+            raise DataError(
+                f"A data set that makes its own batches cannot be joined. Received: '{data.name}'"
+            )
+        if data.train[1].ndim > 2:
+            raise DataError(
+                f"Targets to join must be (n, outputs). Received: '{data.name}' with {data.train[1].shape}"
+            )
+        _check_loss(data, sets[0])
+
+
+def _check_loss(data: Data, first: Data) -> None:
+    if data.classes is None:
+        wanted, what = first.loss, f"one loss, that of '{first.name}', {first.loss}"
+    elif isinstance(data.classes, int):
+        wanted, what = CROSS_ENTROPY, "cross-entropy of logits as their loss"
+    else:
+        wanted, what = task_cross_entropy(*data.classes), "the sum of cross-entropies of logits as their loss"
+    if data.loss != wanted:
+        raise DataError(f"Data sets to join must have {what}. Received: '{data.name}' with {data.loss}")
+
+
+def _task_accuracy(classes: tuple[int, ...]) -> Any:
+    from kerastickets.data.metrics import TaskAccuracy
+
+    return TaskAccuracy(classes)
+
+
+def _logit_accuracy() -> Any:
+    from kerastickets.data.metrics import LogitAccuracy
+
+    return LogitAccuracy()

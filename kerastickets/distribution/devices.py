@@ -1,0 +1,322 @@
+"""Where training runs: one device, several replicas of one machine, or several machines, through one loop.
+
+A batch is always the global one. Each replica takes its slice by its number, so that which examples a step
+sees does not depend on the layout.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerastickets.distribution.strategy import Cluster, check_strategy
+from kerastickets.errors import KerasTicketsError, RecipeError
+
+# TensorFlow's own classes by the names used here; others have variables that this loop cannot train.
+_NAMES = {
+    "MirroredStrategy": "mirrored",
+    "MultiWorkerMirroredStrategy": "multiworker",
+    "OneDeviceStrategy": "one device",
+}
+_ODD_BATCH = "a batch that replicas cannot share"
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where training runs.
+
+    Args:
+        name: `default`, `mirrored`, `multiworker` or `one device`.
+        strategy: the `tf.distribute.Strategy`; None for one device as TensorFlow chooses it.
+        workers: processes that train together.
+        worker: this one's number; 0 is the chief.
+    """
+
+    name: str = "default"
+    strategy: Any = None
+    workers: int = 1
+    worker: int = 0
+
+    @classmethod
+    def of(cls, strategy: Any) -> "Layout":
+        """The layout that a strategy's name or instance means; `mirrored` on one device is the default.
+
+        Raises:
+            RecipeError: no such strategy, one that cannot train here, or made too late.
+
+        Example:
+            >>> Layout.of("default").replicas
+            1
+        """
+        check_strategy(strategy)
+        if isinstance(strategy, str):
+            return _named(strategy)
+        known = [_NAMES[base.__name__] for base in type(strategy).__mro__ if base.__name__ in _NAMES]
+        if not known and strategy is not _DEFAULT:
+            raise RecipeError(
+                "`strategy` must be a MirroredStrategy, MultiWorkerMirroredStrategy or OneDeviceStrategy. "
+                f"Received: a {type(strategy).__name__}."
+            )
+        return _laid_out(known[0], strategy) if known else cls()
+
+    @property
+    def replicas(self) -> int:
+        """Copies of the model, over all workers."""
+        return 1 if self.strategy is None else int(self.strategy.num_replicas_in_sync)
+
+    @property
+    def chief(self) -> bool:
+        """Whether this process writes: it is the only one, or the first of several."""
+        return self.worker == 0
+
+    def recipe(self) -> dict[str, str]:
+        """What `run.json` records: nothing for one device, so that it needs no name of its own."""
+        return {"strategy": self.name} if self.replicas > 1 else {}
+
+    def describe(self) -> dict[str, int]:
+        """What decides bits, for provenance."""
+        return {"replicas": self.replicas, "workers": self.workers}
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Where model, masks and optimizer are made."""
+        return nullcontext() if self.strategy is None else self.strategy.scope()
+
+    def check_batch(self, batch_size: int) -> None:
+        """Refuse a global batch that replicas cannot share evenly.
+
+        Raises:
+            RecipeError: with the nearest batch that they can.
+        """
+        if batch_size % self.replicas:
+            near = max(1, (batch_size + self.replicas // 2) // self.replicas) * self.replicas
+            raise RecipeError(
+                f"`batch_size` is the batch of all {self.replicas} replicas together and must divide by "
+                f"{self.replicas}. Received: batch_size={batch_size}. Nearest: {near}"
+            )
+
+    def allows_jit(self, jit: str) -> bool:
+        """Whether XLA may compile: TensorFlow fails to compile steps of several replicas.
+
+        Raises:
+            RecipeError: it is asked for all the same.
+        """
+        if self.strategy is not None and jit == "on":
+            raise RecipeError(
+                f"`jit=on` needs strategy=default. Received: jit=on with {self.name} ({self.replicas} replicas). "
+                "Use jit=auto, or leave it out."
+            )
+        return self.strategy is None
+
+    def check_optimizer(self, optimizer: Any) -> None:
+        """Refuse what Keras's optimizers cannot do in replicas.
+
+        Raises:
+            RecipeError: gradient accumulation, which synchronises within a condition.
+        """
+        inner = getattr(optimizer, "inner_optimizer", optimizer)
+        steps = getattr(inner, "gradient_accumulation_steps", None)
+        if self.strategy is not None and steps:
+            raise RecipeError(
+                "Keras accumulates gradients on one device only: `gradient_accumulation_steps` needs strategy=default. "
+                f"Received: {steps} with {self.name}. Raise `batch_size` instead, or choose another strategy."
+            )
+
+    def run(self, step: Callable[..., Any], batch: Any, *resident: Any) -> None:
+        """Call `step(batch, at, *resident)`; in every replica, with its slice of the batch.
+
+        Args:
+            step: takes a batch as `batch` is, the row of the whole batch it begins with, and `resident`.
+            batch: arrays whose first axis is the global batch, in any structure.
+            resident: what `keep` returned.
+        """
+        if self.strategy is None:
+            step(batch, 0, *resident)
+            return
+
+        length = _length(batch)
+        if isinstance(length, int):
+            self.check_batch(length)
+        else:
+            tf.debugging.assert_equal(length % self.replicas, 0, _ODD_BATCH)
+
+        def replica(*kept: Any) -> None:
+            share = length // self.replicas
+            at = replica_number() * share
+            step(tf.nest.map_structure(lambda array: rows_of(array, at, share), batch), at, *kept)
+
+        if tf.executing_eagerly():
+            # Called as it is, for then a step may make variables, as the first evaluation does.
+            tf.function(lambda: self.strategy.run(replica, args=resident), autograph=False)()
+        else:
+            self.strategy.run(replica, args=resident)
+
+    def keep(self, array: np.ndarray) -> Any:
+        """`array` on every device that computes here."""
+        if self.strategy is None:
+            return tf.constant(array)
+        return self.strategy.experimental_distribute_values_from_function(lambda _: tf.constant(array))
+
+    def assign_each(self, variable: keras.Variable, values: Sequence[np.ndarray]) -> None:
+        """Set a variable to a value for each replica."""
+        if self.strategy is None:
+            variable.assign(values[0])
+            return
+        each = self.strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(values[context.replica_id_in_sync_group], variable.dtype)
+        )
+        self.compiled(variable.assign, each)()
+
+    def compiled(self, step: Callable[..., Any], *args: Any) -> Any:
+        """A compiled call of `step(*args)` in every replica."""
+        # Replicas that run op by op are slow, and TensorFlow says so each time.
+        everywhere = tf.function(lambda: self.strategy.run(step, args=args), autograph=False)
+        return everywhere.get_concrete_function()
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Within the body, TensorFlow's errors about replicas are named ones.
+
+        Raises:
+            RecipeError: a data set's own batch cannot be shared evenly.
+            KerasTicketsError: another worker is gone.
+        """
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if self.strategy is not None and _ODD_BATCH in error.message:
+                raise RecipeError(
+                    f"Every batch that the data makes must divide by the {self.replicas} replicas. Received: one that "
+                    "does not. Choose another batch size there, and drop the remainder."
+                ) from error
+            if self.workers > 1:
+                raise KerasTicketsError(
+                    f"All {self.workers} workers must go on to the end. Received: {type(error).__name__}. "
+                    "Run the same command on every worker again: finished levels are kept."
+                ) from error
+            raise
+
+    def rows(self, what: str, values: np.ndarray) -> np.ndarray:
+        """What every worker says: an array of (workers, *shape), equal on all of them.
+
+        Args:
+            what: for nothing but the reader.
+            values: whole numbers below 2**31, of one shape on all workers.
+        """
+        if self.workers == 1:
+            return values[None]
+        mine = np.zeros((self.workers, *values.shape), "int32")
+        mine[self.worker] = values
+        each = self.strategy.experimental_distribute_values_from_function(
+            # Several replicas of a worker must not say it twice.
+            lambda context: tf.constant(mine * (context.replica_id_in_sync_group % self._local == 0))
+        )
+        total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
+        return np.array(total.numpy())
+
+    @property
+    def _local(self) -> int:
+        return self.replicas // self.workers
+
+    def masks(self, masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The chief's masks, since another processor may score otherwise in the last bit and break a tie."""
+        if self.workers == 1:
+            return dict(masks)
+        packed = np.packbits(np.concatenate([masks[key].ravel() for key in sorted(masks)]))
+        bits = np.unpackbits(self.rows("masks", packed.astype("int32"))[0].astype("uint8"))
+        result, at = {}, 0
+        for key in sorted(masks):
+            result[key] = bits[at : at + masks[key].size].reshape(masks[key].shape).astype(bool)
+            at += masks[key].size
+        return {key: result[key] for key in masks}
+
+    def number(self, value: int) -> int:
+        """The chief's number."""
+        return int(self.rows("number", np.array([value]))[0, 0])
+
+    def agree(self, facts: Mapping[str, str]) -> None:
+        """Make sure that all workers do the same, before they wait for each other in vain.
+
+        Args:
+            facts: texts that must be equal, by what they are.
+
+        Raises:
+            RecipeError: on every worker, naming which differs in what.
+        """
+        texts = [sha256(text.encode()).digest() for text in facts.values()]
+        said = self.rows(
+            "facts", np.frombuffer(b"".join(texts), "uint8").reshape(len(texts), -1).astype("int32")
+        )
+        different = (said != said[0]).any(2)
+        for worker, name in (
+            (w, n) for w in range(len(said)) for n, d in zip(facts, different[w], strict=True) if d
+        ):
+            raise RecipeError(
+                f"Every worker must run the same command and see the same files. Received: on worker {worker} "
+                f"another {name} than on the chief, worker 0."
+            )
+
+
+_DEFAULT = tf.distribute.get_strategy()
+
+
+def replica_number() -> Any:
+    """Which replica this is, over all workers; within `Layout.run`."""
+    return tf.distribute.get_replica_context().replica_id_in_sync_group
+
+
+def _length(batch: Any) -> Any:
+    first = tf.nest.flatten(batch)[0]
+    return first.shape[0] or tf.shape(first)[0]
+
+
+def rows_of(array: Any, at: Any, count: Any) -> Any:
+    """Rows `at` to `at + count` of an array."""
+    # Static lengths where they are known: augmentation and some layers need them.
+    rest = [-1 if length is None else length for length in array.shape[1:]]
+    return tf.slice(array, [at] + [0] * len(rest), [count, *rest])
+
+
+@cache
+def _named(name: str) -> Layout:
+    """A strategy that is asked for by name is made once a process: TensorFlow's cluster lasts as long."""
+    if name == "multiworker":
+        return _laid_out(name, _multiworker())
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    devices = [device.name for device in tf.config.list_logical_devices(kind)]
+    if name == "default" or len(devices) == 1:
+        return Layout()
+    return _laid_out(name, tf.distribute.MirroredStrategy(devices))
+
+
+def _multiworker() -> Any:
+    options = tf.distribute.experimental.CommunicationOptions(
+        implementation=tf.distribute.experimental.CommunicationImplementation.AUTO
+    )
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    except RuntimeError as error:
+        raise RecipeError(
+            "`strategy=multiworker` must come before TensorFlow computes anything. Begin the program with it, or "
+            f"make a tf.distribute.MultiWorkerMirroredStrategy there and pass that. {error}"
+        ) from error
+
+
+def _laid_out(name: str, strategy: Any) -> Layout:
+    if name != "multiworker":
+        return Layout(name, strategy)
+    resolver = strategy.cluster_resolver
+    if os.environ.get("TF_CONFIG"):
+        cluster = Cluster.of(os.environ["TF_CONFIG"])
+        return Layout(name, strategy, len(cluster.workers), cluster.index)
+    spec = resolver.cluster_spec()
+    jobs = [job for job in ("chief", "worker") if job in spec.jobs]
+    before = spec.num_tasks("chief") if resolver.task_type == "worker" and "chief" in jobs else 0
+    workers = sum(spec.num_tasks(job) for job in jobs)
+    return Layout(name, strategy, max(1, workers), before + (resolver.task_id or 0))

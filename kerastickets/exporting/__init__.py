@@ -1,0 +1,12 @@
+"""A trained ticket leaves the library: written, read back by another process, compared, and only then there."""
+
+from typing import TYPE_CHECKING
+
+from kerastickets.foundations.lazy import offered
+
+if TYPE_CHECKING:
+    from kerastickets.exporting.protocol import Exporter as Exporter
+    from kerastickets.exporting.report import Exported as Exported
+    from kerastickets.exporting.write import export as export
+
+__getattr__, __dir__, __all__ = offered(__name__)

@@ -1,0 +1,221 @@
+"""What an export is worth, said honestly: its size beside a dense one's, and what became faster, if anything did."""
+
+import gzip
+import io
+import math
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: From which share on a difference counts: of bytes, and of a time that was measured.
+_SMALLER, _FASTER = 0.01, 0.1
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export that was verified, and its report.
+
+    Args:
+        path: the file or folder.
+        format: the exporter's name.
+        bytes: its size, all files of a folder.
+        bytes_dense: the size of the same model without a zero in it, exported in the same way.
+        bytes_gzip: its size as a tar archive compressed with gzip at level 9.
+        bytes_limit: what kept weights as float32 and their places need in any format, see `bytes_limit`.
+        max_abs_difference: between the outputs of the model and those of the export.
+        accuracy_before: of the model on these examples; None where the data has no right answers.
+        accuracy_after: of the export.
+        latency_ms: milliseconds by model, batch size and percentile, see `kerastickets.exporting.latency`; measured in
+            TensorFlow, not in the export's runtime. Empty where it was not measured.
+        summary: what became smaller and faster, in a few sentences.
+        multiply_adds: of one example: `dense`, `theoretical` (with kept weights alone) and `executed`.
+        peak_bytes: what reading and running the export took of memory at most.
+        runtime: what ran it.
+        details: what the exporter said.
+        compaction: what compaction did, or `{"refused": why}`; None where it was not asked for.
+        examples: on how many examples it was verified.
+        standardised: the `mean` and `std` of the data in raw units, by channel or as one: what goes in must be
+            `(raw - mean) / std`. None where raw inputs go in, or where the data say nothing of it.
+    """
+
+    path: Path
+    format: str
+    bytes: int
+    bytes_dense: int
+    bytes_gzip: int
+    bytes_limit: int
+    max_abs_difference: float
+    accuracy_before: float | None
+    accuracy_after: float | None
+    latency_ms: Mapping[str, Mapping[str, Mapping[str, float]]]
+    summary: str
+    multiply_adds: Mapping[str, int]
+    peak_bytes: int
+    runtime: str
+    details: Mapping[str, Any]
+    compaction: Mapping[str, Any] | None
+    examples: int
+    standardised: Mapping[str, Any] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What `kt export --json` prints."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"path": str(self.path)}
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    return sum(file.stat().st_size for file in _files(path))
+
+
+def gzip_size(path: Path) -> int:
+    """Bytes of a file or folder as a `.tar.gz` of level 9 that depends on names and contents alone.
+
+    Example:
+        >>> import tempfile
+        >>> zeros = Path(tempfile.mkdtemp(), "zeros")
+        >>> _ = zeros.write_bytes(bytes(100_000))
+        >>> gzip_size(zeros) < 1000
+        True
+    """
+    counted = _Counted()
+    with (
+        gzip.GzipFile("", "wb", 9, counted, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
+    ):
+        for file in _files(path):
+            member = tarfile.TarInfo(f"export/{file.relative_to(path)}" if file != path else "export")
+            member.size = file.stat().st_size
+            with file.open("rb") as content:
+                archive.addfile(member, content)
+    return counted.size
+
+
+class _Counted(io.RawIOBase):
+    """A file that forgets everything but its size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        count = memoryview(data).nbytes
+        self.size += count
+        return count
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def bytes_limit(kept: int, total: int) -> int:
+    """The bytes that a sparse network needs at least: kept weights as float32, and which ones they are.
+
+    Where `kept` of `total` weights live is one of that many choices; naming it takes total times the binary
+    entropy of the density in bits, but for a vanishing share. Formats come near it, and quantised or
+    clustered ones below it, as does one that was compacted: it has lost kept weights that were of no use. Biases
+    and other weights without a mask are not in it.
+
+    Args:
+        kept: weights that live.
+        total: weights that have a mask.
+
+    Example:
+        >>> bytes_limit(400, 800)  # 400 * 4, and one bit for each of 800
+        1700
+
+    Reference:
+        T. Cover, J. Thomas, Elements of Information Theory, section 11.1 (the size of a type class).
+    """
+    density = kept / total if total else 0.0
+    entropy = -sum(p * math.log2(p) for p in (density, 1 - density) if p)
+    return kept * 4 + math.ceil(total * entropy / 8)
+
+
+def summary(
+    sizes: Mapping[str, int],
+    *,
+    dense_gzip: int,
+    pruned: bool,
+    multiply_adds: Mapping[str, int],
+    compaction: Mapping[str, Any] | None,
+    latency_ms: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> str:
+    """What became smaller and what became faster, in a few sentences that are true.
+
+    Args:
+        sizes: `bytes`, `bytes_dense` and `bytes_gzip`, as in `Exported`.
+        dense_gzip: bytes of the dense one, gzipped.
+        pruned: whether the ticket prunes any weight.
+        multiply_adds: `dense` and `executed`.
+        compaction: as in `Exported`.
+        latency_ms: as in `Exported`.
+
+    Example:
+        >>> sizes = {"bytes": 1024, "bytes_dense": 4096, "bytes_gzip": 512}
+        >>> counts = {"dense": 9, "theoretical": 3, "executed": 9}
+        >>> summary(sizes, dense_gzip=4096, pruned=True, multiply_adds=counts, compaction=None, latency_ms={})
+        'The export takes 1.0 KiB, 4.0 times less than dense (4.0 KiB). Sparsity made nothing faster: ...'
+    """
+    return " ".join(
+        (_size_sentence(sizes, dense_gzip), _speed_sentence(pruned, multiply_adds, compaction, latency_ms))
+    )
+
+
+def _size_sentence(sizes: Mapping[str, int], dense_gzip: int) -> str:
+    size, dense, packed = (sizes[name] for name in ("bytes", "bytes_dense", "bytes_gzip"))
+    if size < dense * (1 - _SMALLER):
+        return f"The export takes {kib(size)}, {_times(dense / size)} less than dense ({kib(dense)})."
+    more = size > dense * (1 + _SMALLER)
+    compared = f"{kib(size)}, more than dense ({kib(dense)})" if more else f"{kib(size)}, as much as dense"
+    if packed < dense_gzip * (1 - _SMALLER):
+        return (
+            f"The export takes {compared}: it stores zeros like other numbers. Only gzip makes it smaller, "
+            f"{kib(packed)} against {kib(dense_gzip)} of dense."
+        )
+    return f"The export takes {compared}: nothing became smaller."
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f} times" if ratio >= 1.1 else f"{1 - 1 / ratio:.0%}"
+
+
+def _speed_sentence(
+    pruned: bool,
+    counts: Mapping[str, int],
+    compaction: Mapping[str, Any] | None,
+    times: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> str:
+    if not pruned:
+        return "Nothing is pruned, so nothing became faster."
+    if compaction is None:
+        return "Sparsity made nothing faster: the masked model multiplies by its zeros; try --compact."
+    if "refused" in compaction:
+        return (
+            "Sparsity made nothing faster: the masked model multiplies by its zeros, and this one cannot be "
+            "compacted."
+        )
+    if counts["executed"] >= counts["dense"]:
+        return "Sparsity made nothing faster: compaction found nothing that could be left out."
+    share = f"{counts['executed']:,} of {counts['dense']:,} multiply-adds"
+    if "compacted" not in times:
+        return f"Compacted, it does {share}; how long they take was not measured."
+    dense, compacted = (times[name]["64"]["p50"] for name in ("dense", "compacted"))
+    took = f"({compacted:.3g} against {dense:.3g} ms for 64 examples in TensorFlow)"
+    if compacted < dense * (1 - _FASTER):
+        return f"Compacted, it does {share} and is {_times(dense / compacted)} faster than dense {took}."
+    return f"Compacted, it does {share}, but is not faster than dense {took}."
+
+
+def kib(size: float) -> str:
+    """Bytes as text: in KiB, with a digit after the point below 100.
+
+    Example:
+        >>> kib(1024), kib(1_064_960)
+        ('1.0 KiB', '1,040 KiB')
+    """
+    return f"{size / 1024:.1f} KiB" if size < 102_400 else f"{size / 1024:,.0f} KiB"

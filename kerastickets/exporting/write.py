@@ -1,0 +1,228 @@
+"""Export a trained ticket: written beside its place, read back by another process, compared, and only then there."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from kerastickets import registry
+from kerastickets.data.dataset import Data
+from kerastickets.errors import KerasTicketsError
+from kerastickets.exporting.latency import latencies
+from kerastickets.exporting.protocol import Exporter
+from kerastickets.exporting.report import Exported, bytes_limit, gzip_size, size_of, summary
+from kerastickets.exporting.subject import subject
+from kerastickets.exporting.verification import accuracy, examples, largest_difference, outputs_of, read_back
+from kerastickets.foundations.staging import check_made, check_target, staged
+from kerastickets.models.trained_model import trained_model
+from kerastickets.tickets.operation import plugin_name
+from kerastickets.tickets.ticket import Ticket
+
+if TYPE_CHECKING:
+    import keras
+
+_TOLERANCE = 1e-4
+
+
+def export(
+    ticket: Ticket | str | Path,
+    exporter: str | Exporter,
+    path: str | Path | None = None,
+    *,
+    data: str | Data | None = None,
+    compact: bool = False,
+    model: Any = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    force: bool = False,
+    latency: bool = True,
+    on_note: Callable[[str], None] | None = None,
+) -> Exported:
+    """Write a trained ticket for something else to run, check that it computes the same, and report honestly.
+
+    Another process, which knows nothing of this library, reads the export back and runs it on the test
+    examples; its outputs are compared with the masked model's. What does not agree is not left behind.
+
+    Args:
+        ticket: a trained ticket or its file.
+        exporter: a registered name, options included (`litert:sparse=true`), or an instance.
+        path: the file or folder to make; None makes one in `saved_models/` below the working folder.
+        data: a data set's name or a `Data`; None takes the one it was found on, and where that cannot be had
+            checks on 64 standard-normal examples.
+        compact: leave out what pruning has made useless, see `kerastickets.compact`.
+        model: what builds the model, for tickets without an architecture.
+        custom_objects: your classes by name.
+        force: replace `path` where it exists.
+        latency: measure how long the dense, the masked and the compacted model take, in TensorFlow; seconds.
+        on_note: called with what a reader of the report should know besides.
+
+    Returns:
+        An `Exported`.
+
+    Raises:
+        ExportError: the export cannot be written or read back, or computes something else.
+        TicketError: the ticket is not trained or cannot be built, or `path` exists.
+        RecipeError: the name of `path` does not end as the format's do.
+        DataError: the data given cannot be had, or does not fit the model.
+
+    Example:
+        >>> import tempfile
+        >>> from kerastickets.testing import toy_ticket
+        >>> done = export(toy_ticket(), "safetensors", tempfile.mkdtemp() + "/a.safetensors", latency=False)
+        >>> done.accuracy_before == done.accuracy_after
+        True
+    """
+    source = None if isinstance(ticket, Ticket) else Path(ticket)
+    name, made = exporter_of(exporter)
+    path = default_path(source, name, made.suffix) if path is None else Path(path)
+    check_target(path, made.suffix, force, [source] if source else ())
+    ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
+    if "final" not in ticket.snapshots:
+        trained_model(ticket)  # refuses it, and says what to do
+    note = on_note or (lambda text: None)
+    net, found, build = subject(ticket, data, model, custom_objects, note)
+    shipped, compaction = _compacted(net, compact, custom_objects, note)
+    with staged(path, force) as folder:
+        file, dense, twin = folder / path.name, folder / "dense" / path.name, dense_twin(ticket)
+        dense.parent.mkdir()
+        details = dict(made(ticket, file, model=shipped, data=found))
+        check_made(file)
+        checked = _verified(made, file, net, found)
+        made(twin, dense, model=(full := build(twin)), data=found)
+        models = {"dense": full, "masked": net} | ({} if shipped is net else {"compacted": shipped})
+        measured = _measured(file, dense, ticket, models, compaction, examples(net, found)[:1], latency)
+    return Exported(path=path, format=name, details=details, compaction=compaction, **checked, **measured)
+
+
+def exporter_of(exporter: str | Exporter) -> tuple[str, Exporter]:
+    """An exporter and its name: the registered one, else its class in kebab case.
+
+    Args:
+        exporter: a registered name, options included, or an instance.
+
+    Raises:
+        PluginError: no exporter of that name, or an option that it does not have.
+    """
+    if isinstance(exporter, str):
+        return exporter.partition(":")[0], registry.create("exporters", exporter)
+    home = f"{type(exporter).__module__}:{type(exporter).__qualname__}"
+    names = [entry.name for entry in registry.entries("exporters") if entry.value == home]
+    return names[0] if names else plugin_name(cast(Any, exporter)), exporter
+
+
+def default_path(source: Path | None, name: str, suffix: str) -> Path:
+    """Where an export goes that is given no path, below the working folder.
+
+    Args:
+        source: the ticket's file; None where it is in memory.
+        name: the exporter's name.
+        suffix: how the export's name must end.
+
+    Example:
+        >>> default_path(Path("runs/a/level-03.safetensors"), "litert", ".tflite").as_posix()
+        'saved_models/level-03-litert.tflite'
+    """
+    return Path("saved_models") / f"{source.stem if source else 'ticket'}-{name}{suffix}"
+
+
+def dense_twin(ticket: Ticket) -> Ticket:
+    """A ticket of the same model that prunes nothing, with no zero among its prunable weights.
+
+    What was pruned gets its initial value. A zero among those, or among kept weights, gets the mean magnitude of
+    the others, so that no format saves anything by it.
+
+    Args:
+        ticket: a trained one.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> twin = dense_twin(toy_ticket())
+        >>> twin.density, all(twin.weights("final")[key].all() for key in twin.masks)
+        (1.0, True)
+    """
+    init, final = ticket.weights("init"), dict(ticket.weights("final"))
+    for key, mask in ticket.masks.items():
+        value = np.where(mask, final[key], init[key])
+        final[key] = np.where(value == 0, np.abs(value).mean(dtype=value.dtype) or 1, value)
+    masks = {key: np.ones_like(mask) for key, mask in ticket.masks.items()}
+    provenance = dict(ticket.provenance) | {"start": "init"}
+    return ticket.replace(masks=masks, snapshots={"init": init, "final": final}, provenance=provenance)
+
+
+def _compacted(
+    net: "keras.Model", compact: bool, custom_objects: Mapping[str, Any] | None, note: Callable[[str], None]
+) -> tuple["keras.Model", dict[str, Any] | None]:
+    """The model to export, and what compaction did to it."""
+    if not compact:
+        return net, None
+    from kerastickets.compaction.compact_model import compact as compacted
+
+    try:
+        smaller = compacted(net, custom_objects)
+    except KerasTicketsError as error:
+        note(f"Exported without compaction: {error}")
+        return net, {"refused": str(error)}
+    return smaller.model, dict(smaller.facts)
+
+
+def _verified(exporter: Exporter, file: Path, net: "keras.Model", data: Data | None) -> dict[str, Any]:
+    """Read an export back and compare it; what `Exported` holds of that."""
+    from kerastickets.models.objective import gives_probabilities
+
+    x = examples(net, data)
+    expected = outputs_of(net, x)
+    taken = getattr(exporter, "inputs", lambda x, data: x)(x, data)
+    desk = file.with_name("reading")
+    desk.mkdir()
+    reading = read_back(exporter.reader, file, taken, desk)
+    difference = largest_difference(expected, reading.outputs, getattr(exporter, "tolerance", _TOLERANCE))
+    likely = gives_probabilities(net)
+    return {
+        "max_abs_difference": difference,
+        "accuracy_before": accuracy(expected, data, likely),
+        "accuracy_after": accuracy(reading.outputs, data, likely),
+        "peak_bytes": reading.peak_bytes,
+        "runtime": reading.runtime,
+        "examples": len(x),
+        "standardised": _standardised(data) if taken is x else None,
+    }
+
+
+def _standardised(data: Data | None) -> dict[str, Any] | None:
+    """What raw inputs are to be standardised by, before they go in."""
+    if data is None or data.scaling is None:
+        return None
+    return {name: np.ravel(value).tolist() for name, value in zip(("mean", "std"), data.scaling, strict=True)}
+
+
+def _measured(
+    file: Path,
+    dense: Path,
+    ticket: Ticket,
+    models: "Mapping[str, keras.Model]",
+    compaction: Mapping[str, Any] | None,
+    x: np.ndarray,
+    latency: bool,
+) -> dict[str, Any]:
+    """Sizes, multiply-adds, times and what they come to; what `Exported` holds of that."""
+    from kerastickets.models.multiply_adds import multiply_adds
+
+    counts = multiply_adds(models["masked"], x)
+    executed = counts["dense"]
+    if "compacted" in models:
+        told = (compaction or {}).get("multiply_adds") or {}
+        executed = int(told["executed"] if told else multiply_adds(models["compacted"], x)["dense"])
+    sizes = {
+        "bytes": size_of(file),
+        "bytes_dense": size_of(dense),
+        "bytes_gzip": gzip_size(file),
+        "bytes_limit": bytes_limit(ticket.kept, ticket.total),
+    }
+    facts: dict[str, Any] = {
+        "multiply_adds": counts | {"executed": executed},
+        "latency_ms": latencies(models, x.shape[1:]) if latency else {},
+    }
+    pruned = ticket.kept < ticket.total
+    dense_gzip = gzip_size(dense)
+    said = summary(sizes, dense_gzip=dense_gzip, pruned=pruned, compaction=compaction, **facts)
+    return {**sizes, **facts, "summary": said}

@@ -1,0 +1,236 @@
+"""`Table`: what a study or a report says in rows, as one value that prints as Markdown, CSV or HTML.
+
+Cells are plain JSON values. How a number is shown belongs to its column, so that files keep all digits.
+"""
+
+import csv
+import io
+import json
+import math
+import numbers
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kerastickets.errors import RecipeError
+
+_DASH = "\N{EN DASH}"
+_MARKS = str.maketrans({"|": "\\|", "<": "&lt;", "\n": " ", "\r": " "})
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Args:
+        key: what rows call it.
+        label: what readers see; the key if left out.
+        format: how numbers are shown, as in `format(value, ".2%")`; empty for text and for numbers as they are.
+
+    Raises:
+        RecipeError: `format` formats no number.
+    """
+
+    key: str
+    label: str = ""
+    format: str = ""
+
+    def __post_init__(self) -> None:
+        check_texts(self, "key", "label", "format")
+        object.__setattr__(self, "label", self.label or self.key)
+        check_format(self.format)
+
+    def show(self, value: Any) -> str:
+        """A cell as readers see it: an en dash for None, text as it is.
+
+        Example:
+            >>> Column("density", format=".1%").show(0.216), Column("kept", format=",").show(266200)
+            ('21.6%', '266,200')
+        """
+        if value is None:
+            return _DASH
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, str):
+            return value
+        if not isinstance(value, int | float):
+            return json.dumps(value, ensure_ascii=False)
+        return format(value, self.format or (".6g" if isinstance(value, float) else ""))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A named table.
+
+    Args:
+        name: what its files are called, as `accuracy-by-density`.
+        title: a line above it.
+        columns: from left to right; rows may hold more, which is dropped.
+        rows: cells by column key: text, numbers, booleans or None. What is missing, infinite or not a number
+            is None; NumPy's numbers become Python's.
+        note: what a reader must know to read it right.
+
+    Raises:
+        RecipeError: two columns have one key, or a cell is not JSON.
+
+    Example:
+        >>> table = Table("densities", "Densities", (Column("level"), Column("density", format=".1%")),
+        ...               ({"level": 1, "density": 0.8}, {"level": 2, "density": None}))
+        >>> print(table.csv(), end="")
+        level,density
+        1,0.8
+        2,
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        check_texts(self, "name", "title", "note")
+        object.__setattr__(self, "columns", tuple(self.columns))
+        keys = [column.key for column in self.columns]
+        if len({*keys}) < len(keys):
+            raise RecipeError(
+                f"Columns must have different keys. Received: {', '.join(keys)} in {self.name}."
+            )
+        rows = tuple({key: plain_value(row.get(key)) for key in keys} for row in self.rows)
+        object.__setattr__(self, "rows", rows)
+
+    def facts(self) -> dict[str, Any]:
+        """The table as JSON; `Table.of` reads it back."""
+        columns = [{"key": c.key, "label": c.label, "format": c.format} for c in self.columns]
+        rows = [dict(row) for row in self.rows]
+        return {"name": self.name, "title": self.title, "columns": columns, "rows": rows, "note": self.note}
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> "Table":
+        """The table that `facts` describe.
+
+        Args:
+            facts: what `facts` returned, before or after a trip through JSON.
+
+        Raises:
+            RecipeError: they describe none.
+        """
+        try:
+            columns = tuple(Column(**column) for column in facts["columns"])
+            return cls(facts["name"], facts["title"], columns, tuple(facts["rows"]), facts.get("note", ""))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RecipeError(
+                f"A table has a name, a title, columns and rows. Received: {_short(facts)} ({error!r})."
+            ) from error
+
+    def numeric(self, column: Column) -> bool:
+        """Whether a column holds numbers (or nothing), and so is aligned right and sorted by value."""
+        values = [row[column.key] for row in self.rows if row[column.key] is not None]
+        return bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+    def markdown(self) -> str:
+        """The table in Markdown, its title above and its note below.
+
+        Example:
+            >>> print(Table("t", "Kept", (Column("level"),), ({"level": 1},)).markdown(), end="")
+            **Kept**
+            <BLANKLINE>
+            | level |
+            | ---: |
+            | 1 |
+        """
+        rules = ["---:" if self.numeric(column) else "---" for column in self.columns]
+        head = [_cell(column.label) for column in self.columns]
+        body = [[_cell(column.show(row[column.key])) for column in self.columns] for row in self.rows]
+        lines = ["| " + " | ".join(cells) + " |" for cells in (head, rules, *body)]
+        note = f"\n{_cell(self.note)}\n" if self.note else ""
+        return f"**{_cell(self.title)}**\n\n" + "\n".join(lines) + f"\n{note}"
+
+    def csv(self) -> str:
+        """The table as CSV: keys, then unrounded values, nothing for None.
+
+        Text that a spreadsheet would run as a formula gets an apostrophe before it.
+        """
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([_harmless(column.key) for column in self.columns])
+        writer.writerows([_harmless(row[column.key]) for column in self.columns] for row in self.rows)
+        return file.getvalue()
+
+
+def plain_value(value: Any) -> Any:
+    """A value as JSON holds it: NumPy's numbers as Python's, lists for tuples, None for NaN and infinity.
+
+    Raises:
+        RecipeError: JSON has no such value.
+    """
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(part) for key, part in value.items()}
+    if isinstance(value, Sequence):
+        return [plain_value(part) for part in value]
+    if hasattr(value, "tolist"):  # NumPy's arrays and numbers
+        return plain_value(value.tolist())
+    if isinstance(value, numbers.Real):
+        return float(value) if math.isfinite(value) else None
+    raise RecipeError(f"A value must be JSON. Received: {_short(value)} of {type(value).__name__}.")
+
+
+def file_stem(name: str) -> str:
+    """A name as files and downloads bear it: letters, digits, `_`, `.` and `-`.
+
+    Example:
+        >>> file_stem("../Table II")
+        '..-Table-II'
+    """
+    return re.sub(r"[^\w.-]+", "-", name) or "unnamed"
+
+
+def check_texts(value: Any, *names: str) -> None:
+    """Refuse fields that hold anything but text: values may come from files of strangers.
+
+    Raises:
+        RecipeError: naming the first.
+    """
+    for name in names:
+        if not isinstance(getattr(value, name), str):
+            kind = type(value).__name__.lower()
+            raise RecipeError(f"`{name}` of a {kind} must be text. Received: {_short(getattr(value, name))}.")
+
+
+def check_format(spec: str) -> None:
+    """Refuse a format that formats no number.
+
+    Raises:
+        RecipeError: naming it.
+    """
+    try:
+        format(0.5, spec)
+    except (ValueError, TypeError):
+        try:
+            format(1, spec)
+        except (ValueError, TypeError) as error:
+            raise RecipeError(
+                f"A format is what format(number, ...) takes, as '.2%' or ','. Received: {spec!r}."
+            ) from error
+
+
+def _cell(text: str) -> str:
+    return text.translate(_MARKS)
+
+
+def _harmless(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else value
+    )
+
+
+def _short(value: Any, most: int = 120) -> str:
+    text = repr(value)
+    return text if len(text) <= most else text[:most] + "..."

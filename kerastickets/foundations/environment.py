@@ -1,0 +1,50 @@
+"""Hardware and system, as far as they explain a number."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores that this process may use, memory and system; nothing that names the host.
+
+    Example:
+        >>> sorted(machine())
+        ['cores', 'cpu', 'memory_gib', 'python', 'system']
+    """
+    return {
+        "cpu": _cpu(),
+        "cores": cores(),
+        "memory_gib": _memory(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def versions() -> dict[str, str]:
+    """The versions of this library and of those that decide bits."""
+    names = ("kerastickets", "keras", "tensorflow", "numpy")
+    return {name: version(name) for name in names}
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> int | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+    except (ValueError, OSError, AttributeError):
+        return None

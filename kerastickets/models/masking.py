@@ -1,0 +1,283 @@
+"""Masks on a live model: the stored weight is zero where pruned, and training keeps it so.
+
+Gradients are masked on entry to the optimizer, before moments, clipping, decay, averages and loss
+unscaling; a constraint on the variable is the second guard. Nothing changes in any layer's `call`.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerastickets.errors import AlignError, RecipeError
+from kerastickets.foundations.tree import Tree
+from kerastickets.models.architecture import architecture, custom_classes, plain_class, rebuild
+from kerastickets.models.variables import Mask, Place, assign, mask_of, paths, snapshot, variables, walk
+
+
+class Fate(NamedTuple):
+    """What `sparsify` did with one trainable variable: its key, shape, whether it is masked, and why."""
+
+    key: str
+    shape: tuple[int, ...]
+    masked: bool
+    why: str
+
+
+def fates(model: keras.Layer, include: Collection[str] = (), exclude: Collection[str] = ()) -> list[Fate]:
+    """Which trainable variables of `model` are prunable, and why.
+
+    Kernels and embeddings of rank above 1 are; biases, normalisation and everything else only when a
+    pattern of `include` asks for them.
+
+    Args:
+        model: a built model.
+        include: glob patterns over keys (`"dense/bias"`, `"*/gamma"`) or layer paths, added to the default.
+        exclude: glob patterns over keys or layer paths, taken away last.
+
+    Returns:
+        One entry per trainable variable, in the model's order.
+
+    Raises:
+        RecipeError: a pattern matches no trainable variable.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> [(fate.key, fate.masked) for fate in fates(model)]
+        [('dense/kernel', True), ('dense/bias', False)]
+    """
+    places = [place for place in walk(model) if place.variable.trainable]
+    for pattern in (*include, *exclude):
+        if not any(matches(place.key, pattern) for place in places):
+            keys = ", ".join(place.key for place in places)
+            raise RecipeError(
+                f"Expected a pattern that matches a weight. Received: {pattern!r}. Weights: {keys}"
+            )
+    return [_fate(place, include, exclude) for place in places]
+
+
+def matches(key: str, pattern: str) -> bool:
+    """Whether a glob `pattern` names `key` or a layer on its path.
+
+    Example:
+        >>> matches("block/dense/kernel", "*/kernel"), matches("dense/kernel", "dense")
+        (True, True)
+    """
+    parts = key.split("/")
+    return any(fnmatchcase("/".join(parts[:n]), pattern) for n in range(1, len(parts) + 1))
+
+
+def _fate(place: Place, include: Collection[str], exclude: Collection[str]) -> Fate:
+    key, variable = place.key, place.variable
+    masked, why = _default(variable)
+    if any(matches(key, pattern) for pattern in include):
+        masked, why = True, "included"
+    if any(matches(key, pattern) for pattern in exclude):
+        masked, why = False, "excluded"
+    return Fate(key, tuple(variable.shape), masked, why)
+
+
+def _default(variable: keras.Variable) -> tuple[bool, str]:
+    if not keras.backend.is_float_dtype(variable.dtype):
+        return False, f"{variable.dtype} is not a float type"
+    if not variable.name.endswith(("kernel", "embeddings")):
+        return False, "not a kernel or embedding"
+    if len(variable.shape) < 2:
+        return False, "rank below 2"
+    return True, "kernel" if variable.name.endswith("kernel") else "embedding"
+
+
+def sparsify(
+    model: keras.Model,
+    masks: Tree | None = None,
+    *,
+    include: Collection[str] = (),
+    exclude: Collection[str] = (),
+) -> list[Fate]:
+    """Attach masks to a plain Keras model, in place.
+
+    Every prunable weight gets a mask (all ones unless given); a weight that is pruned is set to zero.
+    A compiled optimizer is guarded so that training keeps the zeros; if you compile afterwards, add
+    `kerastickets.callbacks.KeepMasks()` to `fit` (or call `sparsify` again).
+
+    Args:
+        model: a built model.
+        masks: boolean arrays by key, True where kept, or None to keep what is there (ones at first).
+        include: glob patterns of weights to mask besides kernels and embeddings.
+        exclude: glob patterns of weights to leave alone.
+
+    Returns:
+        What became of each trainable variable: masked, or skipped and why.
+
+    Raises:
+        AlignError: a mask has no weight, or another shape; nothing is masked then.
+        RecipeError: the model is not built, or a pattern matches nothing.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> report = sparsify(model, {"dense/kernel": np.array([[True], [False]])})
+        >>> float(model.layers[0].kernel[1, 0])
+        0.0
+    """
+    if not model.built:
+        raise RecipeError(f"A model must be built before it has weights to mask. Received: {model.name}")
+    own, report = variables(model), fates(model, include, exclude)
+    held = {key for key, variable in own.items() if mask_of(variable)}
+    wanted = dict.fromkeys(masks if masks is not None else [fate.key for fate in report if fate.masked])
+    _check_masks(own, masks or {})
+    for key in wanted:
+        attach(own[key])
+    assign_masks(model, masks or {})
+    guarded = getattr(model, "optimizer", None) is not None and guard(model.optimizer)
+    if guarded or not held.issuperset(wanted):
+        _retrace(model)
+    return [_outcome(fate, wanted, held, masks) for fate in report]
+
+
+def _outcome(fate: Fate, wanted: Collection[str], held: Collection[str], masks: Tree | None) -> Fate:
+    if fate.key in wanted:
+        return fate if masks is None else fate._replace(masked=True, why="mask given")
+    if fate.key in held:
+        return fate._replace(masked=True, why="masked already")
+    return fate._replace(masked=False, why="no mask given") if fate.masked else fate
+
+
+def _retrace(model: keras.Model) -> None:
+    """A training step that `fit` traced before keeps the masks, or the lack of them, that it saw."""
+    if getattr(model, "train_function", None) is not None:
+        model.make_train_function(force=True)
+
+
+def _check_masks(own: Mapping[str, keras.Variable], masks: Tree) -> None:
+    """Refuse masks before any is attached, so that a model is never left half masked."""
+    for key, mask in masks.items():
+        if key not in own:
+            raise AlignError(f"Masks must name weights of the model: {', '.join(own)}. Received: {key!r}")
+        if np.shape(mask) != tuple(own[key].shape):
+            raise AlignError(
+                f"The weight {key} has shape {tuple(own[key].shape)}. Received: a mask of {np.shape(mask)}"
+            )
+
+
+def attach(variable: keras.Variable, value: keras.Variable | None = None) -> Mask:
+    """Give `variable` a mask (all ones, or the given variable) unless it has one; returns the mask."""
+    mask = mask_of(variable)
+    if mask is None:
+        if value is None:
+            name = f"{variable.name}_mask"
+            value = keras.Variable(
+                np.ones(variable.shape), dtype=variable.dtype, trainable=False, autocast=False, name=name
+            )
+        mask = variable.constraint = Mask(value, variable.constraint)
+    return mask
+
+
+def masks_of(model: keras.Layer) -> dict[str, np.ndarray]:
+    """The masks that `model` holds, as booleans by key; empty where it holds none."""
+    own = ((key, mask_of(variable)) for key, variable in variables(model).items())
+    return {key: keras.ops.convert_to_numpy(mask.value.value) != 0 for key, mask in own if mask}
+
+
+def assign_masks(model: keras.Layer, masks: Tree) -> None:
+    """Set masks that are attached already, and zero the weights they prune.
+
+    Raises:
+        AlignError: a key without a mask, or another shape.
+    """
+    own = variables(model)
+    _check_masks(own, masks)
+    for key, mask in masks.items():
+        holder = mask_of(own[key])
+        if holder is None:
+            raise AlignError(
+                f"The model must hold a mask for {key}: call sparsify(model) first. Received: none"
+            )
+        kept = np.asarray(mask, bool)
+        holder.value.assign(kept.astype("float32"))
+        own[key].assign(np.where(kept, keras.ops.convert_to_numpy(own[key].value), 0))
+
+
+def guard(optimizer: Any) -> bool:
+    """Make `optimizer` mask gradients on entry to `apply`; False if it did so already.
+
+    Averages that it writes over the weights at the end of `fit` are masked as well: those of weights that
+    were pruned on the way still remember them.
+    """
+    if getattr(optimizer.apply, "masks_gradients", False):
+        return False
+    inner, finalize = optimizer.apply, optimizer.finalize_variable_values
+
+    def apply(grads: Iterable[Any], trainable_variables: Iterable[Any] | None = None) -> Any:
+        targets = optimizer._trainable_variables if trainable_variables is None else list(trainable_variables)
+        return inner(
+            [_masked(g, v) for g, v in zip(grads, targets, strict=True)], trainable_variables and targets
+        )
+
+    def finalize_variable_values(var_list: Iterable[Any]) -> None:
+        finalize(var_list)
+        for variable in var_list:
+            mask = mask_of(variable)
+            if mask is not None:
+                variable.assign(variable.value * mask.value.value)
+
+    apply.masks_gradients = True  # type: ignore[attr-defined]
+    optimizer.apply, optimizer.finalize_variable_values = apply, finalize_variable_values
+    return True
+
+
+def _masked(gradient: Any, variable: keras.Variable) -> Any:
+    mask = mask_of(variable)
+    if gradient is None or mask is None:
+        return gradient
+    value = tf.convert_to_tensor(mask.value.value)
+    if isinstance(gradient, tf.IndexedSlices):
+        rows = tf.gather(value, gradient.indices)
+        return tf.IndexedSlices(gradient.values * rows, gradient.indices, gradient.dense_shape)
+    return gradient * value
+
+
+def strip(model: keras.Model) -> keras.Model:
+    """The plain model: detach what `sparsify` attached; weights stay, zeros included.
+
+    Args:
+        model: a model with masks.
+
+    Returns:
+        `model` itself, without masks; or, where its layers are mask-aware, a new model of the plain
+        layers with the same weights, not compiled.
+
+    Raises:
+        AlignError: a model of mask-aware layers that has no config to rebuild it from.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> _ = sparsify(model)
+        >>> strip(model) is model, masks_of(model)
+        (True, {})
+    """
+    if any(plain_class(type(layer)) is not type(layer) for _, layer in paths(model)):
+        return _plain_copy(model)
+    for variable in variables(model).values():
+        mask = mask_of(variable)
+        if mask is not None:
+            variable.constraint = mask.inner
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and getattr(optimizer.apply, "masks_gradients", False):
+        del optimizer.apply, optimizer.finalize_variable_values
+    _retrace(model)
+    return model
+
+
+def _plain_copy(model: keras.Model) -> keras.Model:
+    config = architecture(model)
+    if not config:
+        raise AlignError(
+            "Mask-aware layers are stripped by rebuilding the model from its config. Received: a "
+            f"{type(model).__name__} without one. Give the class get_config, or build it of plain layers."
+        )
+    clean = rebuild(config, custom_classes(model))
+    assign(clean, snapshot(model))
+    return clean

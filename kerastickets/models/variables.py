@@ -1,0 +1,190 @@
+"""Names for variables that are equal in every build of a model, and moving weights in and out by them.
+
+`variable.path` and made-up layer names differ between two builds, after loading and in clones. The
+key of a variable is its path of segments from the model down plus its own name, where a segment is the
+layer's own name or, where Keras made it up, its class in snake case.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from kerastickets.errors import AlignError
+from kerastickets.foundations.tree import Tree
+from kerastickets.tickets.layer_names import numbered, segments
+
+
+class Mask(keras.constraints.Constraint):
+    """Which entries of one variable live: a constraint that sets the others to zero.
+
+    It is the only place where a live model holds a mask: `variable.constraint`. The optimizer's guard
+    (`kerastickets.models.masking.guard`) finds it there and masks gradients too.
+
+    Args:
+        value: float variable of the weight's shape and dtype, 1 where kept and 0 where pruned.
+        inner: the constraint that the variable had before, applied first.
+    """
+
+    def __init__(self, value: keras.Variable, inner: Any = None) -> None:
+        self.value = value
+        self.inner = inner
+
+    def __call__(self, w: Any) -> Any:
+        """`w` after the inner constraint, with zeros where pruned."""
+        return (self.inner(w) if self.inner else w) * self.value.value
+
+    def get_config(self) -> dict[str, Any]:
+        """Refused: a mask belongs to one variable and cannot be part of a layer's config."""
+        raise NotImplementedError("A Mask is attached to a variable by sparsify, not passed to a layer.")
+
+
+class Place(NamedTuple):
+    """Where a variable stands: its key, itself, and the layer that owns it."""
+
+    key: str
+    variable: keras.Variable
+    layer: keras.Layer
+
+
+def walk(model: keras.Layer) -> Iterator[Place]:
+    """Every variable of `model` with its key, each once, at the first place it is met.
+
+    Seeds of random layers, optimizer slots, metrics and masks are not weights and are left out.
+
+    Args:
+        model: a built Keras model or layer.
+
+    Yields:
+        A `Place` per variable, in creation order.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> [place.key for place in walk(model)]
+        ['dense/kernel', 'dense/bias']
+    """
+    places = list(_walk(model, (), set()))
+    masks = {id(place.variable.constraint.value) for place in places if mask_of(place.variable)}
+    yield from (place for place in places if id(place.variable) not in masks)
+
+
+def mask_of(variable: keras.Variable) -> Mask | None:
+    """The mask attached to `variable`, or None."""
+    constraint = getattr(variable, "constraint", None)
+    return constraint if isinstance(constraint, Mask) else None
+
+
+def _walk(model: keras.Layer, prefix: tuple[str, ...], seen: set[int]) -> Iterator[Place]:
+    for path, layer in paths(model, prefix):
+        own = [*layer._trainable_variables, *layer._non_trainable_variables]
+        names = numbered(re.sub(r"^variable_\d+$", "variable", v.name) for v in own)
+        for name, variable in zip(names, own, strict=True):
+            if id(variable) not in seen:
+                seen.add(id(variable))
+                yield Place("/".join((*path, name)), variable, layer)
+
+
+def paths(
+    model: keras.Layer, prefix: tuple[str, ...] = (), above: tuple[keras.Layer, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], keras.Layer]]:
+    """Every layer of `model`, itself first, with its path of segments; a shared layer is met more than once.
+
+    Args:
+        model: a Keras model or layer.
+        prefix: segments before its own.
+        above: layers not to enter again, since one may hold a reference to its parent.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> [path for path, layer in paths(model)]
+        [(), ('dense',)]
+    """
+    yield prefix, model
+    above = (*above, model)
+    children = [child for child in _children(model) if not any(child is layer for layer in above)]
+    names = segments((child.name, type(child).__name__) for child in children)
+    for segment, child in zip(names, children, strict=True):
+        yield from paths(child, (*prefix, segment), above)
+
+
+def _children(layer: keras.Layer) -> list[keras.Layer]:
+    # Functional and Sequential list their layers publicly; `_layers` also holds their bookkeeping.
+    listed = layer.layers if isinstance(layer, keras.Model) else layer._layers
+    return [child for child in listed if isinstance(child, keras.Layer)]
+
+
+def variables(model: keras.Layer) -> dict[str, keras.Variable]:
+    """The variables of `model` by key: trainable ones and statistics, no masks, no seeds."""
+    return {place.key: place.variable for place in walk(model)}
+
+
+def snapshot(model: keras.Layer) -> dict[str, np.ndarray]:
+    """The values of all variables of `model` by key, as a weight Tree; bfloat16 becomes float32.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> snapshot(model)["dense/bias"]
+        array([0., 0.], dtype=float32)
+    """
+    return {key: _array(variable) for key, variable in variables(model).items()}
+
+
+def _array(variable: keras.Variable) -> np.ndarray:
+    value = keras.ops.convert_to_numpy(variable.value)
+    return value.astype("float32") if value.dtype.name == "bfloat16" else np.array(value)
+
+
+def assign(model: keras.Layer, weights: Tree) -> None:
+    """Set the variables of `model` to `weights`.
+
+    Args:
+        model: a built model.
+        weights: values for exactly its variables.
+
+    Raises:
+        AlignError: keys or shapes differ; names the first mismatch.
+    """
+    own = variables(model)
+    check_aligned({key: v.shape for key, v in own.items()}, {key: a.shape for key, a in weights.items()})
+    for key, variable in own.items():
+        variable.assign(weights[key])
+
+
+def check_aligned(expected: Mapping[str, tuple[int, ...]], received: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise `AlignError` naming the first difference between two sets of shapes.
+
+    Args:
+        expected: the model's shapes by key.
+        received: the ticket's shapes by key.
+
+    Raises:
+        AlignError: the first mismatch.
+
+    Example:
+        >>> check_aligned({"a": (2,)}, {"a": (3,)})
+        Traceback (most recent call last):
+        ...
+        kerastickets.errors.AlignError: The model has a of shape (2,). Received: a of shape (3,).
+    """
+    for key, shape in expected.items():
+        if key not in received:
+            raise AlignError(f"The model has {key}. Received: no such key; keys are {_some(received)}.")
+        check_shapes(key, shape, key, received[key])
+    for key in received:
+        if key not in expected:
+            raise AlignError(f"The model has the keys {_some(expected)}. Received: {key}.")
+
+
+def check_shapes(ours: str, shape: tuple[int, ...], theirs: str, other: tuple[int, ...]) -> None:
+    """Raise `AlignError` where a variable of the model and one of the ticket differ in shape."""
+    if tuple(shape) != tuple(other):
+        raise AlignError(
+            f"The model has {ours} of shape {tuple(shape)}. Received: {theirs} of shape {tuple(other)}."
+        )
+
+
+def _some(names: Mapping[str, Any], most: int = 6) -> str:
+    shown = ", ".join(list(names)[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

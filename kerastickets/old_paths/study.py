@@ -1,0 +1,6 @@
+"""Moved to `kerastickets.plugin`."""
+
+from kerastickets.old_paths import moved
+from kerastickets.studies.study import *  # noqa: F403
+
+moved(__name__, "kerastickets.plugin")

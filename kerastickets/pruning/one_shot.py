@@ -1,0 +1,140 @@
+"""A ticket from a model that you trained yourself: one cut, by magnitude, layer by layer."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerastickets.cutting.cut_scores import cut, ones
+from kerastickets.errors import RecipeError
+from kerastickets.foundations.tree import Tree, masked
+from kerastickets.models.architecture import faithful_architecture
+from kerastickets.models.masking import fates, masks_of
+from kerastickets.models.variables import check_aligned, snapshot
+from kerastickets.pruning.schedule import plan
+from kerastickets.tickets.operation import untrained
+from kerastickets.tickets.ticket import Ticket
+
+
+def winning_ticket(
+    trained: keras.Model,
+    copy: keras.Model | Ticket,
+    amount: float | int,
+    *,
+    include: Collection[str] = (),
+    exclude: Collection[str] = (),
+    allow_collapse: bool = False,
+) -> Ticket:
+    """The ticket that the largest weights of a trained model make of its untrained copy.
+
+    What `torch.nn.utils.prune.l1_unstructured` does to each layer: the smallest weights of `trained` are pruned, and
+    those left start again as they were in `copy`. Nothing is trained, and neither model is changed.
+    `ticket.build()` is the model to train then; `sparsify(model, ticket.masks)` before `compile` keeps its zeros.
+
+    Make the copy before training, with the weights: `keras.models.clone_model` alone draws new ones, so follow it by
+    `copy.set_weights(model.get_weights())`.
+
+    To prune in n rounds train what `ticket.build()` gives, and pass that model together with the ticket instead of a
+    copy: what was pruned stays pruned, and `amount` is then a share of what a layer still keeps. For a share p in the
+    end, prune 1 - (1 - p)^(1/n) a round, so that (1 - p)^(1/n) of the weights survive it. `kerastickets.prune` does
+    all of this, training included.
+
+    Args:
+        trained: a trained model. Masks that it holds are respected.
+        copy: the same model before training, or the ticket that `trained` was trained from.
+        amount: how much of each layer to prune: a share in (0, 1), of which round(amount * n) weights come, ties to
+            even; or a number of weights of at least 1.
+        include: glob patterns of weights to prune besides kernels and embeddings, `"*/bias"`; only with a model.
+        exclude: glob patterns of weights not to prune; only with a model.
+        allow_collapse: whether a layer may lose its last weight.
+
+    Returns:
+        The ticket: `init` as in `copy` (of a ticket its rewind points too), `final` as trained, zero where pruned.
+
+    Raises:
+        RecipeError: an amount out of range, patterns that match nothing, or a model that is its own copy.
+        AlignError: the two have other weights.
+        LayerCollapseError: a layer would be emptied.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> copy = keras.models.clone_model(model)
+        >>> copy.set_weights(model.get_weights())
+        >>> _ = model.layers[0].kernel.assign([[4, -5], [1, 0], [-3, 2], [0.5, 6]])  # instead of training
+        >>> winning_ticket(model, copy, 0.5).masks["dense/kernel"].astype(int).tolist()
+        [[1, 1], [0, 0], [1, 0], [0, 1]]
+
+    Reference:
+        J. Frankle, M. Carbin, The Lottery Ticket Hypothesis, section 1 (one-shot and iterative pruning).
+    """
+    if trained is copy:
+        raise RecipeError(
+            "`copy` must be the model as it was before training. Received: the trained model itself."
+        )
+    weights, masks = snapshot(trained), _masks(trained, copy, include, exclude)
+    snapshots = untrained(copy, rewinds=True) if isinstance(copy, Ticket) else {"init": snapshot(copy)}
+    check_aligned(_shapes(weights), _shapes(snapshots["init"]))
+    scores = {key: np.abs(weights[key]) for key in masks}
+    masks = cut(scores, _counts(masks, amount), masks, allow_collapse=allow_collapse)
+    final = {"final": masked(weights, masks)}
+    architecture = copy.architecture if isinstance(copy, Ticket) else faithful_architecture(copy)
+    return Ticket(architecture, masks, snapshots | final, _provenance(copy, amount))
+
+
+def _masks(
+    trained: keras.Model, copy: keras.Model | Ticket, include: Collection[str], exclude: Collection[str]
+) -> Tree:
+    """What is left to prune from."""
+    held = masks_of(trained)
+    if not isinstance(copy, Ticket):
+        prunable = {fate.key: fate.shape for fate in fates(trained, include, exclude) if fate.masked}
+        return ones(prunable) | held
+    if include or exclude:
+        raise RecipeError(
+            "A ticket's masks say what is prunable. "
+            f"Received: a ticket with include={[*include]}, exclude={[*exclude]}. Leave them out."
+        )
+    both = {key: mask & held.get(key, mask) for key, mask in copy.masks.items()}
+    check_aligned(
+        _shapes(both), _shapes({key: mask for key, mask in snapshot(trained).items() if key in both})
+    )
+    return both
+
+
+def _counts(masks: Tree, amount: float | int) -> Mapping[str, int]:
+    """What each layer keeps."""
+    kept = {key: int(np.count_nonzero(mask)) for key, mask in masks.items()}
+    if isinstance(amount, bool) or not isinstance(amount, int | np.integer):
+        if not (isinstance(amount, float | np.floating) and 0 < amount < 1):
+            raise RecipeError(
+                "`amount` must be a share in (0, 1), or a number of weights of at least 1. "
+                f"Received: amount={amount!r}"
+            )
+        return dict(plan(masks, rate=float(amount), scope="layer").counts[1])  # type: ignore[arg-type]
+    smallest = min(kept, key=lambda key: kept[key])
+    if not 1 <= amount <= kept[smallest]:
+        raise RecipeError(
+            f"`amount` must be a share in (0, 1), or a number of weights from 1 to the {kept[smallest]} of "
+            f"'{smallest}'. Received: amount={amount}"
+        )
+    return {key: count - int(amount) for key, count in kept.items()}
+
+
+def _provenance(copy: keras.Model | Ticket, amount: float | int) -> dict[str, Any]:
+    before: dict[str, Any] = {"level": 0, "start": "init"}
+    if isinstance(copy, Ticket):
+        before |= dict(copy.provenance)
+    return before | {
+        "operation": "winning-ticket",
+        "criterion": "magnitude",
+        "options": {"amount": int(amount) if isinstance(amount, int | np.integer) else float(amount)},
+        "level": (before["level"] or 0) + 1,
+        "parents": [copy.digest] if isinstance(copy, Ticket) else [],
+        "start": "init" if before["start"] == "final" else before["start"],
+        "metrics": {},
+    }
+
+
+def _shapes(weights: Tree) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(value.shape) for key, value in weights.items()}

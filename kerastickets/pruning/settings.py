@@ -1,0 +1,116 @@
+"""What a caller may ask of the pruning loop, and what that means beside a criterion's and a model's defaults."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, TypedDict
+
+from kerastickets import registry
+from kerastickets.errors import PluginError, RecipeError
+from kerastickets.foundations.duration import Duration
+from kerastickets.registry import plugin_options as options
+
+Between = Literal["train", "none"]
+AfterCut = Literal["rewind", "lr-rewind", "fine-tune"]
+Rate = float | Mapping[str, float]
+
+
+class MethodDials(TypedDict, total=False):
+    """The keyword arguments of `kt.prune` that say what to prune; see `Method`."""
+
+    options: Mapping[str, Any]
+    levels: int | None
+    rate: Rate | None
+    target: int | None
+    sparsity: float | None
+    scope: str | None
+    spacing: str | None
+    cuts: int | None
+    extend: int | None
+    stop_when: Collection[str]
+    include: Collection[str]
+    exclude: Collection[str]
+    between: Between | None
+    after_cut: AfterCut
+    rewind_to: Duration | str | int
+    snapshot_at: Collection[Duration | str | int]
+    no_train: bool
+    allow_collapse: bool
+    all_alive: bool
+    granularity: str
+
+
+#: How much to prune: any two of them say it, target and sparsity being one.
+AMOUNTS = ("levels", "rate", "target", "sparsity")
+
+
+def check_kinds(given: Mapping[str, Any]) -> None:
+    """Refuse dials that do not exist, and values of another kind that would mean something unasked."""
+    for name, value in given.items():
+        if name not in MethodDials.__annotations__:
+            raise RecipeError(options.unknown("pruning dial", name, MethodDials.__annotations__, "Dials"))
+        # A single text is a collection of letters, and every text is true.
+        listed = isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping))
+        if name in ("include", "exclude", "snapshot_at", "stop_when") and not listed:
+            raise RecipeError(f"`{name}` must be a list. Received: {name}={value!r}")
+        if name in ("include", "exclude") and not all(isinstance(pattern, str) for pattern in value):
+            raise RecipeError(f"`{name}` must be a list of patterns. Received: {name}={value!r}")
+        if name in ("no_train", "allow_collapse", "all_alive") and not isinstance(value, bool):
+            raise RecipeError(f"`{name}` must be true or false. Received: {name}={value!r}")
+        if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
+            raise RecipeError(f"`{name}` must have text for keys. Received: {name}={value!r}")
+
+
+def criterion_of(criterion: Any, given: Any) -> tuple[str, Any]:
+    """The name of a criterion, and the criterion, from either and from options.
+
+    Raises:
+        PluginError: no such criterion, or not with these options.
+        RecipeError: options for an instance, which has its own.
+    """
+    if not isinstance(given, Mapping):
+        raise RecipeError(f"`options` must be a mapping. Received: options={given!r}")
+    if isinstance(criterion, str):
+        return criterion.partition(":")[0], registry.create("criteria", criterion, given)
+    if isinstance(criterion, type) or not callable(criterion):
+        raise PluginError(f"A criterion must be a name or an instance. Received: {criterion!r}")
+    if given:
+        raise RecipeError(
+            f"`options` go with a criterion's name; an instance has its own. Received: options={dict(given)}"
+        )
+    # `IterativeSnip()` is called as its registered twin is, so that either continues the other's run.
+    name = getattr(criterion, "__name__", type(criterion).__name__)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower(), criterion
+
+
+def amounts(
+    given: Mapping[str, Any], defaults: Mapping[str, Any], model: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Levels, rate, target and sparsity: the caller's, else the criterion's, else the model's, else 20 %.
+
+    The model's rates bring their scope along.
+    """
+    asked = {name: given[name] for name in AMOUNTS if name in given}
+    if "extend" in given:
+        return asked
+    own_levels = {"levels": defaults["levels"]} if "levels" in defaults else {}
+    if asked.keys() - {"levels"}:
+        return asked if len(asked) > 1 else own_levels | asked
+    own = {name: defaults[name] for name in AMOUNTS if name in defaults}
+    if own.keys() - {"levels"}:
+        return own | asked
+    levels = {"levels": 5} | own_levels | asked
+    return {"rate": 0.2} | dict(model) | levels
+
+
+def scope_of(merged: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """Rates by pattern imply `layer`; else as the criterion says, else `layer`, as in the papers on magnitude.
+
+    The counts of an extended net are those of the whole, and so is its scope; alive weights are counted over all
+    layers too.
+    """
+    if "extend" in merged or (merged.get("all_alive") and not isinstance(merged.get("rate"), Mapping)):
+        return "global"
+    rate = merged.get("rate")
+    # A rate of 0 says what is not pruned at all, and nothing about the rest.
+    by_pattern = isinstance(rate, Mapping) and any(share != 0 for p, share in rate.items() if p != "*")
+    return "layer" if by_pattern else str(defaults.get("scope", "layer"))

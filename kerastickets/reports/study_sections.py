@@ -1,0 +1,93 @@
+"""The report of a study: its tables beside what was published, its figures, its trials and how it was made."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kerastickets.errors import RecipeError
+from kerastickets.figures.chart import figure
+from kerastickets.figures.table import Column, Table
+from kerastickets.reports.html import Section
+from kerastickets.runs.folder import read_rows
+
+_MOST_TRIALS = 2000
+
+
+def study_title(folder: Path) -> tuple[str, str]:
+    """A study's title, and the paper and budget below it."""
+    facts = _facts(folder)
+    paper, budget = facts.get("paper"), facts.get("budget")
+    parts = [str(paper) if paper else "", f"Budget: {budget}" if budget else ""]
+    return str(facts.get("title") or facts.get("study") or folder.name), ". ".join(filter(None, parts))
+
+
+def study_sections(folder: Path) -> list[Section]:
+    """The sections of a study's report.
+
+    Args:
+        folder: with `study.json`, `tables.json`, and where there are `figures.json` and `results.jsonl`.
+            `study.json` may hold a `summary` and `notes` (texts), which come first.
+
+    Raises:
+        RecipeError: naming what is missing or damaged.
+    """
+    facts = _facts(folder)
+    tables = [Table.of(one) for one in _read(folder / "tables.json", list, list)]
+    figures = [figure(one) for one in _read(folder / "figures.json", list, list)] if _has(folder) else []
+    trials = _trials(folder / "results.jsonl")
+    made = {
+        name: value
+        for name, value in facts.items()
+        if name not in ("study", "title", "paper", "summary", "notes")
+    }
+    sections = [
+        Section("Tables", _summary(facts), tuple(tables)),
+        Section("Figures", "", tuple(figures)),
+        Section("Trials", "One row a trial: what every table and figure is made of.", trials),
+        Section("How it was made", "", (made,)),
+    ]
+    return [section for section in sections if section.items]
+
+
+def _has(folder: Path) -> bool:
+    return (folder / "figures.json").is_file()
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    return _read(folder / "study.json", dict, dict)
+
+
+def _read(path: Path, kind: type, make: Callable[[Any], Any]) -> Any:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, kind):
+            raise ValueError(f"a {type(value).__name__} instead of a {kind.__name__}")
+    except FileNotFoundError as error:
+        raise RecipeError(
+            f"A study's folder holds study.json and tables.json. Received: {path.parent} without {path.name}. "
+            "Run `kt reproduce` once more: it continues."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise RecipeError(
+            f"{path} must be what `kt reproduce` wrote. Received: {error}. Run it once more: it continues."
+        ) from error
+    return make(value)
+
+
+def _summary(facts: Mapping[str, Any]) -> str:
+    notes = facts.get("notes") or ()
+    texts = [notes] if isinstance(notes, str) else [f"- {note}" for note in notes]
+    return "\n\n".join(filter(None, [str(facts.get("summary") or ""), "\n".join(texts)]))
+
+
+def _trials(path: Path) -> tuple[Table | str, ...]:
+    rows = read_rows(path)
+    if not rows:
+        return ()
+    names = dict.fromkeys(name for row in rows for name in row)
+    shown = rows[:_MOST_TRIALS]
+    note = (
+        f"The first {len(shown):,} of {len(rows):,}; results.jsonl has all." if len(shown) < len(rows) else ""
+    )
+    return (Table("trials", "Trials", tuple(Column(name) for name in names), tuple(shown), note),)

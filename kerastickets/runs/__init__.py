@@ -1,0 +1,14 @@
+"""What a pruning run leaves: its folder, its levels and its history, written and read."""
+
+from typing import TYPE_CHECKING
+
+from kerastickets.foundations.lazy import offered
+
+if TYPE_CHECKING:
+    from kerastickets.runs.folder import RunFolder as RunFolder
+    from kerastickets.runs.run import (
+        Level as Level,
+        Run as Run,
+    )
+
+__getattr__, __dir__, __all__ = offered(__name__)

@@ -1,0 +1,172 @@
+"""What a run's folder says, as a report needs it: recipe, levels, evaluations, and masks packed to bits.
+
+Tickets are read one after the other, through NumPy alone, and only their masks are kept.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerastickets.errors import RecipeError, TicketError
+from kerastickets.foundations.tree import Tree
+from kerastickets.runs.folder import RunFolder, read_rows
+from kerastickets.runs.run import Level
+from kerastickets.runs.tasks import RunTasks
+from kerastickets.structure.summary import Inside, counts_of, inside
+from kerastickets.tickets.ticket import Ticket
+from kerastickets.tickets.winning import stopped_by
+
+_SEED = re.compile(r"seed-(\d+)")
+
+
+@dataclass(frozen=True, eq=False)
+class LevelFacts:
+    """One level: its row, its layers (`key shape kept total density`), and its masks, eight to a byte.
+
+    `stopped_by` is the rule that ended the run with it, if any; `inside` what its network looks like, or why
+    that cannot be said.
+    """
+
+    row: Level
+    layers: Sequence[Mapping[str, Any]]
+    bits: np.ndarray
+    parents: tuple[str, ...]
+    environment: Mapping[str, Any]
+    file: Path
+    inside: Inside | str
+    stopped_by: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RunFacts:
+    """One run of one seed.
+
+    Args:
+        name: `seed 0`, or as the folder is called.
+        recipe: everything that can change bits.
+        versions: library versions.
+        levels: the finished ones, from 0 on.
+        rows: one per evaluation of these levels.
+        tasks: of its data set, where that has several.
+    """
+
+    name: str
+    recipe: Mapping[str, Any]
+    versions: Mapping[str, str]
+    levels: tuple[LevelFacts, ...]
+    rows: tuple[Mapping[str, Any], ...]
+    tasks: RunTasks | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunFacts":
+        """The facts of a run's folder.
+
+        Args:
+            folder: with `run.json`, `metrics.jsonl` and `level-00.safetensors`, ...
+
+        Raises:
+            RecipeError: naming what is missing or damaged.
+            TicketError: naming the ticket that is damaged.
+        """
+        files = RunFolder(folder)
+        for file in (files.recipe_file, files.metrics_file, files.ticket_file(0)):
+            if not file.is_file():
+                raise RecipeError(
+                    f"A run's folder holds run.json, metrics.jsonl and level-00.safetensors. "
+                    f"Received: {folder} without {file.name}. Let `kt prune --out {folder}` finish a level."
+                )
+        recipe, versions = _head(files.recipe_file)
+        rows = [_numbers(row) for row in read_rows(files.metrics_file)]
+        rows = [row for row in rows if row.get("level") in range(files.finished)]
+        timed = [row for row in rows if "seconds" in row]
+        tasks, counts = RunTasks.read(files), counts_of(_rules(recipe))
+
+        def look(ticket: Ticket) -> Inside | str:
+            return inside(ticket, tasks, counts)
+
+        levels = [_level(files, level, timed, look) for level in range(files.finished)]
+        match = _SEED.fullmatch(folder.name)
+        seeds = recipe.get("seeds")
+        seed = match[1] if match else seeds.get("init", 0) if isinstance(seeds, dict) else 0
+        return cls(f"seed {seed}", recipe, versions, tuple(levels), tuple(rows), tasks)
+
+
+def seed_folders(folder: Path) -> list[Path]:
+    """The folders of the seeds of a run, by seed; none where it is a run of one."""
+    found = {int(match[1]): path for path in folder.glob("seed-*") if (match := _SEED.fullmatch(path.name))}
+    return [found[seed] for seed in sorted(found) if found[seed].is_dir()]
+
+
+def overlap(a: LevelFacts, b: LevelFacts) -> float | None:
+    """Weights that both keep over weights that one of them keeps; None where architectures differ.
+
+    Both keeping nothing counts as 1.
+    """
+    if [(row["key"], row["shape"]) for row in a.layers] != [(row["key"], row["shape"]) for row in b.layers]:
+        return None
+    both, either = (int(np.bitwise_count(bits).sum()) for bits in (a.bits & b.bits, a.bits | b.bits))
+    return both / either if either else 1.0
+
+
+def _head(path: Path) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+    try:
+        head = json.loads(path.read_text(encoding="utf-8"))
+        recipe, versions = head["recipe"], head["versions"]
+        if not isinstance(recipe, dict) or not isinstance(versions, dict):
+            raise ValueError("recipe or versions of another kind")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecipeError(f"{path} must be what `kt prune` wrote. Received: {error!r}.") from error
+    return recipe, versions
+
+
+def _rules(recipe: Mapping[str, Any]) -> list[str]:
+    method = recipe.get("method")
+    rules = method.get("stop_when") if isinstance(method, Mapping) else None
+    return [*map(str, rules)] if isinstance(rules, list) else []
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without what is no number: a diverged loss, or another program's words."""
+    return {
+        name: value
+        for name, value in row.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
+
+
+def _level(
+    files: RunFolder,
+    level: int,
+    rows: Sequence[Mapping[str, Any]],
+    look: Callable[[Ticket], Inside | str],
+) -> LevelFacts:
+    path = files.ticket_file(level)
+    ticket = Ticket.load(path)
+    provenance = ticket.provenance
+    for name, kind in (("metrics", dict), ("parents", list), ("environment", dict)):
+        if not isinstance(value := provenance.get(name, kind()), kind):
+            raise TicketError(f"{path} must be a ticket of a run. Received: {name}={str(value)[:80]!r}.")
+    known = _numbers(provenance.get("metrics", {}))
+    names = ("early_stop_iteration", "stopped_iteration", "val_accuracy", "test_accuracy")
+    numbers: dict[str, Any] = {name: known.get(name) for name in names}
+    return LevelFacts(
+        row=replace(Level.of(ticket, level, rows, files), **numbers),
+        layers=ticket.layers,
+        bits=_packed(ticket.masks),
+        parents=tuple(map(str, provenance.get("parents", ()))),
+        environment=provenance.get("environment", {}),
+        file=path,
+        inside=look(ticket),
+        stopped_by=stopped_by([ticket]),
+    )
+
+
+def _packed(masks: Tree) -> np.ndarray:
+    flat = [np.packbits(masks[key]) for key in sorted(masks)]
+    return np.concatenate(flat) if flat else np.zeros(0, np.uint8)

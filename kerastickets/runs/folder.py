@@ -1,0 +1,215 @@
+"""A run's folder: the recipe, a row per evaluation, a ticket per level, and one process at a time.
+
+The level is the unit of work: a killed run loses at most the level it was training, because the last
+ticket is the checkpoint.
+"""
+
+import fcntl
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import RawIOBase
+from pathlib import Path
+from typing import Any
+
+from kerastickets.errors import RecipeError
+from kerastickets.foundations.files import named_refusals, write_text
+from kerastickets.tickets.ticket import Ticket
+
+_TICKET = re.compile(r"level-(\d{2,})\.safetensors")
+
+
+class RunFolder:
+    """The files of one run. Use it as `with RunFolder(path).locked(recipe) as folder`.
+
+    Args:
+        path: the folder; made if missing.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def recipe_file(self) -> Path:
+        """`run.json`: the full recipe, seeds and versions."""
+        return self.path / "run.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        """`metrics.jsonl`: one row per evaluation."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def tasks_file(self) -> Path:
+        """`tasks.json`: the inputs and outputs of each task, where the data set has several."""
+        return self.path / "tasks.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """`run.lock`: held by the operating system, so that a killed process leaves none."""
+        return self.path / "run.lock"
+
+    def ticket_file(self, level: int) -> Path:
+        """`level-NN.safetensors`."""
+        return self.path / f"level-{level:02d}.safetensors"
+
+    @contextmanager
+    def locked(
+        self,
+        recipe: Mapping[str, Any],
+        versions: Mapping[str, str],
+        *,
+        extendable: bool,
+        accept_versions: bool = False,
+    ) -> Iterator["RunFolder"]:
+        """The folder, held by this process, whose recipe is `recipe`.
+
+        Args:
+            recipe: everything that can change bits, as JSON.
+            versions: library versions.
+            extendable: whether more levels continue the same run.
+            accept_versions: continue although other library versions began the run.
+
+        Raises:
+            RecipeError: another process holds the folder, it belongs to another recipe or to other library
+                versions, or it cannot be written.
+        """
+        with named_refusals(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            # Without a buffer, which a full disk would make fail once more while it is closed.
+            lock = self.lock_file.open("a+b", buffering=0)
+        with lock:
+            self._hold(lock)
+            with named_refusals(self.path):
+                self._clean()
+            self._claim(dict(recipe), dict(versions), extendable, accept_versions)
+            yield self
+
+    def _hold(self, lock: RawIOBase) -> None:
+        with named_refusals(self.lock_file):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                lock.seek(0)
+                other = (lock.read() or b"").decode(errors="replace").strip()
+                raise RecipeError(
+                    f"{self.path} is in use by another command: {other or 'unknown'}. "
+                    "Wait for it, stop it, or give another --out."
+                ) from error
+            command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+            lock.truncate(0)
+            lock.write(f"{command} (process {os.getpid()})\n".encode(errors="replace"))
+
+    def _clean(self) -> None:
+        for part in self.path.glob("*.part"):
+            part.unlink(missing_ok=True)
+
+    def _claim(
+        self, recipe: dict[str, Any], versions: dict[str, str], extendable: bool, accept_versions: bool
+    ) -> None:
+        if self.recipe_file.exists():
+            before = self._read_recipe()
+            _compare(self.path, before["recipe"], recipe, extendable)
+            if not accept_versions:
+                _compare_versions(self.path, before["versions"], versions)
+            longest = max(before["recipe"]["levels"], recipe["levels"])
+            recipe = recipe | {"levels": longest}
+            if before == {"recipe": recipe, "versions": versions}:
+                return
+        elif self._levels():
+            raise RecipeError(f"{self.path} holds tickets but no run.json. Give another --out.")
+        write_text(
+            self.recipe_file, json.dumps({"recipe": recipe, "versions": versions}, indent=1, sort_keys=True)
+        )
+
+    def _read_recipe(self) -> dict[str, Any]:
+        try:
+            before = json.loads(self.recipe_file.read_text())
+            if not isinstance(before["recipe"]["levels"], int) or not isinstance(before["versions"], dict):
+                raise ValueError("levels or versions of another kind")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RecipeError(
+                f"{self.recipe_file} must be what `kt prune` wrote. Received: {error!r}. Give another --out."
+            ) from error
+        return before
+
+    def _levels(self) -> list[int]:
+        matches = (_TICKET.fullmatch(path.name) for path in self.path.iterdir())
+        return sorted(int(match[1]) for match in matches if match)
+
+    @property
+    def finished(self) -> int:
+        """How many levels are finished, from 0 on without a gap."""
+        levels = set(self._levels())
+        return next(level for level in range(len(levels) + 1) if level not in levels)
+
+    def tickets(self, last: int) -> list[Ticket]:
+        """The tickets of the finished levels up to level `last`."""
+        return [Ticket.load(self.ticket_file(level)) for level in range(min(self.finished, last + 1))]
+
+    def keep_rows(self) -> list[dict[str, Any]]:
+        """Drop the rows of unfinished levels from the metrics file; returns the others."""
+        levels = self.finished
+        rows = [row for row in read_rows(self.metrics_file) if row.get("level") in range(levels)]
+        write_text(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows))
+        return rows
+
+    def add_row(self, row: Mapping[str, Any]) -> None:
+        """Append one evaluation's row."""
+        with named_refusals(self.metrics_file), self.metrics_file.open("a") as file:
+            file.write(json.dumps(dict(row)) + "\n")
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a `metrics.jsonl`; half a line, as a process that was killed leaves, is none."""
+    rows = []
+    with named_refusals(path):
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows
+
+
+def _compare(
+    path: Path, before: dict[str, Any], now: dict[str, Any], extendable: bool, group: str = ""
+) -> None:
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name), now.get(name)
+        if old == new or (name == "levels" and extendable):
+            continue
+        # The dials of these two groups have names of their own; `name` and `sha256` alone would say nothing.
+        label = name if group in ("", "method", "train") else f"{group} {name}"
+        if isinstance(old, dict) and isinstance(new, dict):
+            _compare(path, old, new, extendable, label)
+            continue
+        why = (
+            " (only a run that prunes by a rate and treats its last level like the others can be extended)"
+            if name == "levels"
+            else ""
+        )
+        raise RecipeError(
+            f"{path} belongs to a run with {label}={_short(old)}. Received: {label}={_short(new)}{why}. "
+            "Repeat that command, or give another --out."
+        )
+
+
+def _compare_versions(path: Path, before: dict[str, str], now: dict[str, str]) -> None:
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            raise RecipeError(
+                f"{path} was begun with {name} {before.get(name)}. Received: {now.get(name)}. "
+                "Use that version, or --accept-versions to mix them."
+            )
+
+
+def _short(value: Any, most: int = 120) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= most else text[:most] + "..."

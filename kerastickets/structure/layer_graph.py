@@ -1,0 +1,248 @@
+"""A model's operations in the order they run, read from its architecture: which layer feeds which.
+
+Keras is not needed for it: nested models are written out inline, and every tensor has a number.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kerastickets.errors import TicketError
+from kerastickets.tickets.layer_names import segments
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Op:
+    """One call of a layer.
+
+    Args:
+        path: the segments of the layer's keys; `"/".join(path)` names it, and `.../kernel` its kernel.
+        kind: the class of the layer (`Dense`), `ops.` and that of a bare operation (`ops.Add`), or the name
+            that somebody's own class is registered by (`package>Class`).
+        config: the layer's configuration.
+        inputs: numbers of the tensors it takes, in order.
+        shapes: the shape of each of them, the batch axis included, where the architecture says so.
+        output: the number of the tensor it makes.
+        extra: what a bare operation is given besides tensors.
+        made: the shape of the tensor it makes, where that is known.
+    """
+
+    path: tuple[str, ...]
+    kind: str
+    config: Mapping[str, Any]
+    inputs: tuple[int, ...]
+    shapes: tuple[Shape | None, ...]
+    output: int
+    extra: tuple[Any, ...] = ()
+    made: Shape | None = None
+
+    @property
+    def name(self) -> str:
+        """What errors and tables call it."""
+        return "/".join(self.path) or self.kind
+
+    @property
+    def activation(self) -> str:
+        """Its own activation, `linear` where it has none; the class of one that is a layer."""
+        found = self.config.get("activation") or "linear"
+        if isinstance(found, str):
+            return found
+        own = found.get("config") if found.get("class_name") == "function" else found.get("class_name")
+        return _registered(found) or str(own)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """A model as its operations.
+
+    Args:
+        inputs: the number and the shape, without the batch axis, of each input tensor.
+        ops: all operations, each after those it takes tensors from.
+        outputs: the numbers of the output tensors.
+    """
+
+    inputs: tuple[tuple[int, Shape], ...]
+    ops: tuple[Op, ...]
+    outputs: tuple[int, ...]
+
+
+def wiring(architecture: Mapping[str, Any]) -> Wiring:
+    """Read the operations of a Sequential or Functional model, nested ones included.
+
+    Args:
+        architecture: as a ticket holds it.
+
+    Raises:
+        TicketError: there is no architecture, or the model, or one within it, is of another kind.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> [(op.name, op.kind) for op in wiring(toy_ticket().architecture).ops]
+        [('flatten', 'Flatten'), ('dense', 'Dense'), ('dense_1', 'Dense')]
+    """
+    if not architecture:
+        raise TicketError(
+            "The structure of a ticket is read from its architecture. Received: a ticket without one, as a "
+            "subclassed model without `get_config` makes. Build the model from layers by Sequential or Functional."
+        )
+    reader = _Reader()
+    shapes = _input_shapes(architecture)
+    given = [reader.tensor() for _ in shapes]
+    outputs = reader.model(architecture, (), given)
+    return Wiring(tuple(zip(given, shapes, strict=True)), tuple(reader.ops), tuple(outputs))
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.ops: list[Op] = []
+        self._tensors = 0
+
+    def tensor(self) -> int:
+        self._tensors += 1
+        return self._tensors - 1
+
+    def model(self, node: Mapping[str, Any], path: tuple[str, ...], given: Sequence[int]) -> list[int]:
+        """Go through a model that is given some tensors; the tensors it makes."""
+        return (self._sequential if _kind(node) == "Sequential" else self._functional)(node, path, given)
+
+    def _sequential(self, node: Any, path: tuple[str, ...], given: Sequence[int]) -> list[int]:
+        layers = [one for one in node["config"]["layers"] if one["class_name"] != "InputLayer"]
+        current = list(given)
+        for segment, layer in zip(_segments(layers), layers, strict=True):
+            current = self._layer(layer, (*path, segment), current, [None] * len(current), ())
+        return current
+
+    def _functional(self, node: Any, path: tuple[str, ...], given: Sequence[int]) -> list[int]:
+        config = node["config"]
+        layers = config["layers"]
+        # A bare operation owns no weights, and its name is none of those that keys are numbered by.
+        owners = [one for one in layers if not _bare(one)]
+        names = dict(zip(map(_name, owners), _segments(owners), strict=True))
+        made: dict[tuple[str, int, int], int] = {}
+        for (name, call, which), tensor in zip(_listed(config["input_layers"]), given, strict=True):
+            made[name, call, which] = tensor
+        for layer, call, content in _calls(layers, made):
+            tensors, extra = _split(content)
+            inputs = [made[history] for history, _ in tensors]
+            segment = names.get(_name(layer), _name(layer))
+            outputs = self._layer(layer, (*path, segment), inputs, [shape for _, shape in tensors], extra)
+            made |= {(_name(layer), call, which): tensor for which, tensor in enumerate(outputs)}
+        # Here alone, Keras counts the calls of a Functional from 1 on: its own making is its call 0.
+        first = {_name(one): int(_kind(one) == "Functional") for one in layers}
+        ends = _listed(config["output_layers"])
+        return [made[name, call - first[name], which] for name, call, which in ends]
+
+    def _layer(
+        self,
+        layer: Any,
+        path: tuple[str, ...],
+        inputs: Sequence[int],
+        shapes: Sequence[Shape | None],
+        extra: tuple[Any, ...],
+    ) -> list[int]:
+        kind = _kind(layer)
+        if kind in ("Sequential", "Functional"):
+            return self.model(layer, path, inputs)
+        output = self.tensor()
+        self.ops.append(Op(path, kind, layer["config"], tuple(inputs), tuple(shapes), output, extra))
+        return [output]
+
+
+def _kind(node: Mapping[str, Any]) -> str:
+    name = str(node.get("class_name"))
+    if isinstance(node.get("config"), dict) and {"layers", "output_layers"} <= node["config"].keys():
+        return "Functional"  # `keras.Model` itself, or a subclass of it that keeps its form
+    return f"ops.{name}" if _bare(node) else _registered(node) or name
+
+
+def _bare(node: Mapping[str, Any]) -> bool:
+    return str(node.get("module")).startswith("keras.src.ops")
+
+
+def _registered(node: Mapping[str, Any]) -> str:
+    """The name of a class or function that is not Keras's: it may be called as one of Keras's is."""
+    name = str(node.get("registered_name"))
+    return name if ">" in name else ""
+
+
+def _name(layer: Mapping[str, Any]) -> str:
+    return str(layer.get("name") or layer["config"]["name"])
+
+
+def _segments(layers: Sequence[Any]) -> Iterator[str]:
+    return segments((_name(layer), layer["class_name"]) for layer in layers)
+
+
+def _listed(histories: Any) -> list[tuple[str, int, int]]:
+    """Keras writes one tensor as `[name, call, which]`, and several as a list or mapping of such."""
+    if isinstance(histories, Mapping):
+        return [one for value in histories.values() for one in _listed(value)]
+    if histories and isinstance(histories[0], str):
+        return [tuple(histories)]
+    return [one for value in histories for one in _listed(value)]
+
+
+def _calls(layers: Sequence[Any], made: Mapping[Any, int]) -> Iterator[tuple[Any, int, Any]]:
+    """Each call of each layer, when all it takes is made: the list of layers is ordered by first calls only."""
+    waiting = [
+        (layer, call, content)
+        for layer in layers
+        if layer["class_name"] != "InputLayer"
+        for call, content in enumerate(layer["inbound_nodes"])
+    ]
+    while waiting:
+        ready = [one for one in waiting if all(history in made for history, _ in _split(one[2])[0])]
+        if not ready:
+            raise TicketError(
+                f"The architecture must be a graph without cycles whose tensors are all made. Received: "
+                f"'{_name(waiting[0][0])}' takes one that nothing makes."
+            )
+        yield ready[0]
+        waiting.remove(ready[0])
+
+
+Tensors = list[tuple[tuple[str, int, int], Shape]]
+
+
+def _split(content: Any) -> tuple[Tensors, tuple[Any, ...]]:
+    """The tensors of a call, as their history and shape, and what else it is given."""
+    tensors: Tensors = []
+    extra: list[Any] = []
+
+    def visit(value: Any) -> None:
+        if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
+            name, call, which = value["config"]["keras_history"]
+            tensors.append(((name, call, which), tuple(value["config"]["shape"])))
+        elif isinstance(value, list):
+            for one in value:
+                visit(one)
+        elif isinstance(value, Mapping):
+            for one in value.values():
+                visit(one)
+        elif value is not None:
+            extra.append(value)
+
+    visit([content.get("args", []), content.get("kwargs", {})])
+    return tensors, tuple(extra)
+
+
+def _input_shapes(architecture: Mapping[str, Any]) -> list[Shape]:
+    kind, config = _kind(architecture), architecture["config"]
+    if kind not in ("Sequential", "Functional"):
+        raise TicketError(
+            "Structure is read from a Sequential or Functional model. Received: "
+            f"{architecture.get('class_name')}. A subclassed model does not say which layer feeds which."
+        )
+    layers = {_name(layer): layer for layer in config["layers"]}
+    if kind == "Functional":
+        return [
+            tuple(layers[name]["config"]["batch_shape"][1:]) for name, _, _ in _listed(config["input_layers"])
+        ]
+    first = config["layers"][0]
+    if first["class_name"] == "InputLayer":
+        return [tuple(first["config"]["batch_shape"][1:])]
+    if _kind(first) in ("Sequential", "Functional"):
+        return _input_shapes(first)
+    return [tuple((config.get("build_input_shape") or [None, None])[1:])]

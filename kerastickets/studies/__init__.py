@@ -1,0 +1,17 @@
+"""Studies: many jobs, each found by its hash and done once, and the tables and figures made of them."""
+
+from typing import TYPE_CHECKING
+
+from kerastickets.foundations.lazy import offered
+
+if TYPE_CHECKING:
+    from kerastickets.studies.reproduce import Reproduction as Reproduction
+    from kerastickets.studies.study import (
+        Cache as Cache,
+        Input as Input,
+        Job as Job,
+        Results as Results,
+        Study as Study,
+    )
+
+__getattr__, __dir__, __all__ = offered(__name__)

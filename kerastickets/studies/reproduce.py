@@ -1,0 +1,220 @@
+"""The study engine: does a study's jobs in processes, each once; then writes its tables, figures and page."""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kerastickets import registry
+from kerastickets.errors import RecipeError
+from kerastickets.figures.matplotlib_figures import draw
+from kerastickets.figures.table import Table
+from kerastickets.foundations.environment import machine, versions
+from kerastickets.foundations.files import named_refusals, write_text
+from kerastickets.foundations.process_pool import Pool
+from kerastickets.registry import plugin_options as options
+from kerastickets.reports.write import report
+from kerastickets.studies.job_kinds import work
+from kerastickets.studies.study import Cache, Job, Results, Study, in_order, reduced
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is.
+
+    Args:
+        done: jobs that are done.
+        total: jobs known so far.
+        share: of the cost known so far, in [0, 1]; running jobs count in part.
+        running: jobs that are being done.
+    """
+
+    done: int
+    total: int
+    share: float
+    running: tuple[Job, ...]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A study with its dials.
+
+    Args:
+        name: under which it is registered.
+        module: the study.
+        budget: the name of the budget.
+        dials: the budget's dials, some perhaps changed.
+    """
+
+    name: str
+    module: Study
+    budget: str
+    dials: Any
+
+    @classmethod
+    def of(cls, name: str, budget: str = "smoke", given: Mapping[str, Any] | None = None) -> "Reproduction":
+        """A registered study at one of its budgets.
+
+        Args:
+            name: a registered study.
+            budget: `smoke`, `cpu` or `paper`.
+            given: dials to change, as text or typed.
+
+        Raises:
+            PluginError: no such study, no such dial, or a value that it does not take.
+            RecipeError: the study has no such budget, or its dials contradict each other.
+        """
+        module = registry.load("studies", name)
+        if budget not in module.BUDGETS:
+            raise RecipeError(options.unknown("budget", budget, module.BUDGETS, "Budgets"))
+        base = module.BUDGETS[budget]
+        changed = options.arguments(type(base), dict(given or {}))
+        try:
+            return cls(name, module, budget, replace(base, **changed))
+        except ValueError as error:
+            raise RecipeError(f"The study '{name}' refuses its dials: {error}") from error
+
+    def run(
+        self,
+        out: str | Path,
+        *,
+        cache: str | Path = "runs/.cache",
+        jobs: int = 1,
+        command: str = "",
+        on_progress: Callable[[Progress], None] | None = None,
+        prepare: Callable[[], None] | None = None,
+    ) -> Path:
+        """Do every job that is not done yet, then write what came out.
+
+        Args:
+            out: the folder: `results.jsonl`, `tables.json`, `tables.md`, `figures/`, `study.json`, `report.html`.
+            cache: what finished jobs gave; studies share it.
+            jobs: how many processes of one thread each; changes no number.
+            command: what was called, for the record.
+            on_progress: called whenever a job is done or gets on.
+            prepare: called first in each process.
+
+        Returns:
+            The report's path.
+
+        Raises:
+            KerasTicketsError: a job's error. What is done stays done: the same call continues.
+        """
+        started = time.perf_counter()
+        results = Results(Cache(cache))
+        with named_refusals(Path(out)):
+            Path(out).mkdir(parents=True, exist_ok=True)
+        with Pool(work, jobs, prepare) as pool:
+            done = _JobRunner(self, results, pool, jobs, on_progress or (lambda progress: None)).run()
+        facts = {
+            "study": self.name,
+            "title": self.module.TITLE,
+            "paper": self.module.PAPER,
+            "budget": self.budget,
+            "dials": options.describe(self.dials),
+            "command": command,
+            "jobs": len(done),
+            "processes": jobs,
+            "seconds of all jobs": round(sum(results[job]["seconds"] for job in done), 1),
+            "seconds of this command": round(time.perf_counter() - started, 1),
+            "versions": versions(),
+            "machine": machine(),
+        }
+        return write(self, results, Path(out), facts)
+
+
+class _JobRunner:
+    """Hands jobs to a pool as soon as what they need is done."""
+
+    def __init__(
+        self,
+        what: Reproduction,
+        results: Results,
+        pool: Pool,
+        most: int,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._what, self._results, self._pool, self._most = what, results, pool, most
+        self._on_progress = on_progress
+        self._running: dict[str, Job] = {}
+        self._parts: dict[str, float] = {}
+
+    def run(self) -> list[Job]:
+        """All jobs of the study, done."""
+        while True:
+            known = in_order(self._what.module.jobs(self._what.dials, self._results))
+            self._submit([job for job in known if job not in self._results])
+            self._report(known)
+            if not self._running:
+                return known
+            self._wait(known)
+
+    def _submit(self, missing: Sequence[Job]) -> None:
+        ready = [
+            job
+            for job in missing
+            if job.hash not in self._running and all(need in self._results for need in job.needs)
+        ]
+        # The longest first: else one of them is left for the end, when the other processes have nothing to do.
+        for job in sorted(ready, key=lambda job: -job.cost)[: self._most - len(self._running)]:
+            self._running[job.hash] = job
+            self._pool.submit(job.hash, (job, self._results.cache.folder))
+
+    def _wait(self, known: Sequence[Job]) -> None:
+        """Until a job is done."""
+        while True:
+            event = self._pool.next()
+            if event.kind == "done":
+                del self._running[str(event.key)]
+                return
+            self._parts[str(event.key)] = event.content
+            self._report(known)
+
+    def _report(self, known: Sequence[Job]) -> None:
+        done = [job for job in known if job in self._results]
+        part = sum(job.cost * self._parts.get(job.hash, 0.0) for job in self._running.values())
+        whole = sum(job.cost for job in known)
+        share = (sum(job.cost for job in done) + part) / whole if whole else 1.0
+        self._on_progress(Progress(len(done), len(known), share, tuple(self._running.values())))
+
+
+def said_tables(module: Study, dials: Any, trials: Sequence[Mapping[str, Any]]) -> list[Table]:
+    """A study's tables, each with a note of what the run did less of than the paper."""
+    said = _reduced(module, dials)
+    return [replace(table, note=f"{table.note} {said}".strip()) for table in module.tables(dials, trials)]
+
+
+def _reduced(module: Study, dials: Any) -> str:
+    return reduced(dials, module.BUDGETS["paper"]) if "paper" in module.BUDGETS else ""
+
+
+def write(what: Reproduction, results: Results, out: Path, facts: Mapping[str, Any]) -> Path:
+    """Write the tables, figures and page of a study whose jobs are done; returns the page's path."""
+    module, dials = what.module, what.dials
+    trials = [dict(trial) for trial in module.trials(dials, results)]
+    tables, figures = said_tables(module, dials, trials), module.figures(dials, trials)
+    said = _reduced(module, dials)
+    facts = {**facts, "notes": [*filter(None, [said]), *module.notes(dials, trials)]}
+    text = "".join(f"- {note}\n" for note in facts["notes"])
+    markdown = f"# {module.TITLE}\n\nBudget: {what.budget}.\n\n{text}\n" + "\n".join(
+        t.markdown() for t in tables
+    )
+    for name, content in {
+        "results.jsonl": "".join(json.dumps(trial, sort_keys=True) + "\n" for trial in trials),
+        "tables.json": json.dumps([table.facts() for table in tables], indent=1),
+        "tables.md": markdown,
+        "figures.json": json.dumps([figure.facts() for figure in figures]),
+        "study.json": json.dumps(facts, indent=1, sort_keys=True),
+    }.items():
+        write_text(out / name, content)
+    with named_refusals(out), tempfile.TemporaryDirectory(dir=out, suffix=".part") as drawn:
+        for figure in figures:
+            draw(figure, drawn)
+        (out / "figures").mkdir(exist_ok=True)
+        for path in Path(drawn).iterdir():
+            os.replace(path, out / "figures" / path.name)
+    return report(out)

@@ -1,0 +1,225 @@
+"""The bytes of a ticket: one safetensors file that any framework can read and nothing in which can run.
+
+Tensors are `mask/<key>` (bit-packed), `init/<key>` and, where present, `rewind@<step>/<key>` and
+`final/<key>`. The one metadata entry, `kerastickets`, is canonical JSON: format, version, architecture,
+shapes of the masks, provenance and digest. Equal tickets are equal bytes. Reading believes nothing: every
+claim is checked against the size of the file, and the digest, before anything is allocated.
+"""
+
+import math
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from safetensors.numpy import save as serialize
+
+from kerastickets.errors import TicketError
+from kerastickets.foundations.tree import Tree
+from kerastickets.tickets import file_header as header
+from kerastickets.tickets.file_header import Header, Tensor, canonical
+
+
+class Parts(NamedTuple):
+    """What a ticket file holds, checked but not yet a `Ticket`."""
+
+    architecture: dict[str, Any]
+    masks: dict[str, np.ndarray]
+    snapshots: dict[str, dict[str, np.ndarray]]
+    provenance: dict[str, Any]
+    digest: str
+
+
+def encode(
+    architecture: Mapping[str, Any], masks: Tree, snapshots: Mapping[str, Tree], provenance: Mapping[str, Any]
+) -> tuple[bytes, str]:
+    """The bytes of a ticket, and its digest.
+
+    Args:
+        architecture: a JSON object.
+        masks: boolean arrays by key.
+        snapshots: weight Trees by name.
+        provenance: a JSON object.
+
+    Returns:
+        The content of the file, and the sha256 that it carries.
+
+    Example:
+        >>> content, digest = encode({}, {}, {"init": {"b": np.zeros(2, "float32")}}, {})
+        >>> digest.encode() in content, len(digest)
+        (True, 64)
+    """
+    tensors, fields = _contents(architecture, masks, snapshots, provenance)
+    claims = _claims(tensors)
+    digest = _digest(tensors, claims, fields)
+    # One entry: safetensors writes the entries of its metadata in random order.
+    content = serialize(tensors, {header.ENTRY: canonical(fields | {"digest": digest})})
+    found = header.parse(content[8 : 8 + int.from_bytes(content[:8], "little")], "header")
+    if {name: claim for name, claim in found.items() if name != "__metadata__"} != claims:
+        raise TicketError(
+            "Expected safetensors to order tensors by their types and names. Received: another order. "
+            "This version of safetensors is not supported: install the one that constraints.txt names."
+        )
+    return content, digest
+
+
+def digest(
+    architecture: Mapping[str, Any], masks: Tree, snapshots: Mapping[str, Tree], provenance: Mapping[str, Any]
+) -> str:
+    """The digest that `encode` gives, without making the file in memory.
+
+    Example:
+        >>> ticket = {}, {}, {"init": {"b": np.zeros(2, "float32")}}, {}
+        >>> digest(*ticket) == encode(*ticket)[1]
+        True
+    """
+    tensors, fields = _contents(architecture, masks, snapshots, provenance)
+    return _digest(tensors, _claims(tensors), fields)
+
+
+def _contents(
+    architecture: Mapping[str, Any], masks: Tree, snapshots: Mapping[str, Tree], provenance: Mapping[str, Any]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The tensors of a file by name, sorted, and its metadata without the digest."""
+    tensors = {f"mask/{key}": np.packbits(mask) for key, mask in masks.items()}
+    tensors |= {f"{name}/{key}": value for name, tree in snapshots.items() for key, value in tree.items()}
+    fields = {
+        "format": header.FORMAT,
+        "version": header.VERSION,
+        "architecture": dict(architecture),
+        "shapes": {key: mask.shape for key, mask in masks.items()},
+        "provenance": dict(provenance),
+    }
+    return dict(sorted(tensors.items())), fields
+
+
+def _claims(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The header that safetensors will write, in file order: by type and name, as one weight of each shows."""
+    tokens = serialize({name: np.zeros(1, value.dtype) for name, value in tensors.items()})
+    small = header.parse(tokens[8 : 8 + int.from_bytes(tokens[:8], "little")], "header")
+    claims, at = {}, 0
+    for name in sorted(small, key=lambda name: small[name]["data_offsets"]):
+        end = at + tensors[name].nbytes
+        claims[name] = small[name] | {"shape": list(tensors[name].shape), "data_offsets": [at, end]}
+        at = end
+    return claims
+
+
+def _digest(tensors: Mapping[str, np.ndarray], claims: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
+    sha = header.hasher(claims, fields)
+    for name in claims:
+        sha.update(tensors[name].reshape(-1).view(np.uint8).data)
+    return sha.hexdigest()
+
+
+def write(path: Path, content: bytes) -> None:
+    """Put `content` at `path` as a whole or not at all; missing folders are created.
+
+    Args:
+        path: the file to make or replace.
+        content: its bytes.
+
+    Raises:
+        TicketError: naming the path and why; a file that was there is as it was.
+    """
+    part = path.parent / f".{secrets.token_hex(8)}.part"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except (OSError, ValueError) as error:  # ValueError: a path that no system has
+        raise TicketError(f"{path}: cannot be written: {getattr(error, 'strerror', error)}") from error
+    finally:
+        with suppress(OSError, ValueError):
+            part.unlink()
+    # The file is whole already; some network file systems cannot sync a folder.
+    with suppress(OSError):
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextmanager
+def errors_with(path: str | Path) -> Iterator[None]:
+    """Turn what goes wrong inside into one `TicketError` that begins with `path`."""
+    try:
+        yield
+    except TicketError as error:
+        raise TicketError(f"{path}: {error}") from error.__cause__
+    except (OSError, ValueError) as error:
+        raise TicketError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
+
+
+def decode(path: str | Path) -> Parts:
+    """Read and check a ticket file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its parts; arrays are read-only.
+
+    Raises:
+        TicketError: what is wrong, without the path (see `errors_with`).
+        OSError: the file cannot be read.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise TicketError("is not a file.")
+    masks: dict[str, np.ndarray] = {}
+    snapshots: dict[str, dict[str, np.ndarray]] = {}
+    with open(path, "rb") as file:
+        found = header.read(file)
+        _check_digest(file, found)
+        for tensor in found.tensors:
+            group, key = tensor.name.split("/", 1)
+            if group == "mask":
+                masks[key] = _unpack(_array(file, found.start, tensor), tensor.name, found.shapes[key])
+            else:
+                snapshots.setdefault(group, {})[key] = _array(file, found.start, tensor)
+    fields = found.fields
+    return Parts(fields["architecture"], masks, snapshots, fields["provenance"], fields["digest"])
+
+
+def _check_digest(file: BinaryIO, found: Header) -> None:
+    sha = header.hasher(found.raw, found.fields)
+    file.seek(found.start)
+    while block := file.read(1 << 20):
+        sha.update(block)
+    if sha.hexdigest() != found.fields["digest"]:
+        raise TicketError("was altered or damaged: its content does not have the digest that it carries.")
+
+
+def _array(file: BinaryIO, start: int, tensor: Tensor) -> np.ndarray:
+    # Its size is known to lie within the file, so the only shapes that can fail are absurd ones around a 0.
+    try:
+        array = np.empty(tensor.shape, tensor.dtype.newbyteorder("<"))
+    except (ValueError, OverflowError) as error:
+        raise TicketError(f"tensor {tensor.name!r} has a shape that NumPy cannot hold: {error}.") from None
+    raw = array.reshape(-1).view(np.uint8)
+    file.seek(start + tensor.begin)
+    if file.readinto(raw) != raw.size:  # type: ignore[attr-defined]
+        raise TicketError(f"is truncated: tensor {tensor.name!r} ended early.")
+    if tensor.dtype == bool and raw.max(initial=0) > 1:
+        raise TicketError(f"tensor {tensor.name!r} is boolean and holds other bytes than 0 and 1.")
+    return _read_only(array.astype(tensor.dtype, copy=False))
+
+
+def _unpack(packed: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    bits, count = np.unpackbits(packed), math.prod(shape)
+    if bits[count:].any():
+        raise TicketError(f"tensor {name!r} has bits beyond the end of its shape {shape}.")
+    return _read_only(bits[:count].reshape(shape).astype(bool))
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array

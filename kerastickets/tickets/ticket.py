@@ -1,0 +1,284 @@
+"""`Ticket`: a sparse network as one frozen value.
+
+It is NumPy arrays and JSON: making, saving, loading and comparing tickets needs neither Keras nor
+TensorFlow. Only `Ticket.build` does.
+"""
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerastickets.cutting import cut_scores as mask
+from kerastickets.errors import TicketError
+from kerastickets.foundations import tree
+from kerastickets.foundations.tree import Tree
+from kerastickets.tickets import file as ticketfile, file_header as header
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ticket:
+    """A sparse trainable network: which weights live, what they were worth, and where they come from.
+
+    Everything is copied and read-only, keys are sorted, and bfloat16 becomes float32. Two tickets are equal
+    when their digests are, and then their files are equal byte for byte.
+
+    Args:
+        architecture: Keras configuration as JSON; empty where the model cannot be rebuilt from one.
+        masks: boolean arrays by key, True where kept; keys of prunable weights.
+        snapshots: weight Trees of one set of keys and shapes: `"init"`, and where known `"rewind@<step>"` and
+            `"final"` (zero where pruned). `init` and rewind points are stored unmasked.
+        provenance: how the ticket was made, as JSON; `start` names the snapshot training starts from.
+
+    Raises:
+        TicketError: the parts do not fit together, naming the first that does not.
+
+    Example:
+        >>> weights = {"dense/kernel": np.ones((2, 2), "float32"), "dense/bias": np.zeros(2, "float32")}
+        >>> ticket = Ticket({}, {"dense/kernel": np.eye(2, dtype=bool)}, {"init": weights}, {"level": 1})
+        >>> ticket
+        <Ticket: 2 of 4 weights kept (50.00%), init>
+        >>> ticket == ticket.replace(provenance={"level": 2})
+        False
+
+    Reference:
+        Frankle & Carbin, "The Lottery Ticket Hypothesis" (ICLR 2019), section 1.
+    """
+
+    architecture: Mapping[str, Any]
+    masks: Tree
+    snapshots: Mapping[str, Tree]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("architecture", "provenance"):
+            object.__setattr__(self, name, MappingProxyType(_json(name, getattr(self, name))))
+        if not self.snapshots.get("init"):
+            raise TicketError(f"A ticket has weights named `init`. Received: {[*self.snapshots]}.")
+        object.__setattr__(self, "masks", _frozen("mask", self.masks))
+        trees = {name: _frozen(name, self.snapshots[name]) for name in sorted(self.snapshots, key=_step)}
+        object.__setattr__(self, "snapshots", MappingProxyType(trees))
+        _check(self.masks, self.snapshots)
+        self.weights(self.start)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the content, in hexadecimal; the saved file carries the same."""
+        return ticketfile.digest(self.architecture, self.masks, self.snapshots, self.provenance)
+
+    @property
+    def kept(self) -> int:
+        """Weights that live."""
+        return tree.kept(self.masks)
+
+    @property
+    def total(self) -> int:
+        """Weights that have a mask, pruned or not."""
+        return tree.total(self.masks)
+
+    @property
+    def density(self) -> float:
+        """kept / total, in [0, 1]."""
+        return tree.density(self.masks)
+
+    @property
+    def layers(self) -> list[dict[str, Any]]:
+        """Per mask: `key`, `shape`, `kept`, `total`, `density`."""
+        return mask.layers(self.masks)
+
+    @property
+    def start(self) -> str:
+        """The snapshot that training starts from."""
+        return self.provenance.get("start", "init")
+
+    @property
+    def rewinds(self) -> tuple[int, ...]:
+        """Steps of the stored rewind points, ascending."""
+        return tuple(int(_step(name)) for name in self.snapshots if name.startswith("rewind@"))
+
+    def weights(self, name: str = "init") -> Tree:
+        """The weights of one snapshot.
+
+        Args:
+            name: `"init"`, `"rewind@<step>"` or `"final"`; `"rewind@0"` is `"init"`.
+
+        Raises:
+            TicketError: the ticket has no such snapshot; lists those it has.
+        """
+        name = "init" if name == "rewind@0" else name
+        if not isinstance(name, str) or name not in self.snapshots:
+            raise TicketError(
+                f"The ticket has the snapshots {', '.join(self.snapshots)}. Received: {name!r}."
+            )
+        return self.snapshots[name]
+
+    def replace(self, **changes: Any) -> "Ticket":
+        """This ticket with other `architecture`, `masks`, `snapshots` or `provenance`."""
+        return replace(self, **changes)
+
+    def facts(self) -> dict[str, Any]:
+        """What `kt show --json` prints: everything but the arrays."""
+        return {
+            "format": header.FORMAT,
+            "version": header.VERSION,
+            "digest": self.digest,
+            "criterion": self.provenance.get("criterion"),
+            "level": self.provenance.get("level"),
+            "density": self.density,
+            "kept": self.kept,
+            "total": self.total,
+            "layers": self.layers,
+            "snapshots": list(self.snapshots),
+            "provenance": copy.deepcopy(dict(self.provenance)),
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the ticket as one safetensors file; equal tickets give equal bytes.
+
+        Args:
+            path: the file to make or replace; missing folders are created.
+
+        Returns:
+            The path.
+
+        Raises:
+            TicketError: the file cannot be written. A file that was there is then as it was.
+
+        Example:
+            >>> import tempfile
+            >>> ticket = Ticket({}, {}, {"init": {"bias": np.zeros(2, "float32")}})
+            >>> Ticket.load(ticket.save(tempfile.mkdtemp() + "/a.safetensors")) == ticket
+            True
+        """
+        path = Path(path)
+        content, self.__dict__["digest"] = self._encoded()
+        ticketfile.write(path, content)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Ticket":
+        """Read a ticket file. Nothing in it can run, whatever it names: only `build` uses the architecture.
+
+        Args:
+            path: the file.
+
+        Returns:
+            The ticket.
+
+        Raises:
+            TicketError: naming the file and what is wrong: missing, truncated, altered, foreign, or too new.
+        """
+        with ticketfile.errors_with(path):
+            parts = ticketfile.decode(path)
+            ticket = cls(*parts[:4])
+        ticket.__dict__["digest"] = parts.digest
+        return ticket
+
+    def build(self, custom_objects: Mapping[str, Any] | None = None) -> "keras.Model":
+        """The Keras model with the weights of `start` and zeros where pruned.
+
+        The architecture may come from a stranger: what it names and would allocate is checked first.
+
+        Args:
+            custom_objects: your own layer classes and functions by name.
+
+        Returns:
+            A new model, not compiled.
+
+        Raises:
+            TicketError: the architecture is empty, names what it may not, or needs more weights than stored.
+            AlignError: the model built has other keys or shapes than the ticket.
+        """
+        if not self.architecture:
+            raise TicketError(
+                "This ticket's model has no architecture that could be rebuilt. "
+                "Build the model yourself, and pass it along (`--model` on the command line)."
+            )
+        from kerastickets.models.untrusted import rebuild_untrusted
+        from kerastickets.models.variables import assign
+
+        weights = self.weights(self.start)
+        # Layers that carry their masks allocate those as well.
+        model = rebuild_untrusted(self.architecture, tree.total(weights) + self.total, custom_objects)
+        assign(model, tree.masked(weights, self.masks))
+        return model
+
+    def _encoded(self) -> tuple[bytes, str]:
+        return ticketfile.encode(self.architecture, self.masks, self.snapshots, self.provenance)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ticket) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Read-only mappings cannot be pickled or deep-copied.
+        snapshots = {name: dict(weights) for name, weights in self.snapshots.items()}
+        return Ticket, (dict(self.architecture), dict(self.masks), snapshots, dict(self.provenance))
+
+    def __repr__(self) -> str:
+        share = f"{self.kept:,} of {self.total:,} weights kept ({self.density:.2%})"
+        return f"<Ticket: {share}, {' '.join(self.snapshots)}>"
+
+
+def _json(name: str, value: Any) -> dict[str, Any]:
+    """A copy of `value` as a file would give it back: text keys, lists for tuples, sorted."""
+    if not isinstance(value, Mapping):
+        raise TicketError(f"`{name}` must be a mapping. Received: {type(value).__name__}.")
+    return header.parse(header.canonical(dict(value)), name)
+
+
+def _step(name: str) -> float:
+    """The step of training at which a snapshot was taken; what snapshots are sorted by."""
+    if not isinstance(name, str) or not header.SNAPSHOT.fullmatch(name):
+        raise TicketError(f"A snapshot is init, rewind@<step> after step 0, or final. Received: {name!r}.")
+    return {"init": 0, "final": math.inf}[name] if "@" not in name else int(name.partition("@")[2])
+
+
+def _frozen(what: str, arrays: Tree) -> Tree:
+    for key in arrays:
+        if not isinstance(key, str) or not header.well_formed(key):
+            raise TicketError(f"A key is a path such as 'dense/kernel'. Received: {key!r} in {what}.")
+    return tree.frozen({key: _storable(f"{what}/{key}", arrays[key]) for key in sorted(arrays)})
+
+
+def _storable(name: str, value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    array = array.astype(
+        "float32" if array.dtype.name == "bfloat16" else array.dtype.newbyteorder("="), copy=False
+    )
+    if array.dtype not in header.DTYPES.values():
+        raise TicketError(f"Arrays hold numbers or booleans. Received: {name} of {array.dtype}.")
+    return array
+
+
+def _check(masks: Tree, snapshots: Mapping[str, Tree]) -> None:
+    init = {key: value.shape for key, value in snapshots["init"].items()}
+    for name, weights in snapshots.items():
+        shapes = {key: value.shape for key, value in weights.items()}
+        for key in sorted(init.keys() | shapes.keys()):
+            if init.get(key) != shapes.get(key):
+                raise TicketError(
+                    f"Snapshots have equal keys and shapes. Received: {key!r} of shape {init.get(key)} in "
+                    f"init and {shapes.get(key)} in {name}."
+                )
+    for key, value in masks.items():
+        if value.dtype != bool:
+            raise TicketError(f"Masks are boolean. Received: the mask of {key!r} of {value.dtype}.")
+        if init.get(key) != value.shape:
+            raise TicketError(
+                f"A mask has the shape of its weight. Received: {key!r} with a mask of shape {value.shape} "
+                f"and a weight of shape {init.get(key)}."
+            )
+        if "final" in snapshots and snapshots["final"][key][~value].any():
+            raise TicketError(f"`final` must be zero where pruned. Received: other values in {key!r}.")

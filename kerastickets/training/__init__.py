@@ -1,0 +1,18 @@
+"""One ticket trained or measured: recipe, compiled trainer, and what is behind `train` and `evaluate`."""
+
+from typing import TYPE_CHECKING
+
+from kerastickets.foundations.lazy import offered
+
+if TYPE_CHECKING:
+    from kerastickets.training.evaluate_ticket import evaluate as evaluate
+    from kerastickets.training.recipe import Recipe as Recipe
+    from kerastickets.training.train_ticket import (
+        Trained as Trained,
+        control as control,
+        train as train,
+    )
+    from kerastickets.training.train_tickets import train_many as train_many
+    from kerastickets.training.trainer import Trainer as Trainer
+
+__getattr__, __dir__, __all__ = offered(__name__)

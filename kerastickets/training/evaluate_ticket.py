@@ -1,0 +1,166 @@
+"""Measure a ticket on data: loss, accuracy by class and task, calibration."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerastickets.data.dataset import Data
+from kerastickets.data.spec import data_spec
+from kerastickets.errors import RecipeError
+from kerastickets.tickets.ticket import Ticket
+from kerastickets.training.model_source import data_name
+from kerastickets.training.train_ticket import ticket_source
+from kerastickets.training.trainer_cache import Workshop
+
+
+def evaluate(
+    ticket: Ticket | str | Path,
+    data: str | Data | None = None,
+    *,
+    split: str = "test",
+    model: Any = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    workshop: Workshop | None = None,
+) -> dict[str, Any]:
+    """Measure a ticket: loss, accuracy by class and task, calibration.
+
+    Args:
+        ticket: a ticket or its file; its `final` weights are used where it has them, else its start.
+        data: a data set's name or a `Data`; None takes the one it was found on.
+        split: `train`, `validation` or `test`.
+        model: what builds the model, for tickets without an architecture.
+        custom_objects: your classes by name.
+        workshop: what to share with other jobs of this process.
+
+    Returns:
+        JSON-ready facts: `split`, `dataset`, `weights`, `examples`, the loss and metrics, and for
+        classification `classes` (accuracy of each) and `calibration` (expected error over 15 bins). Of a
+        data set's `tasks` the same by name, each with its own `loss` and `accuracy`, or
+        `mean_squared_error` of targets; `mean_loss` is the mean of these losses.
+
+    Raises:
+        RecipeError: no such split.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> sorted(evaluate(toy_ticket(), "digits"))[:3]
+        ['accuracy', 'calibration', 'classes']
+    """
+    from kerastickets.foundations.tree import masked
+    from kerastickets.models.variables import assign
+
+    ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
+    if split not in ("train", "validation", "test"):
+        raise RecipeError(f"`split` must be train, validation or test. Received: split={split!r}")
+    spec = data_spec(ticket, data)
+    workshop = workshop or Workshop()
+    data = workshop.data(spec)
+    net = workshop.measured(ticket_source(ticket, data, model, custom_objects), data)
+    name = "final" if "final" in ticket.snapshots else ticket.start
+    assign(net, masked(ticket.weights(name), ticket.masks))
+    x, y = getattr(data, split)
+    facts: dict[str, Any] = {"split": split, "dataset": data_name(spec), "weights": name, "examples": len(x)}
+    measured = net.evaluate(x, y, 1000, verbose=0, return_dict=True)
+    # A metric can be one number a class; as in training, those are left out.
+    facts |= {key: float(value) for key, value in measured.items() if np.ndim(value) == 0}
+    if isinstance(data.classes, int):
+        facts |= _by_class(_probabilities(net, x), y, data.classes, data.labels)
+    if data.tasks and not isinstance(data.classes, int):
+        facts["tasks"] = _by_task(net, x, y, data)
+        facts["mean_loss"] = float(np.mean([task["loss"] for task in facts["tasks"].values()]))
+    return facts
+
+
+def _by_task(net: Any, x: np.ndarray, y: np.ndarray, data: Data) -> dict[str, Any]:
+    """What each task's outputs alone are worth; labels have a column for each task, targets for each output."""
+    from kerastickets.data.metrics import task_metrics
+    from kerastickets.models.objective import fitting_loss
+
+    outputs = np.asarray(net.predict(x, batch_size=1000, verbose=0), "float64")
+    y = y.reshape(len(y), -1)
+    metrics = {metric.name: metric for metric in task_metrics(data)}
+    facts: dict[str, Any] = {}
+    for column, (name, task) in enumerate(data.tasks.items()):
+        own = list(task.outputs)
+        true = y[:, column] if data.classes else y[:, own]
+        # A loss known by its name alone gives a number an example.
+        facts[name] = {"loss": float(np.mean(fitting_loss(task.loss, net)(true, outputs[:, own])))}
+        if isinstance(data.classes, tuple):
+            facts[name] |= _of_classes(outputs[:, own], true, data.classes[column])
+            continue
+        for kind in ("accuracy", "mean_squared_error"):
+            if metric := metrics.get(f"{name}_{kind}"):
+                metric.update_state(y, outputs)
+                facts[name][kind] = float(metric.result())
+    return facts
+
+
+def _of_classes(logits: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, Any]:
+    from scipy.special import softmax
+
+    probabilities = softmax(logits, axis=1)
+    accuracy = float((probabilities.argmax(1) == labels).mean())
+    return {"accuracy": accuracy, **_by_class(probabilities, labels, classes)}
+
+
+def _probabilities(net: Any, x: np.ndarray) -> np.ndarray:
+    from scipy.special import softmax
+
+    outputs = np.asarray(net.predict(x, batch_size=1000, verbose=0), "float64")
+    from kerastickets.models.objective import gives_probabilities
+
+    return outputs if gives_probabilities(net) else softmax(outputs, axis=1)
+
+
+def _by_class(
+    probabilities: np.ndarray, y: np.ndarray, classes: int, names: Sequence[str] = ()
+) -> dict[str, Any]:
+    right = probabilities.argmax(1) == y
+    rows = [
+        {
+            "class": c,
+            **({"name": names[c]} if names else {}),
+            "count": int((y == c).sum()),
+            "accuracy": float(right[y == c].mean()) if (y == c).any() else None,
+        }
+        for c in range(classes)
+    ]
+    return {"classes": rows, "calibration": calibration(probabilities.max(1), right)}
+
+
+def calibration(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> dict[str, Any]:
+    """How far confidence is from accuracy.
+
+    Args:
+        confidence: probability of the predicted class of each example, in [0, 1].
+        right: whether it was right.
+        bins: number of equal bins of confidence.
+
+    Returns:
+        `ece`, the mean over examples of the gap between a bin's accuracy and confidence, and the bins.
+
+    Example:
+        >>> calibration(np.array([0.9, 0.9]), np.array([True, False]))["ece"]
+        0.4
+
+    Reference:
+        C. Guo, G. Pleiss, Y. Sun, K. Weinberger, On Calibration of Modern Neural Networks, section 2.
+    """
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    rows = []
+    for n in range(bins):
+        inside = place == n
+        mean, share = (float(a[inside].mean()) if inside.any() else None for a in (confidence, right))
+        rows.append(
+            {
+                "low": n / bins,
+                "high": (n + 1) / bins,
+                "count": int(inside.sum()),
+                "confidence": mean,
+                "accuracy": share,
+            }
+        )
+    gaps = [row["count"] * abs(row["accuracy"] - row["confidence"]) for row in rows if row["count"]]  # type: ignore[operator]
+    return {"ece": float(round(sum(gaps) / max(len(right), 1), 12)), "bins": rows}

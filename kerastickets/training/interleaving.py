@@ -1,0 +1,262 @@
+"""Nets that take turns in one compiled model, within one compiled call.
+
+A tiny net's epoch takes less time than the calls that start it. So the states of all members (weights,
+masks, optimizer, metrics, random layers: whatever the compiled steps touch) stay on the device side by side,
+and one call goes through the members: it puts a member's state into the model, runs its steps, and takes the
+state back. Each member's steps are the very ones of a net that trains alone, so its bits are the same; there
+is one model to compile, however many members there are; and a member that has stopped is not visited.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerastickets.errors import KerasTicketsError
+from kerastickets.foundations.tree import Tree, masked
+from kerastickets.models.variables import variables
+from kerastickets.training.engine import Engine
+from kerastickets.training.session import Metrics, NetTrainer, Outcome, Start, Steps, Training, Wish
+
+
+class InterleavedNets:
+    """The states of some nets of one engine.
+
+    Args:
+        engine: on one device, with data that stays there.
+        size: how many members it can hold.
+    """
+
+    def __init__(self, engine: Engine, size: int) -> None:
+        self.engine, self.size = engine, size
+        self._calls: dict[str, Any] = {}
+        self._rows: list[tuple[int, int] | None] = [None] * size
+        self._orders = np.zeros((size, engine.block), "int32")
+        self._resident_orders: Any = None
+        self._weights: dict[str, np.ndarray] | None = None
+
+    @cached_property
+    def _own(self) -> list[Any]:
+        """Every variable that a member must have of its own: what the compiled steps touch, and all weights."""
+        used = [
+            v for call in (self.engine.steps, self.engine.evaluation("validation")) for v in call.variables
+        ]
+        kept = [
+            v.value for v in (*variables(self.engine.model).values(), *self.engine.model.optimizer.variables)
+        ]
+        return list({id(variable): variable for variable in (*kept, *used)}.values())
+
+    @cached_property
+    def _stacks(self) -> list[Any]:
+        # Without a name: Keras's are not unique, and these are found by place.
+        return [tf.Variable(tf.zeros((self.size, *v.shape), v.dtype), trainable=False) for v in self._own]
+
+    def put(self, member: int) -> None:
+        """The model's state becomes the member's."""
+        self._call("put", self._give)(tf.constant(member))
+        self._weights = None
+
+    def take(self, member: int) -> None:
+        """The member's state becomes the model's."""
+        self._call("take", self._take)(tf.constant(member))
+
+    def _call(self, name: str, step: Any) -> Any:
+        if name not in self._calls:
+            call = tf.function(step, autograph=False, input_signature=[tf.TensorSpec((), tf.int32)])
+            _ = self._stacks  # variables are made outside of what is compiled
+            self._calls[name] = call.get_concrete_function()
+        return self._calls[name]
+
+    def _take(self, member: Any) -> None:
+        for variable, stack in zip(self._own, self._stacks, strict=True):
+            variable.assign(stack[member])
+
+    def _give(self, member: Any) -> None:
+        for variable, stack in zip(self._own, self._stacks, strict=True):
+            stack.scatter_update(tf.IndexedSlices(variable.value()[None], member[None]))
+
+    def train(self, seeds: Mapping[int, int], wished: Mapping[int, Steps]) -> dict[int, Metrics]:
+        """Run the steps that members wish for.
+
+        Args:
+            seeds: the data seed of each member.
+            wished: the steps of each member that runs any.
+
+        Returns:
+            The training metrics of each over its steps, and over those before where they resume.
+        """
+        found: dict[int, Metrics] = {}
+        left = dict(wished)
+        while left:
+            parts = {m: self.engine.part(seeds[m], s.first, s.until - s.first) for m, s in left.items()}
+            self._order({member: (seeds[member], part.block) for member, part in parts.items()})
+            numbers, fresh = np.zeros((self.size, 4), "int32"), np.zeros(self.size, bool)
+            for member, part in parts.items():
+                numbers[member], fresh[member] = part.numbers, not left[member].resume
+            given = self._resident_orders, tf.constant(numbers), tf.constant(fresh)
+            found |= self._named(self._train(*given, *self._live(left)), left)
+            after = {m: Steps(s.first + parts[m].steps, s.until, True) for m, s in left.items()}
+            left = {member: steps for member, steps in after.items() if steps.first < steps.until}
+        self._weights = None
+        return found
+
+    def evaluate(self, split: str, members: Collection[int]) -> dict[int, Metrics]:
+        """Loss and metrics of members on all of `split`."""
+        if split not in self._calls:
+            self._calls[split] = self._compile_evaluation(split)
+        return self._named(self._calls[split](*self._live(members)), members)
+
+    def weights(self, member: int) -> Tree:
+        """All weights of a member as they are; bfloat16 becomes float32."""
+        if self._weights is None:
+            # Of all members at once: most ask after the same steps.
+            stacks = {id(v): stack for v, stack in zip(self._own, self._stacks, strict=True)}
+            self._weights = {
+                key: _host(stacks[id(v.value)]) for key, v in variables(self.engine.model).items()
+            }
+        return {key: np.array(stack[member]) for key, stack in self._weights.items()}
+
+    def _live(self, members: Collection[int]) -> tuple[Any, Any]:
+        padded = np.zeros(self.size, "int32")
+        padded[: len(members)] = [*members]
+        return tf.constant(padded), tf.constant(len(members))
+
+    def _named(self, results: Any, members: Collection[int]) -> dict[int, Metrics]:
+        rows = results.numpy()
+        return {m: dict(zip(self.engine.names, rows[m].tolist(), strict=True)) for m in members}
+
+    def _order(self, wanted: Mapping[int, tuple[int, int]]) -> None:
+        """Have each member's order of a block of epochs on the device."""
+        new = {member: key for member, key in wanted.items() if self._rows[member] != key}
+        made: dict[tuple[int, int], np.ndarray] = {}
+        for member, key in new.items():
+            if key not in made:
+                made[key] = self.engine.order(*key)
+            self._orders[member], self._rows[member] = made[key], key
+        if new:
+            self._resident_orders = tf.constant(self._orders)
+
+    @cached_property
+    def _train(self) -> Any:
+        engine = self.engine
+        orders = tf.TensorSpec((self.size, engine.block), tf.int32)
+        numbers, fresh = tf.TensorSpec((self.size, 4), tf.int32), tf.TensorSpec((self.size,), tf.bool)
+
+        def steps(orders: Any, numbers: Any, fresh: Any, members: Any, live: Any) -> Any:
+            def turn(member: Any) -> None:
+                tf.cond(fresh[member], _doing(engine.model.reset_metrics), _doing(lambda: None))
+                engine.run(orders[member], *(numbers[member, n] for n in range(4)))
+
+            return self._turns(turn, members, live)
+
+        return self._compiled(steps, orders, numbers, fresh)
+
+    def _compile_evaluation(self, split: str) -> Any:
+        # Made here, out of XLA's sight: of counts that it knew it would make products where others divide.
+        measure, always = self.engine.measuring(split), tf.constant(True)
+
+        def evaluation(members: Any, live: Any) -> Any:
+            def turn(member: Any) -> None:
+                tf.cond(always, _doing(self.engine.model.reset_metrics), _doing(lambda: None))
+                measure()
+
+            return self._turns(turn, members, live)
+
+        return self._compiled(evaluation)
+
+    def _compiled(self, step: Any, *signature: Any) -> Any:
+        _ = self._stacks
+        members = [tf.TensorSpec((self.size,), tf.int32), tf.TensorSpec((), tf.int32)]
+        call = tf.function(
+            step, jit_compile=self.engine.jit, autograph=False, input_signature=[*signature, *members]
+        )
+        return call.get_concrete_function()
+
+    def _turns(self, turn: Any, members: Any, live: Any) -> Any:
+        """Within a compiled call: the turn of each live member; returns a row of results for each."""
+
+        def body(n: Any, rows: Any) -> Any:
+            member = members[n]
+            self._take(member)
+            turn(member)
+            self._give(member)
+            return n + 1, tf.tensor_scatter_nd_update(rows, [[member]], self.engine.results()[None])
+
+        rows = tf.zeros((self.size, len(self.engine.names)), tf.float64)
+        return tf.while_loop(lambda n, rows: n < live, body, (tf.constant(0), rows), parallel_iterations=1)[1]
+
+
+class Member:
+    """One net of a group, as its training looks at it.
+
+    Args:
+        trainer: whose model the group trains.
+        group: the group.
+        number: its place there.
+    """
+
+    def __init__(self, trainer: NetTrainer, group: InterleavedNets, number: int) -> None:
+        self._trainer, self._group, self._number = trainer, group, number
+
+    def weights(self) -> Tree:
+        """All weights as they are."""
+        return self._group.weights(self._number)
+
+    def averaged(self, masks: Tree) -> Tree:
+        """The weights as a ticket keeps them."""
+        if not self._trainer.averages:
+            return masked(self.weights(), masks)
+        self._group.take(self._number)
+        return self._trainer.averaged(masks)
+
+
+def _doing(step: Any) -> Any:
+    """`step` as a branch of a condition."""
+
+    def branch() -> Any:
+        step()
+        return tf.constant(0)
+
+    return branch
+
+
+def _host(stack: Any) -> np.ndarray:
+    value = np.asarray(stack.numpy())
+    return value.astype("float32") if value.dtype.name == "bfloat16" else value
+
+
+def train_together(
+    trainer: NetTrainer, group: InterleavedNets, starts: Sequence[Start]
+) -> list[Outcome | KerasTicketsError]:
+    """Train a member from each start; a member that fails leaves its error, and the others go on."""
+    results: dict[int, Outcome | KerasTicketsError] = {}
+    wishes: dict[int, Wish] = {}
+    runs: list[Any] = []
+
+    def advance(member: int, metrics: Metrics | None) -> None:
+        wishes.pop(member, None)
+        try:
+            wishes[member] = runs[member].send(metrics)
+        except StopIteration as end:
+            results[member] = end.value
+        except KerasTicketsError as error:
+            results[member] = error
+
+    for number, start in enumerate(starts):
+        runs.append(Training(trainer, start, Member(trainer, group, number)).wishes())
+        trainer.begin(start)
+        group.put(number)
+    for number in range(len(starts)):
+        advance(number, None)
+    seeds = {number: start.seed for number, start in enumerate(starts)}
+    while wishes:
+        # Steps first: who waits to be measured is then measured with all others.
+        steps = {member: wish for member, wish in wishes.items() if isinstance(wish, Steps)}
+        split = "" if steps else str(next(iter(wishes.values())))
+        waiting = [member for member, wish in wishes.items() if wish == split]
+        done = group.train(seeds, steps) if steps else group.evaluate(split, waiting)
+        for member, metrics in done.items():
+            advance(member, metrics)
+    return [results[number] for number in range(len(starts))]

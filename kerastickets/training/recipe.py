@@ -1,0 +1,239 @@
+"""How a net is trained: every dial that can change its bits, as one frozen, JSON-ready value.
+
+Imports no TensorFlow, so that a mistyped dial is refused at once.
+"""
+
+import math
+import numbers
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypedDict, get_args
+
+from kerastickets.data.augmentation import Augmentation
+from kerastickets.errors import RecipeError
+from kerastickets.foundations.duration import Duration
+from kerastickets.registry.plugin_options import unknown
+
+Keep = Literal["best", "last"]
+Jit = Literal["auto", "on", "off"]
+_OPTIMIZERS_OWN = ("lr", "epsilon", "momentum", "weight_decay")
+# What is better when smaller, by the names Keras gives its metrics.
+_SMALLER = re.compile(r"loss|error|entropy|divergence|hinge|(^|_)(mse|mae|mape|msle|rmse)$")
+
+
+class Dials(TypedDict, total=False):
+    """The keyword arguments of `kt.prune` and `kt.train` that say how to train; see `Recipe`."""
+
+    train: Duration | str | int
+    train_size: int | float | None
+    eval_every: Duration | str | int
+    patience: int | None
+    monitor: str
+    keep: Keep
+    batch_size: int
+    optimizer: str | Mapping[str, Any]
+    lr: float | None
+    epsilon: float | None
+    momentum: float | None
+    weight_decay: float | None
+    l1: float
+    l2: float
+    lr_schedule: str
+    warmup: Duration | str | int
+    augment: str
+    jit: Jit
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Args:
+        train: how long, in all, from iteration 0.
+        train_size: how many training examples to use, or as a float above 0 which share of them: of each
+            class its share, chosen by the data seed. None, or 1.0, uses all.
+        eval_every: evaluate on validation data this often, and at the end.
+        patience: stop after this many evaluations without improvement; None never stops early.
+        monitor: `val_accuracy`, `val_loss`, or `val_` and any metric of the data; losses, errors,
+            entropies, divergences and hinges are minimised, everything else maximised.
+        keep: the weights a ticket's `final` holds: those of the `best` evaluation, or the `last`.
+        batch_size: examples a step; what is left over in an epoch is dropped.
+        optimizer: a Keras optimizer's name, or its config `{"class_name", "config"}`.
+        lr: the learning rate; None takes the optimizer's own.
+        epsilon: Adam's and its kin's; None takes the optimizer's own (Keras 1e-7, the papers 1e-8).
+        momentum: SGD's and RMSprop's.
+        weight_decay: decoupled weight decay, as Keras's optimizers define it.
+        l1: adds `l1 * sum(|w|)` over kernels and biases to the loss.
+        l2: adds `l2 * sum(w**2)`; PyTorch's coupled weight decay `w` is `l2 = w / 2`.
+        lr_schedule: `constant`, `cosine`, `linear` (both to 0 at the end), `exponential:F` (times F each
+            epoch) or `steps:10ep=0.1,15ep=0.01` (the rate times a factor from a moment on).
+        warmup: raise the rate linearly from 0 over this long.
+        augment: what happens to training images: `none`, `flip` (half of them, left to right), `crop:4` (a
+            random crop after padding 4 pixels of zeros) or `flip+crop:4`; keyed by (data seed, step).
+        jit: XLA: `auto` follows the trainer's rule, `on`, `off`.
+
+    Raises:
+        RecipeError: a dial that is out of range, named with what was received.
+
+    Example:
+        >>> Recipe(train=Duration(2, "ep")).describe()["train"]
+        '2ep'
+    """
+
+    train: Duration = Duration(20, "ep")
+    train_size: int | float | None = None
+    eval_every: Duration = Duration(1, "ep")
+    patience: int | None = None
+    monitor: str = "val_accuracy"
+    keep: Keep = "best"
+    batch_size: int = 60
+    optimizer: str | Mapping[str, Any] = "adam"
+    lr: float | None = None
+    epsilon: float | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    lr_schedule: str = "constant"
+    warmup: Duration = Duration(0, "it")
+    augment: str = "none"
+    jit: Jit = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("train", "eval_every", "warmup"):
+            object.__setattr__(self, name, Duration.parse(getattr(self, name)))
+        for name in ("train", "eval_every"):
+            _need(getattr(self, name).count >= 1, name, "be at least one iteration", getattr(self, name))
+        _need(
+            _whole(self.batch_size) and self.batch_size >= 1, "batch_size", "be at least 1", self.batch_size
+        )
+        ok = self.patience is None or (_whole(self.patience) and self.patience >= 1)
+        _need(ok, "patience", "be at least 1, or none", self.patience)
+        ok = isinstance(self.monitor, str) and self.monitor.startswith("val_")
+        _need(ok, "monitor", "start with 'val_'", self.monitor)
+        _need(self.keep in get_args(Keep), "keep", "be 'best' or 'last'", self.keep)
+        _need(self.jit in get_args(Jit), "jit", "be 'auto', 'on' or 'off'", self.jit)
+        for name in ("lr", "epsilon", "momentum", "weight_decay", "l1", "l2"):
+            value = getattr(self, name)
+            ok = _real(value) and math.isfinite(value) and (value > 0 or (value == 0 and name != "lr"))
+            ok = ok or (value is None and name not in ("l1", "l2"))
+            what = "be positive and finite" if name == "lr" else "be at least 0 and finite"
+            _need(ok, name, what, repr(value))
+            # One type for 1, 1.0 and NumPy's: a recipe is JSON, and equal recipes are equal text.
+            object.__setattr__(self, name, None if value is None else float(value))
+        object.__setattr__(self, "train_size", _size(self.train_size))
+        schedule_points(self.lr_schedule)
+        Augmentation.parse(self.augment)
+        self._check_optimizer()
+
+    def _check_optimizer(self) -> None:
+        config = self.optimizer
+        ok = isinstance(config, Mapping) and isinstance(config.get("class_name"), str)
+        what = "be a name, or a config as keras.optimizers.serialize(optimizer) gives it"
+        _need(ok or isinstance(config, str), "optimizer", what, config)
+
+    @classmethod
+    def of(cls, *layers: Mapping[str, Any]) -> "Recipe":
+        """The recipe that `layers` of dials give, earlier ones winning; the rest are defaults.
+
+        A layer that names another optimizer takes none of the later ones' `lr`, `epsilon`, `momentum` and
+        `weight_decay`, which were meant for the optimizer they came with.
+
+        Args:
+            layers: dials by name, such as the caller's and then the model's own.
+
+        Raises:
+            RecipeError: a name that is no dial, or a value out of range.
+
+        Example:
+            >>> Recipe.of({"batch_size": 32}, {"batch_size": 60, "lr": 1e-3}).batch_size
+            32
+        """
+        merged: dict[str, Any] = {}
+        for layer in reversed(layers):
+            before = _optimizer_name(merged.get("optimizer", cls.optimizer))
+            if _optimizer_name(layer.get("optimizer", before)) != before:
+                merged = {name: value for name, value in merged.items() if name not in _OPTIMIZERS_OWN}
+            merged |= layer
+        known = {field.name for field in fields(cls)}
+        for name in merged:
+            if name not in known:
+                raise RecipeError(unknown("training dial", name, known, "Dials"))
+        return cls(**merged)
+
+    def describe(self) -> dict[str, Any]:
+        """The recipe as JSON: what `run.json` and a ticket's provenance record."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: str(v) if isinstance(v, Duration) else v for name, v in values.items()}
+
+    @property
+    def minimise(self) -> bool:
+        """Whether a smaller monitored value is better."""
+        return _SMALLER.search(self.monitor) is not None
+
+
+def _optimizer_name(optimizer: Any) -> str:
+    name = optimizer.get("class_name") if isinstance(optimizer, Mapping) else optimizer
+    return str(name).lower()
+
+
+def _size(value: Any) -> int | float | None:
+    """One type for Python's and NumPy's numbers; a share of 1.0 is None, a count of 1 is not."""
+    count = isinstance(value, numbers.Integral)
+    ok = value is None or (_real(value) and (value >= 1 if count else 0 < value <= 1))
+    _need(ok, "train_size", "be a count of at least 1, or a share above 0 and up to 1.0", repr(value))
+    if count:
+        return int(value)
+    return None if value is None or value == 1 else float(value)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _real(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _need(condition: bool, name: str, what: str, value: Any) -> None:
+    if not condition:
+        raise RecipeError(f"`{name}` must {what}. Received: {name}={value}")
+
+
+def schedule_points(text: str) -> tuple[str, tuple[tuple[Duration, float], ...]]:
+    """A learning-rate schedule's kind and its points.
+
+    Returns:
+        `("steps", ((Duration, factor), ...))`, `("exponential", ((Duration(1, "ep"), factor),))`, or a kind
+        without points.
+
+    Raises:
+        RecipeError: it is no schedule.
+
+    Example:
+        >>> schedule_points("steps:10ep=0.1")
+        ('steps', ((Duration(count=10, unit='ep'), 0.1),))
+    """
+    kind, _, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
+    try:
+        if kind in ("constant", "cosine", "linear") and not rest:
+            return kind, ()
+        if kind == "exponential":
+            return kind, ((Duration(1, "ep"), _factor(rest)),)
+        if kind == "steps":
+            pairs = (point.split("=") for point in rest.split(","))
+            return kind, tuple((Duration.parse(when), _factor(factor)) for when, factor in pairs)
+    except ValueError:
+        pass
+    raise RecipeError(
+        "`lr_schedule` must be constant, cosine, linear, exponential:0.95 or steps:10ep=0.1,15ep=0.01. "
+        f"Received: lr_schedule={text!r}"
+    )
+
+
+def _factor(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(text)
+    return value

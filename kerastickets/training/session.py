@@ -1,0 +1,259 @@
+"""One training, step by step: when it evaluates, when it stops, and what it remembers.
+
+It is a generator of what it wants done, so that one net and many nets that take turns are trained by the
+same lines: whoever drives it does the steps and the evaluations, and sends back what they gave.
+"""
+
+import math
+import time
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from kerastickets.errors import RecipeError
+from kerastickets.foundations.tree import Tree
+from kerastickets.tickets.ticket import Ticket
+from kerastickets.training.interval_callbacks import Intervals
+from kerastickets.training.recipe import Recipe
+
+Row = dict[str, Any]
+Metrics = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from.
+
+    Args:
+        weights: values for all variables.
+        masks: True where kept.
+        seed: keys data order, augmentation and random layers, with the step.
+        first: the step to start at: its data, and its learning rate unless `rate_at` says another.
+        rate_at: the schedule's position to start at.
+        level: given to callbacks and rows; changes no number.
+        snapshot_at: steps after which to keep a copy of the weights.
+        on_row: called with each evaluation's row.
+    """
+
+    weights: Tree
+    masks: Tree
+    seed: int
+    first: int = 0
+    rate_at: int | None = None
+    level: int = 0
+    snapshot_at: Collection[int] = ()
+    on_row: Callable[[Row], None] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one training led to.
+
+    Args:
+        final: the weights a ticket keeps: best or last as the recipe says, averaged ones where the
+            optimizer averages, zeros where pruned.
+        metrics: `early_stop_iteration`, `stopped_iteration`, the monitored best, and `test_*` measured
+            with the best weights; with `keep="last"` also `last_val_*` and `last_test_*`.
+        rows: one per evaluation.
+        snapshots: weights by the step they were taken at.
+        seconds: wall time.
+    """
+
+    final: Tree
+    metrics: Mapping[str, Any]
+    rows: tuple[Row, ...]
+    snapshots: Mapping[int, Tree] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Steps(NamedTuple):
+    """A wish: run steps `first` to `until`; with `resume` the metrics go on from the steps before."""
+
+    first: int
+    until: int
+    resume: bool
+
+
+#: What a training wants done: steps, or the name of a split to measure.
+Wish = Steps | str
+
+
+class Net(Protocol):
+    """The net that is trained, as a training looks at it between its wishes."""
+
+    def weights(self) -> Tree:
+        """All weights as they are."""
+
+    def averaged(self, masks: Tree) -> Tree:
+        """The weights as a ticket keeps them."""
+
+
+class NetTrainer(Protocol):
+    """The trainer, as the training of one net sees it."""
+
+    model: Any
+    recipe: Recipe
+    callbacks: Callable[[int], Iterable[Any]] | None
+    watch: tuple[str, ...]
+    per_epoch: int
+    total: int
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether a schedule sets the learning rate."""
+
+    @property
+    def averages(self) -> bool:
+        """Whether the optimizer keeps averages of the weights."""
+
+    def begin(self, start: Start) -> None:
+        """Put the model into the state that a training starts from."""
+
+    def averaged(self, masks: Tree) -> Tree:
+        """The model's weights as a ticket keeps them."""
+
+    def test(self, weights: Tree) -> Metrics:
+        """Loss and metrics of weights on the test set."""
+
+
+@dataclass
+class _Best:
+    """The best evaluation so far, and how long ago it was."""
+
+    minimise: bool
+    value: float = math.nan
+    row: Row = field(default_factory=dict)
+    weights: Tree | None = None
+    waited: int = 0
+
+    def beats(self, value: float) -> bool:
+        # Strictly better, and anything is better than nothing.
+        return math.isnan(self.value) or (value < self.value if self.minimise else value > self.value)
+
+
+class Training:
+    """One training of a net by a trainer's recipe.
+
+    Args:
+        trainer: says how, and measures the test set at the end.
+        start: what it starts from; loaded already.
+        net: the net that is trained.
+    """
+
+    def __init__(self, trainer: NetTrainer, start: Start, net: Net) -> None:
+        self.trainer, self.start, self.net = trainer, start, net
+        self.recipe = trainer.recipe
+        self.started = time.perf_counter()
+        self.best = _Best(self.recipe.minimise)
+        self.rows: list[Row] = []
+        self.snapshots: dict[int, Tree] = {}
+
+    def wishes(self) -> Generator[Wish, Metrics, Outcome]:
+        """What is to be done, one after another; is sent the metrics of each, and returns the outcome.
+
+        Raises:
+            RecipeError: a metric is not finite, or the monitored one is not there.
+        """
+        trainer, first = self.trainer, self.start.first
+        made = trainer.callbacks(self.start.level) if trainer.callbacks else ()
+        every = self.recipe.eval_every.iterations(trainer.per_epoch)
+        evaluations = {*range(every, trainer.total, every), trainer.total}
+        wanted = evaluations | frozenset(self.start.snapshot_at)
+        stops = sorted(step for step in wanted if first < step <= trainer.total)
+        intervals = Intervals(made, trainer.model, scheduled=trainer.scheduled)
+        yield from self._record(first, {}, since=first)
+        with intervals:
+            at = pending = first
+            for stop in stops:
+                paused = at != pending
+                if not paused:
+                    intervals.begin()
+                logs = yield Steps(at, stop, paused)
+                at = stop
+                if stop in self.start.snapshot_at:
+                    self.snapshots[stop] = self.net.weights()
+                if stop not in evaluations:
+                    continue
+                row = yield from self._record(stop, logs, since=pending)
+                pending = stop
+                self._judge(row)
+                if intervals.end(row) or self._patience_is_over():
+                    break
+        return self._outcome(at)
+
+    def _record(self, iteration: int, logs: Metrics, since: int) -> Generator[Wish, Metrics, Row]:
+        start = self.start
+        row: Row = {"level": start.level, "iteration": iteration, "epoch": iteration / self.trainer.per_epoch}
+        metrics = dict(logs)
+        for prefix, split in [("val", "validation"), *((split, split) for split in self.trainer.watch)]:
+            measured = yield split
+            metrics |= {f"{prefix}_{name}": value for name, value in measured.items()}
+        self._check(metrics, since, iteration)
+        row |= metrics
+        row["seconds"] = time.perf_counter() - self.started
+        if self.recipe.monitor not in row:
+            known = ", ".join(name for name in row if name.startswith("val_"))
+            raise RecipeError(f"`monitor` must be one of {known}. Received: monitor={self.recipe.monitor}")
+        self.rows.append(row)
+        if start.on_row:
+            start.on_row(row)
+        return row
+
+    def _check(self, metrics: Metrics, since: int, until: int) -> None:
+        bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if bad and since == until:
+            raise RecipeError(
+                f"The weights that level {self.start.level} starts from must give finite metrics. Received: "
+                f"{bad[0]} is {metrics[bad[0]]}. Check the initial weights, or the validation data."
+            )
+        if bad:
+            raise RecipeError(
+                f"Training diverged at level {self.start.level}: {bad[0]} is {metrics[bad[0]]} between iterations "
+                f"{since} and {until}. Lower the learning rate (lr={self.recipe.lr}) or check the data."
+            )
+
+    def _judge(self, row: Row) -> None:
+        value = row[self.recipe.monitor]
+        if self.best.beats(value):
+            self.best.value, self.best.row, self.best.waited = value, row, 0
+            self.best.weights = self.net.averaged(self.start.masks)
+        else:
+            self.best.waited += 1
+
+    def _patience_is_over(self) -> bool:
+        patience = self.recipe.patience
+        return patience is not None and self.best.waited >= patience
+
+    def _outcome(self, at: int) -> Outcome:
+        """Measure the test set with the best weights (and the last, where those are kept)."""
+        final = self.best.weights
+        assert final is not None
+        last = self.net.averaged(self.start.masks) if self.recipe.keep == "last" else final
+        metrics = {"early_stop_iteration": self.best.row["iteration"], "stopped_iteration": at}
+        metrics |= {name: v for name, v in self.best.row.items() if name.startswith("val_")}
+        metrics |= self._test(final, "test_")
+        if self.recipe.keep == "last":
+            final = last
+            ends = {f"last_{name}": v for name, v in self.rows[-1].items() if name.startswith("val_")}
+            metrics |= ends | self._test(last, "last_test_")
+        seconds = time.perf_counter() - self.started
+        return Outcome(final, metrics, tuple(self.rows), self.snapshots, seconds)
+
+    def _test(self, weights: Tree, prefix: str) -> Row:
+        return {prefix + name: value for name, value in self.trainer.test(weights).items()}
+
+
+def trained_level(ticket: Ticket, outcome: Outcome, environment: Mapping[str, Any]) -> Ticket:
+    """`ticket` with what its training led to: `final`, snapshots on the way, and metrics.
+
+    Args:
+        ticket: as it was before training.
+        outcome: what the trainer returned.
+        environment: threads, oneDNN and XLA of that training.
+    """
+    snapshots = dict(ticket.snapshots) | {f"rewind@{step}": w for step, w in outcome.snapshots.items()}
+    provenance = dict(ticket.provenance) | {
+        "metrics": dict(outcome.metrics),
+        "environment": dict(environment),
+    }
+    return ticket.replace(snapshots=snapshots | {"final": outcome.final}, provenance=provenance)

@@ -1,0 +1,122 @@
+"""What trainings of one process share: data sets that are read once, trainers that are compiled once.
+
+A freshly compiled model costs seconds, and about 4 MB that TensorFlow never gives back: a study of a
+thousand trainings must use each again.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from kerastickets.data.dataset import Data
+from kerastickets.data.image_shape import Shape, adapted
+from kerastickets.data.parts import train_part
+from kerastickets.training.model_source import Source, data_of
+
+if TYPE_CHECKING:
+    import keras
+
+    from kerastickets.distribution.devices import Layout
+    from kerastickets.training.recipe import Recipe
+    from kerastickets.training.trainer import Trainer
+
+
+class Workshop:
+    """Keeps data sets and compiled trainers for the next job of the same kind.
+
+    Whatever could make two trainers differ is part of what they are found by, so a job's numbers are the
+    same with a workshop of its own.
+
+    Args:
+        most: how many trainers, and how many data sets, to keep; the one unused longest goes first.
+
+    Example:
+        >>> workshop = Workshop()
+        >>> workshop.data("digits") is workshop.data("digits")
+        True
+    """
+
+    def __init__(self, most: int = 4) -> None:
+        self._most = most
+        self._data: OrderedDict[Any, Data] = OrderedDict()
+        self._trainers: OrderedDict[Any, Trainer] = OrderedDict()
+        self._nets: OrderedDict[Any, keras.Model] = OrderedDict()
+
+    def data(self, spec: str | Data, size: int | float | None = None, seed: int = 0) -> Data:
+        """A data set, or a part of its training examples; see `train_part`."""
+        if size is not None:
+            whole = self.data(spec)
+            return self._kept(self._data, (whole, size, seed), lambda: train_part(whole, size, seed))
+        if not isinstance(spec, str):
+            return spec
+        return self._kept(self._data, spec, lambda: data_of(spec))
+
+    def adapted(self, data: Data, shape: Shape, how: str) -> Data:
+        """A data set whose images fit a model's input; see `kerastickets.data.image_shape.adapted`."""
+        return self._kept(self._data, (data, shape, how), lambda: adapted(data, shape, how))
+
+    def trainer(
+        self,
+        source: Source,
+        data: Data,
+        recipe: "Recipe",
+        keys: Collection[str],
+        *,
+        layout: "Layout",
+        frozen: Collection[str] = (),
+        watch: Collection[str] = (),
+        callbacks: Any = None,
+    ) -> "Trainer":
+        """A trainer of the source's architecture, on data, by a recipe; see `Trainer`."""
+        from kerastickets.training.trainer import Trainer
+
+        def make() -> "Trainer":
+            return Trainer(
+                source.build,
+                data,
+                recipe,
+                keys,
+                frozen=frozen,
+                objective=source.objective,
+                callbacks=callbacks,
+                layout=layout,
+                watch=watch,
+            )
+
+        # What has no description cannot be compared: such a trainer serves its own job alone.
+        if not source.architecture or source.objective or callbacks or layout.strategy is not None:
+            return make()
+        described = [
+            dict(source.architecture),
+            recipe.describe(),
+            sorted(keys),
+            sorted(frozen),
+            sorted(watch),
+        ]
+        return self._kept(self._trainers, (json.dumps(described, sort_keys=True), data), make)
+
+    def measured(self, source: Source, data: Data) -> "keras.Model":
+        """A model of the source's architecture that is compiled to be measured on data, not to be trained."""
+        from kerastickets.models.objective import Objective
+
+        def make() -> "keras.Model":
+            net = source.build()
+            objective = source.objective or Objective.of(data, net)
+            # Without XLA, whose convolutions on CPU take a hundred times as long.
+            net.compile(loss=objective.loss, metrics=objective.metrics(), jit_compile=False)
+            return net
+
+        if not source.architecture or source.objective:
+            return make()
+        described = json.dumps(dict(source.architecture), sort_keys=True)
+        return self._kept(self._nets, (described, data), make)
+
+    def _kept(self, things: OrderedDict[Any, Any], key: Any, make: Any) -> Any:
+        if key not in things:
+            # First make room: two at once may be more than the memory holds.
+            while len(things) >= self._most:
+                things.popitem(last=False)
+            things[key] = make()
+        things.move_to_end(key)
+        return things[key]

@@ -1,0 +1,76 @@
+"""The pool: results, what work tells on the way, errors, and processes that end too early."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from kerastickets.errors import KerasTicketsError, RecipeError
+from kerastickets.foundations.process_pool import Pool, worn_out
+
+
+def work(task, emit):
+    if task == "refuse":
+        raise RecipeError("refused")
+    if task == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    emit("half", task)
+    import tensorflow as tf
+
+    return task * 2, os.getpid(), tf.config.threading.get_intra_op_parallelism_threads()
+
+
+def test_tasks_are_done_in_few_processes_of_one_thread():
+    events = []
+    with Pool(work, 2) as pool:
+        for task in (1, 2, 3):
+            pool.submit(f"task {task}", task)
+        while pool.open:
+            events.append(pool.next())
+    done = {event.key: event.content for event in events if event.kind == "done"}
+    assert {key: content[0] for key, content in done.items()} == {"task 1": 2, "task 2": 4, "task 3": 6}
+    assert sorted(event.content for event in events if event.kind == "half") == [1, 2, 3]
+    assert len({content[1] for content in done.values()} - {os.getpid()}) in (1, 2)
+    assert {content[2] for content in done.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "message"),
+    [("refuse", RecipeError, "^refused$"), ("die", KerasTicketsError, "exit code -9.*Use fewer --jobs")],
+)
+def test_what_goes_wrong_in_a_process_is_raised_here(task, kind, message):
+    with Pool(work, 1) as pool:
+        pool.submit("key", task)
+        with pytest.raises(kind, match=message):
+            pool.next()
+
+
+def test_no_process_is_started_before_it_is_needed():
+    with Pool(work, 8) as pool:
+        assert pool._workers == []
+
+
+def once(task, emit):
+    os.environ["ONCE"] = "done"
+    return os.getpid()
+
+
+def after_one():
+    return "ONCE" in os.environ
+
+
+def test_a_worn_process_gives_way_to_another():
+    with Pool(once, 1, worn=after_one) as pool:
+        for task in range(3):
+            pool.submit(task, task)
+        processes = {pool.next().content for _ in range(3)}
+    assert len(processes) == 3
+
+
+def test_a_process_is_worn_that_holds_a_quarter_of_the_memory(monkeypatch):
+    pages = os.sysconf("SC_PHYS_PAGES")
+    held = int(Path("/proc/self/statm").read_text().split()[1])
+    for size, worn in ((pages, False), (4 * held // 2, True)):
+        monkeypatch.setattr(os, "sysconf", lambda name, size=size: size)
+        assert worn_out() is worn

@@ -1,0 +1,145 @@
+"""What users keep must outlive every move inside the library: files, names, options, job hashes and bytes.
+
+The files in `before/` were written by version 0.1.0, when the core was one flat folder.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+
+import kerastickets as kt
+
+BEFORE = Path(__file__).parent / "before"
+EXPECTED = json.loads((BEFORE / "expected.json").read_text())
+SURFACE = json.loads((BEFORE / "surface.json").read_text())
+
+
+def test_every_public_name_is_still_there():
+    assert set(SURFACE["names"]) <= set(kt.__all__)
+    assert [name for name in SURFACE["names"] if not hasattr(kt, name)] == []
+
+
+def test_every_entry_point_is_still_there():
+    found: dict[str, set[str]] = {}
+    for point in distribution("kerastickets").entry_points:
+        found.setdefault(point.group, set()).add(point.name)
+    missing = {
+        group: set(names) - found.get(group, set()) for group, names in SURFACE["entry_points"].items()
+    }
+    assert {group: names for group, names in missing.items() if names} == {}
+
+
+def commands(command, words):
+    yield " ".join(words), command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from commands(command.get_command(context, name), [*words, name])
+
+
+def test_every_command_takes_the_options_that_it_took():
+    from kerastickets_cli.main import kt as program
+
+    now = {
+        words: {option for p in command.params if isinstance(p, click.Option) for option in p.opts}
+        for words, command in commands(program, ["kt"])
+    }
+    assert set(SURFACE["commands"]) <= now.keys()
+    for words, parameters in SURFACE["commands"].items():
+        before = {option for options in parameters.values() for option in options}
+        assert before <= now[words], words
+
+
+def test_a_ticket_whose_file_names_a_layer_of_ours_loads_and_builds():
+    ticket = kt.Ticket.load(BEFORE / "krizhevsky-lrn.safetensors")
+    assert ticket.digest == EXPECTED["krizhevsky-lrn"]["digest"]
+    rows = np.linspace(-1, 1, 2 * 64, dtype="float32").reshape(2, 8, 8, 1)
+    np.testing.assert_allclose(ticket.build()(rows), EXPECTED["krizhevsky-lrn"]["outputs"], rtol=1e-5)
+
+
+# Each in a process of its own: loading must not depend on what another test imported.
+LOADING = """
+import sys, json, numpy as np, keras
+{imports}
+net = keras.models.load_model(sys.argv[1])
+x = np.linspace(-1, 1, 36 * 2, dtype="float32").reshape(2, 6, 6, 1)
+print(json.dumps(np.asarray(net(x)).tolist() if net.input_shape[1] == 6 else [type(net.layers[-1]).__name__]))
+"""
+
+
+def loaded(name: str, imports: str):
+    command = [sys.executable, "-c", LOADING.format(imports=imports), BEFORE / name]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_keras_file_of_mask_aware_layers_loads():
+    outputs = loaded("aware.keras", "import kerastickets.layers")
+    np.testing.assert_allclose(outputs, EXPECTED["aware"]["outputs"], rtol=1e-5)
+
+
+def test_a_keras_file_with_our_normalization_loads_by_the_path_inside_it():
+    assert loaded("normalization.keras", "import kerastickets.normalizing") == ["LocalResponseNormalization"]
+
+
+def test_masks_of_a_loaded_mask_aware_model_are_those_that_were_saved():
+    import keras
+
+    import kerastickets.layers  # noqa: F401
+
+    net = keras.models.load_model(BEFORE / "aware.keras")
+    assert {key: int(mask.sum()) for key, mask in kt.masks_of(net).items()} == EXPECTED["aware"]["kept"]
+
+
+def content(ticket: kt.Ticket) -> str:
+    """A digest without what another machine or library version changes."""
+    changing = ("versions", "environment", "parents")
+    told = {name: value for name, value in ticket.provenance.items() if name not in changing}
+    return kt.Ticket(ticket.architecture, ticket.masks, ticket.snapshots, told).digest
+
+
+def test_runs_and_merges_have_the_bytes_that_they_had():
+    # Nothing is trained: magnitude of weights that NumPy draws is the same on every machine.
+    dials = {"levels": 2, "rate": 0.5, "between": "none", "no_train": True}
+    one, other = (kt.prune("mlp:8", "digits", seed=seed, **dials) for seed in (0, 1))
+    assert [content(ticket) for ticket in one.tickets] == EXPECTED["runs"]["magnitude"]
+    merged = kt.registry.create("operations", "dtm")(one.tickets[-1], other.tickets[-1])
+    assert content(merged) == EXPECTED["runs"]["dtm"]
+
+
+@pytest.mark.parametrize("name", sorted(SURFACE["jobs"]))
+def test_jobs_of_a_study_have_the_hashes_that_they_had(name, tmp_path, monkeypatch):
+    from kerastickets.studies import study
+
+    monkeypatch.setattr(study, "_versions", dict)
+    module = kt.registry.load("studies", name)
+    results = study.Results(study.Cache(tmp_path))
+    jobs = study.in_order(module.jobs(module.BUDGETS["smoke"], results))
+    assert [job.hash[:12] for job in jobs] == SURFACE["jobs"][name]
+
+
+def test_a_wheel_that_was_built_against_the_flat_core_prunes_to_the_same_bytes(tmp_path):
+    with zipfile.ZipFile(BEFORE / "kerastickets_balanced-0.1.0-py3-none-any.whl") as wheel:
+        wheel.extractall(tmp_path / "installed")
+    command = [Path(sysconfig.get_path("scripts")) / "kt", "prune", "--model", "mlp:8", "--levels", "1"]
+    command += ["--sparsity", "0.5", "--no-train", "--between", "none", "--json"]
+    runs = {}
+    for criterion in ("balanced-magnitude", "magnitude"):
+        out = ["--criterion", criterion, "--scope", "layer", "--out", criterion]
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+        done = subprocess.run([*command, *out], capture_output=True, text=True, env=environment, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        runs[criterion] = kt.Ticket.load(tmp_path / criterion / "level-01.safetensors")
+    # Within a layer the balanced criterion ranks as plain magnitude does.
+    for key, mask in runs["magnitude"].masks.items():
+        np.testing.assert_array_equal(runs["balanced-magnitude"].masks[key], mask)
