@@ -15,7 +15,7 @@ import tensorflow as tf
 from _harness import interleaved, summary, table, timed, write
 
 from kerastickets import registry
-from kerastickets.models.masking import fates
+from kerastickets.models.masking import weight_reports
 from kerastickets.models.variables import snapshot
 from kerastickets.pruning.scoring import Batches, Scoring
 from kerastickets_cli.race.keras_side import build
@@ -26,7 +26,7 @@ def sides(net: Net) -> dict[str, Callable[[], float]]:
     """The two contestants for one net."""
     x, y = net.data()
     model = build(net)
-    masks = {fate.key: np.ones(fate.shape, bool) for fate in fates(model) if fate.masked}
+    masks = {entry.key: np.ones(entry.shape, bool) for entry in weight_reports(model) if entry.masked}
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     scoring = Scoring(model, masks, snapshot(model), None, Batches((x, y), net.batch, 0, 0), loss, 0)
     snip = registry.create("criteria", "snip")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kerastickets.pruning.loop import Loop
     from kerastickets.pruning.several_runs import Errand
     from kerastickets.runs.run import Level
-    from kerastickets.training.trainer_cache import Workshop
+    from kerastickets.training.trainer_cache import TrainerCache
 
 Facts = dict[str, Any]
 
@@ -50,28 +50,28 @@ class Batch:
     out: Path | None
     many: bool
 
-    def loop(self, seed: int, workshop: "Workshop | None" = None) -> "Loop":
+    def loop(self, seed: int, trainers: "TrainerCache | None" = None) -> "Loop":
         """The run of one seed, ready to go; imports TensorFlow."""
         from kerastickets.pruning.loop import Loop
 
-        return Loop(self.request.job(seed), workshop=workshop)
+        return Loop(self.request.job(seed), trainers=trainers)
 
     def folder(self, seed: int, loop: "Loop") -> Path:
         """Where the run of a seed is written."""
         out = self.out or default_folder(loop, alone=not self.many)
         return out / f"seed-{seed}" if self.many else out
 
-    def run(self, seed: int, observer: Observer, workshop: "Workshop | None" = None) -> Facts:
+    def run(self, seed: int, observer: Observer, trainers: "TrainerCache | None" = None) -> Facts:
         """Run one seed, or continue it; returns its facts."""
-        return self._done([self.errand(seed, observer, workshop)])[0]
+        return self._done([self.errand(seed, observer, trainers)])[0]
 
-    def errand(self, seed: int, observer: Observer, workshop: "Workshop | None" = None) -> "Errand":
+    def errand(self, seed: int, observer: Observer, trainers: "TrainerCache | None" = None) -> "Errand":
         """The run of one seed, and what is to be told of it."""
         from kerastickets.pruning.several_runs import Errand
 
         name = f"Seed {seed}" if self.many else ""
         try:
-            loop = self.loop(seed, workshop)
+            loop = self.loop(seed, trainers)
             observer.plan(seed, steps_of(loop))
             row, level = partial(observer.row, seed), partial(observer.level, seed)
             return Errand(loop, self.folder(seed, loop), row, level, self.request.accept_versions, name)
@@ -88,14 +88,14 @@ class Batch:
     def run_here(self, observer: Observer) -> list[Facts]:
         """Run every seed in this process, abreast where that is worthwhile; returns the facts of each run."""
         from kerastickets.pruning.several_runs import worthwhile
-        from kerastickets.training.trainer_cache import Workshop
+        from kerastickets.training.trainer_cache import TrainerCache
 
-        workshop = Workshop()
-        first = self.errand(self.seeds[0], observer, workshop)
+        trainers = TrainerCache()
+        first = self.errand(self.seeds[0], observer, trainers)
         if worthwhile(first.loop):
-            return self._done([first, *(self.errand(seed, observer, workshop) for seed in self.seeds[1:])])
+            return self._done([first, *(self.errand(seed, observer, trainers) for seed in self.seeds[1:])])
         done = self._done([first])
-        return done + [self.run(seed, observer, workshop) for seed in self.seeds[1:]]
+        return done + [self.run(seed, observer, trainers) for seed in self.seeds[1:]]
 
 
 def default_folder(loop: "Loop", alone: bool) -> Path:

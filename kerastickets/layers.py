@@ -14,7 +14,7 @@ import keras
 
 from kerastickets.errors import RecipeError
 from kerastickets.models.architecture import is_keras, mark_aware
-from kerastickets.models.masking import attach, fates
+from kerastickets.models.masking import attach, weight_reports
 from kerastickets.models.variables import mask_of, paths, walk
 
 
@@ -28,7 +28,9 @@ class Masks(keras.layers.Layer):
     def cover(self, layer: keras.Layer) -> None:
         """Give each kernel and embedding of a built `layer` and its sublayers a mask of ones."""
         own = {place.key: place.variable for place in walk(layer)}
-        for key in [fate.key for fate in fates(layer) if fate.masked and mask_of(own[fate.key]) is None]:
+        for key in [
+            entry.key for entry in weight_reports(layer) if entry.masked and mask_of(own[entry.key]) is None
+        ]:
             value = self.add_weight(
                 name=key.replace("/", "_") + "_mask",
                 shape=own[key].shape,

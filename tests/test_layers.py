@@ -12,7 +12,7 @@ import kerastickets.layers as kt
 from kerastickets.errors import AlignError, RecipeError
 from kerastickets.layers import aware
 from kerastickets.models.architecture import architecture, faithful_architecture
-from kerastickets.models.masking import assign_masks, fates, masks_of, sparsify, strip
+from kerastickets.models.masking import assign_masks, masks_of, sparsify, strip, weight_reports
 from kerastickets.models.variables import snapshot, variables
 from tests.helpers import nets
 
@@ -72,7 +72,7 @@ def test_every_public_layer_is_tried_here():
 @pytest.mark.parametrize("name", MADE)
 def test_a_saved_layer_comes_back_with_its_masks(name, tmp_path):
     model, masks = masked_model(name)
-    prunable = [fate.key for fate in fates(model_of(name, getattr(layers, name))) if fate.masked]
+    prunable = [entry.key for entry in weight_reports(model_of(name, getattr(layers, name))) if entry.masked]
     assert [*masks] == prunable[:-1]  # the last is the plain head's
     loaded = through_file(model, tmp_path)
     assert equal(masks_of(loaded), masks)

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerastickets.data.dataset import CROSS_ENTROPY, Data
 from kerastickets.foundations.duration import Duration
-from kerastickets.models.masking import fates
+from kerastickets.models.masking import weight_reports
 from kerastickets.models.variables import snapshot
 from kerastickets.training.recipe import Recipe
 from kerastickets.training.trainer import Trainer
@@ -33,7 +33,7 @@ def prepare(net: Net, variant: str) -> Callable[[int, int], Any]:
     data = Data(net.name, (x, y), few, few, CROSS_ENTROPY, ("accuracy",), classes=net.widths[-1])
     model = build(net)
     rng = np.random.default_rng(1)
-    masks = {fate.key: rng.random(fate.shape) < 0.5 for fate in fates(model) if fate.masked}
+    masks = {entry.key: rng.random(entry.shape) < 0.5 for entry in weight_reports(model) if entry.masked}
     recipe = Recipe(batch_size=net.batch, lr=net.lr, epsilon=1e-8, train=Duration(10**9, "it"))
     trainer = Trainer(lambda: build(net), data, recipe, masks)
     trainer.load(snapshot(model), masks, seed=0)

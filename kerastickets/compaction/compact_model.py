@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from kerastickets.compaction.kept_units import Staying
+from kerastickets.compaction.kept_units import KeptUnits
 from kerastickets.compaction.layer_calls import calls_of, graph_of
-from kerastickets.compaction.narrowed_model import remade
+from kerastickets.compaction.narrowed_model import build_narrowed
 from kerastickets.errors import TicketError
 from kerastickets.models.architecture import architecture, custom_classes, rebuild
 from kerastickets.models.multiply_adds import multiply_adds
@@ -61,15 +61,15 @@ def compact(model: keras.Model, custom_objects: Mapping[str, Any] | None = None)
     """
     plain = _plain(model, custom_objects)
     calls, weights = calls_of(plain), snapshot(plain)
-    staying = Staying.of(calls, weights)
-    made = remade(plain, staying)
+    kept_units = KeptUnits.of(calls, weights)
+    made = build_narrowed(plain, kept_units)
     layers = [
         {
             "layer": layer.call.op.name,
             "before": len(layer.cols),
-            "after": int(staying.stays[layer.cols].sum()),
+            "after": int(kept_units.stays[layer.cols].sum()),
         }
-        for layer in staying.weighted
+        for layer in kept_units.weighted
     ]
     before, after = (sum(value.size for value in snapshot(net).values()) for net in (plain, made))
     facts = {
@@ -77,7 +77,7 @@ def compact(model: keras.Model, custom_objects: Mapping[str, Any] | None = None)
         "weights_before": before,
         "weights_after": after,
         "multiply_adds": {**multiply_adds(plain), "executed": multiply_adds(made)["dense"]},
-        "kept": staying.reasons(),
+        "kept": kept_units.reasons(),
     }
     return Compacted(made, facts)
 

@@ -57,7 +57,7 @@ class Weighted:
 
 
 @dataclass(eq=False)
-class Staying:
+class KeptUnits:
     """Which nodes stay.
 
     Args:
@@ -75,7 +75,7 @@ class Staying:
     held: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, calls: Calls, weights: Mapping[str, np.ndarray]) -> "Staying":
+    def of(cls, calls: Calls, weights: Mapping[str, np.ndarray]) -> "KeptUnits":
         """What stays of a model with these weights, by key; those that are 0 lead nowhere."""
         linked = {key: value != 0 for key, value in weights.items() if value.ndim > 1}
         shapes = {key: value.shape for key, value in weights.items()}

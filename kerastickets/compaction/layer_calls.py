@@ -13,7 +13,7 @@ import numpy as np
 
 from kerastickets.errors import TicketError
 from kerastickets.models.variables import paths
-from kerastickets.structure.layer_graph import Op, Wiring
+from kerastickets.structure.layer_graph import LayerGraph, Op
 
 # For a side that may be of any length: long enough that what happens at borders shows.
 _ANY = 96
@@ -72,7 +72,7 @@ class Calls:
         fixed: whether all sizes are known; else lengths that may vary were taken as 96.
     """
 
-    plan: Wiring
+    plan: LayerGraph
     calls: tuple[Call, ...]
     values: Mapping[int, np.ndarray]
     outputs: Any
@@ -116,7 +116,7 @@ def calls_of(model: keras.Model) -> Calls:
     ends = tuple(slot.number for slot in keras.tree.flatten(outputs))
     fixed = all(None not in shape for _, shape in inputs)
     values = {n: keras.ops.convert_to_numpy(value) for n, value in walker.values.items()}
-    return Calls(Wiring(inputs, tuple(walker.ops), ends), tuple(walker.calls), values, outputs, fixed)
+    return Calls(LayerGraph(inputs, tuple(walker.ops), ends), tuple(walker.calls), values, outputs, fixed)
 
 
 def graph_of(model: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastickets.compaction.kept_units import Staying, Weighted
+from kerastickets.compaction.kept_units import KeptUnits, Weighted
 from kerastickets.compaction.layer_calls import Call, filled, graph_of
 from kerastickets.structure.layer_graph import Op
 
@@ -21,26 +21,26 @@ _AXES: Mapping[str, tuple[int | None, int | None]] = {
 }
 
 
-def remade(plain: keras.Model, staying: Staying) -> keras.Model:
+def build_narrowed(plain: keras.Model, kept_units: KeptUnits) -> keras.Model:
     """A Functional model of what stays, nested models written out.
 
     Args:
-        plain: the model that `staying` is about; its layers are not called again.
-        staying: which units stay.
+        plain: the model that `kept_units` is about; its layers are not called again.
+        kept_units: which units stay.
     """
-    return _Maker(staying).model(plain)
+    return _Maker(kept_units).model(plain)
 
 
 class _Maker:
-    def __init__(self, staying: Staying) -> None:
-        self.staying, self.stays = staying, staying.stays
-        self._weighted = {id(layer.call): layer for layer in staying.weighted}
+    def __init__(self, kept_units: KeptUnits) -> None:
+        self.kept_units, self.stays = kept_units, kept_units.stays
+        self._weighted = {id(layer.call): layer for layer in kept_units.weighted}
         self._layers: dict[int, Any] = {}
         self._names: set[str] = set()
 
     def model(self, plain: keras.Model) -> keras.Model:
         """Call by call, as `plain` does."""
-        graph, calls = graph_of(plain), self.staying.calls
+        graph, calls = graph_of(plain), self.kept_units.calls
         inputs = [
             keras.Input(batch_shape=one.shape, dtype=one.dtype, name=self._named(one.name))
             for one in graph.inputs
@@ -93,7 +93,7 @@ class _Maker:
 
     def _selected(self, layer: Weighted) -> np.ndarray | None:
         """Which of the units that still reach a dense layer it uses; None where it takes all."""
-        if layer.call.op.kind != "Dense" or self.staying.shared(layer.call):
+        if layer.call.op.kind != "Dense" or self.kept_units.shared(layer.call):
             return None
         left = layer.kernel[0][self.stays[layer.rows]][:, self.stays[layer.cols]]
         used = (left != 0).any(1)
@@ -104,7 +104,7 @@ class _Maker:
         """What constants add to every place of a layer's result."""
         if layer.folds == "padded":
             return np.zeros(len(layer.cols))
-        gone = self.staying.constants(layer)
+        gone = self.kept_units.constants(layer)
         if layer.folds == "each":
             return np.asarray(layer.taken[0, gone].astype("float64") @ layer.kernel[0, gone])
         return np.asarray(layer.taken[0, gone].astype("float64") @ layer.kernel[:, gone].sum(0, "float64"))
@@ -114,7 +114,7 @@ class _Maker:
         old, layer = call.operation, self._weighted.get(id(call))
         if not getattr(old, "weights", None):
             return
-        keeps = self.staying.mask(call.op.inputs[0])
+        keeps = self.kept_units.mask(call.op.inputs[0])
         if layer is None and keeps.all():
             new.set_weights(old.get_weights())
             return
@@ -131,7 +131,7 @@ class _Maker:
 
     def _anchored(self, layer: Weighted, kernel: np.ndarray) -> np.ndarray:
         """The kernel with the constants that go in the weights of one that stays, in proportion."""
-        gone, anchor = np.flatnonzero(self.staying.constants(layer)), self.staying.anchor(layer)
+        gone, anchor = np.flatnonzero(self.kept_units.constants(layer)), self.kept_units.anchor(layer)
         if not len(gone) or anchor is None:
             return kernel
         transposed = layer.call.op.kind.endswith("Transpose")

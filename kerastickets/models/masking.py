@@ -18,7 +18,7 @@ from kerastickets.models.architecture import architecture, custom_classes, plain
 from kerastickets.models.variables import Mask, Place, assign, mask_of, paths, snapshot, variables, walk
 
 
-class Fate(NamedTuple):
+class WeightReport(NamedTuple):
     """What `sparsify` did with one trainable variable: its key, shape, whether it is masked, and why."""
 
     key: str
@@ -27,7 +27,9 @@ class Fate(NamedTuple):
     why: str
 
 
-def fates(model: keras.Layer, include: Collection[str] = (), exclude: Collection[str] = ()) -> list[Fate]:
+def weight_reports(
+    model: keras.Layer, include: Collection[str] = (), exclude: Collection[str] = ()
+) -> list[WeightReport]:
     """Which trainable variables of `model` are prunable, and why.
 
     Kernels and embeddings of rank above 1 are; biases, normalisation and everything else only when a
@@ -46,7 +48,7 @@ def fates(model: keras.Layer, include: Collection[str] = (), exclude: Collection
 
     Example:
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-        >>> [(fate.key, fate.masked) for fate in fates(model)]
+        >>> [(entry.key, entry.masked) for entry in weight_reports(model)]
         [('dense/kernel', True), ('dense/bias', False)]
     """
     places = [place for place in walk(model) if place.variable.trainable]
@@ -70,14 +72,14 @@ def matches(key: str, pattern: str) -> bool:
     return any(fnmatchcase("/".join(parts[:n]), pattern) for n in range(1, len(parts) + 1))
 
 
-def _fate(place: Place, include: Collection[str], exclude: Collection[str]) -> Fate:
+def _fate(place: Place, include: Collection[str], exclude: Collection[str]) -> WeightReport:
     key, variable = place.key, place.variable
     masked, why = _default(variable)
     if any(matches(key, pattern) for pattern in include):
         masked, why = True, "included"
     if any(matches(key, pattern) for pattern in exclude):
         masked, why = False, "excluded"
-    return Fate(key, tuple(variable.shape), masked, why)
+    return WeightReport(key, tuple(variable.shape), masked, why)
 
 
 def _default(variable: keras.Variable) -> tuple[bool, str]:
@@ -96,7 +98,7 @@ def sparsify(
     *,
     include: Collection[str] = (),
     exclude: Collection[str] = (),
-) -> list[Fate]:
+) -> list[WeightReport]:
     """Attach masks to a plain Keras model, in place.
 
     Every prunable weight gets a mask (all ones unless given); a weight that is pruned is set to zero.
@@ -124,9 +126,9 @@ def sparsify(
     """
     if not model.built:
         raise RecipeError(f"A model must be built before it has weights to mask. Received: {model.name}")
-    own, report = variables(model), fates(model, include, exclude)
+    own, report = variables(model), weight_reports(model, include, exclude)
     held = {key for key, variable in own.items() if mask_of(variable)}
-    wanted = dict.fromkeys(masks if masks is not None else [fate.key for fate in report if fate.masked])
+    wanted = dict.fromkeys(masks if masks is not None else [entry.key for entry in report if entry.masked])
     _check_masks(own, masks or {})
     for key in wanted:
         attach(own[key])
@@ -134,15 +136,17 @@ def sparsify(
     guarded = getattr(model, "optimizer", None) is not None and guard(model.optimizer)
     if guarded or not held.issuperset(wanted):
         _retrace(model)
-    return [_outcome(fate, wanted, held, masks) for fate in report]
+    return [_outcome(entry, wanted, held, masks) for entry in report]
 
 
-def _outcome(fate: Fate, wanted: Collection[str], held: Collection[str], masks: Tree | None) -> Fate:
-    if fate.key in wanted:
-        return fate if masks is None else fate._replace(masked=True, why="mask given")
-    if fate.key in held:
-        return fate._replace(masked=True, why="masked already")
-    return fate._replace(masked=False, why="no mask given") if fate.masked else fate
+def _outcome(
+    entry: WeightReport, wanted: Collection[str], held: Collection[str], masks: Tree | None
+) -> WeightReport:
+    if entry.key in wanted:
+        return entry if masks is None else entry._replace(masked=True, why="mask given")
+    if entry.key in held:
+        return entry._replace(masked=True, why="masked already")
+    return entry._replace(masked=False, why="no mask given") if entry.masked else entry
 
 
 def _retrace(model: keras.Model) -> None:

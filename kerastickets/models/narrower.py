@@ -9,7 +9,7 @@ import keras
 
 from kerastickets.errors import RecipeError
 from kerastickets.models.architecture import architecture, custom_classes, rebuild
-from kerastickets.models.masking import fates
+from kerastickets.models.masking import weight_reports
 
 _WIDTHS = ("units", "filters")
 
@@ -44,7 +44,7 @@ def narrowed(model: keras.Model, weights: int) -> keras.Model:
     for _ in range(24):
         factor = (low + high) / 2
         made = _scaled(config, factor, custom)
-        count = sum(math.prod(fate.shape) for fate in fates(made) if fate.masked)
+        count = sum(math.prod(entry.shape) for entry in weight_reports(made) if entry.masked)
         if best is None or abs(count - weights) < abs(best[0] - weights):
             best = (count, made)
         low, high = (factor, high) if count < weights else (low, factor)

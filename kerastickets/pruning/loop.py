@@ -14,7 +14,7 @@ from kerastickets.foundations.tree import Tree, kept
 from kerastickets.pruning.job import PruneJob
 from kerastickets.pruning.stop_rules import judged, try_rules
 from kerastickets.runs.folder import RunFolder
-from kerastickets.runs.resume import begun
+from kerastickets.runs.resume import open_run
 from kerastickets.runs.run import Level, Run
 from kerastickets.runs.tasks import keep_tasks
 from kerastickets.structure.all_alive import Cut, largest_alive
@@ -24,7 +24,7 @@ from kerastickets.tickets.winning import stopped_by
 from kerastickets.training.model_source import Source, data_digest, data_files, data_name, source_of
 from kerastickets.training.recipe import Recipe
 from kerastickets.training.session import trained_level
-from kerastickets.training.trainer_cache import Workshop
+from kerastickets.training.trainer_cache import TrainerCache
 
 if TYPE_CHECKING:
     from kerastickets.training.session import Outcome, Start
@@ -41,7 +41,7 @@ class Loop:
         custom_objects: classes by name, for files and tickets.
         callbacks: given a level, fresh Keras callbacks.
         watch: splits measured at every evaluation besides validation.
-        workshop: what to share with other jobs of this process.
+        trainers: what to share with other jobs of this process.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Loop:
         custom_objects: Mapping[str, Any] | None = None,
         callbacks: Callable[[int], Iterable[Any]] | None = None,
         watch: Collection[str] = (),
-        workshop: Workshop | None = None,
+        trainers: TrainerCache | None = None,
     ) -> None:
         from kerastickets.distribution.devices import Layout
         from kerastickets.pruning.prunable import Prunable
@@ -58,14 +58,14 @@ class Loop:
         self.job, self.method = job, job.method
         # First of all: TensorFlow joins a cluster before it computes anything.
         self.layout = Layout.of(job.strategy)
-        self.workshop = workshop or Workshop()
-        self.data = self.workshop.data(job.data)
+        self.trainers = trainers or TrainerCache()
+        self.data = self.trainers.data(job.data)
         wide = job.extension(self.data)
         self.source: Source = source_of(wide.model, self.data, wide.name, custom_objects)
         own = {name: value for name, value in self.source.recipe.items() if name != "rate"}
         self.recipe = Recipe.of(job.dials, own)
         self.whole = self.data
-        self.data = self.workshop.data(self.whole, self.recipe.train_size, job.seed)
+        self.data = self.trainers.data(self.whole, self.recipe.train_size, job.seed)
         self.init = job.start.weights("init") if job.start else self.source.init(job.seed)
         self._callbacks, self._watch = callbacks, watch
         self._trainer: Any = None
@@ -89,7 +89,7 @@ class Loop:
     def trainer(self) -> Any:
         """The trainer of every level, compiled on first use."""
         if self._trainer is None:
-            self._trainer = self.workshop.trainer(
+            self._trainer = self.trainers.trainer(
                 self.source,
                 self.data,
                 self.recipe,
@@ -135,7 +135,7 @@ class Loop:
         yields starts and is sent their outcomes. See `prune` for the arguments."""
         report = on_level_end or (lambda level: None)
         extendable = self.method.extendable
-        with begun(out, self.layout, self.recipe_json(), versions(), extendable, accept_versions) as state:
+        with open_run(out, self.layout, self.recipe_json(), versions(), extendable, accept_versions) as state:
             return (yield from self._go(state.folder, state.tickets, state.rows, on_row, report))
 
     def _go(

@@ -10,7 +10,7 @@ from kerastickets.cutting.cut_scores import cut, ones
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import Tree, masked
 from kerastickets.models.architecture import faithful_architecture
-from kerastickets.models.masking import fates, masks_of
+from kerastickets.models.masking import masks_of, weight_reports
 from kerastickets.models.variables import check_aligned, snapshot
 from kerastickets.pruning.schedule import plan
 from kerastickets.tickets.operation import untrained
@@ -88,7 +88,9 @@ def _masks(
     """What is left to prune from."""
     held = masks_of(trained)
     if not isinstance(copy, Ticket):
-        prunable = {fate.key: fate.shape for fate in fates(trained, include, exclude) if fate.masked}
+        prunable = {
+            entry.key: entry.shape for entry in weight_reports(trained, include, exclude) if entry.masked
+        }
         return ones(prunable) | held
     if include or exclude:
         raise RecipeError(

@@ -7,7 +7,7 @@ from typing import Any
 from kerastickets.cutting.cut_scores import ones
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import Tree
-from kerastickets.models.masking import fates
+from kerastickets.models.masking import weight_reports
 from kerastickets.models.variables import assign
 from kerastickets.models.weight_roles import depthwise_keys, kinds, output_keys
 from kerastickets.pruning.method import Method
@@ -53,8 +53,8 @@ class Prunable:
         """
         model = source.build()
         assign(model, init)
-        report = fates(model, method.include, method.exclude)
-        masks: dict[str, Any] = dict(ones({fate.key: fate.shape for fate in report if fate.masked}))
+        report = weight_reports(model, method.include, method.exclude)
+        masks: dict[str, Any] = dict(ones({entry.key: entry.shape for entry in report if entry.masked}))
         masks |= source.masks
         masks |= start.masks if start is not None else {}
         own_kinds = kinds(model, masks)
@@ -65,7 +65,7 @@ class Prunable:
         if by_channel:
             # A channel of the output is a class, and a depthwise kernel's last axis is no channel.
             left_alone |= outputs | depthwise_keys(model, masks)
-        left_alone |= {fate.key for fate in report if fate.why == "excluded"} & masks.keys()
+        left_alone |= {entry.key for entry in report if entry.why == "excluded"} & masks.keys()
         prunable = {key: mask for key, mask in masks.items() if key not in left_alone}
         if not prunable:
             raise RecipeError(

@@ -152,7 +152,7 @@ class Scoring:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(list(watched.values()))
                 mapping = [(own[key], substitute(own[key], value)) for key, value in watched.items()]
-                # Inside this scope nothing is assigned: statistics and seeds stay as they are.
+                # StructureSummary this scope nothing is assigned: statistics and seeds stay as they are.
                 with keras.StatelessScope(state_mapping=mapping):
                     loss = self.loss(y, self.model(x, training=True))
             found.append(tape.gradient(loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO))

@@ -73,7 +73,7 @@ def run_abreast(errands: Sequence[Errand]) -> list[Run]:
     """Do several runs, a level of each at a time.
 
     Args:
-        errands: the runs. Those whose loops share a workshop share what it keeps, trainers above all.
+        errands: the runs. Those whose loops share a trainers share what it keeps, trainers above all.
 
     Returns:
         The run of each, in their order.

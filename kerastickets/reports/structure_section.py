@@ -11,7 +11,7 @@ from kerastickets.figures.table import Column, Table
 from kerastickets.reports.html import Item, Section
 from kerastickets.runs.facts import LevelFacts, RunFacts
 from kerastickets.structure.node_link import MOST_EDGES, network_figure, node_link
-from kerastickets.structure.summary import Inside
+from kerastickets.structure.summary import StructureSummary
 from kerastickets.tickets.ticket import Ticket
 
 _CATEGORIES = ("active", "inactive", "zombie")
@@ -157,20 +157,22 @@ def _category(level: LevelFacts) -> str:
     return (_looked(level).separation or {}).get("category", "")
 
 
-def _looked(level: LevelFacts) -> Inside:
-    assert isinstance(level.inside, Inside)
+def _looked(level: LevelFacts) -> StructureSummary:
+    assert isinstance(level.inside, StructureSummary)
     return level.inside
 
 
-def _share(category: str, inside: Inside) -> float:
+def _share(category: str, inside: StructureSummary) -> float:
     return float(inside.structure["shares"][category])
 
 
-def _degree(side: str, inside: Inside) -> float | None:
+def _degree(side: str, inside: StructureSummary) -> float | None:
     return inside.degree["total"][side] if inside.degree else None
 
 
-def _means(runs: Sequence[RunFacts], value: Callable[[Inside], float | None]) -> dict[int, float | None]:
+def _means(
+    runs: Sequence[RunFacts], value: Callable[[StructureSummary], float | None]
+) -> dict[int, float | None]:
     """Level -> the mean over the runs that have it; None where none has a value."""
     found: dict[int, list[float]] = {}
     for level in _levels(runs):

@@ -18,7 +18,7 @@ from kerastickets.foundations.tree import Tree
 from kerastickets.runs.folder import RunFolder, read_rows
 from kerastickets.runs.run import Level
 from kerastickets.runs.tasks import RunTasks
-from kerastickets.structure.summary import Inside, counts_of, inside
+from kerastickets.structure.summary import StructureSummary, counts_of, summarise
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.tickets.winning import stopped_by
 
@@ -39,7 +39,7 @@ class LevelFacts:
     parents: tuple[str, ...]
     environment: Mapping[str, Any]
     file: Path
-    inside: Inside | str
+    inside: StructureSummary | str
     stopped_by: str | None = None
 
 
@@ -87,8 +87,8 @@ class RunFacts:
         timed = [row for row in rows if "seconds" in row]
         tasks, counts = RunTasks.read(files), counts_of(_rules(recipe))
 
-        def look(ticket: Ticket) -> Inside | str:
-            return inside(ticket, tasks, counts)
+        def look(ticket: Ticket) -> StructureSummary | str:
+            return summarise(ticket, tasks, counts)
 
         levels = [_level(files, level, timed, look) for level in range(files.finished)]
         match = _SEED.fullmatch(folder.name)
@@ -144,7 +144,7 @@ def _level(
     files: RunFolder,
     level: int,
     rows: Sequence[Mapping[str, Any]],
-    look: Callable[[Ticket], Inside | str],
+    look: Callable[[Ticket], StructureSummary | str],
 ) -> LevelFacts:
     path = files.ticket_file(level)
     ticket = Ticket.load(path)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Begun:
+class RunState:
     """How far a run is.
 
     Args:
@@ -31,14 +31,14 @@ class Begun:
 
 
 @contextmanager
-def begun(
+def open_run(
     out: str | Path | None,
     layout: "Layout",
     recipe: Mapping[str, Any],
     versions: Mapping[str, str],
     extendable: bool,
     accept_versions: bool = False,
-) -> Iterator[Begun]:
+) -> Iterator[RunState]:
     """The finished levels of a run. The chief holds the folder; other workers read its tickets.
 
     Args:
@@ -53,7 +53,7 @@ def begun(
         RecipeError: the folder is not to be had, or the workers do not continue the same run.
     """
     with ExitStack() as stack:
-        state, failure = Begun(), None
+        state, failure = RunState(), None
         try:
             if out is not None and layout.chief:
                 held = RunFolder(out).locked(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerastickets.foundations.tree import Tree, kept, masked, sealed
-from kerastickets.structure.layer_graph import Op, Wiring, wiring
+from kerastickets.structure.layer_graph import LayerGraph, Op, layer_graph
 from kerastickets.structure.neuron_graph import Link, NeuronGraph, by_key
 from kerastickets.structure.reachability import Structure
 from kerastickets.structure.tracing import trace
@@ -53,7 +53,7 @@ def alive(ticket: Ticket) -> tuple[dict[str, np.ndarray], dict[str, Tree]]:
     Reference:
         D. Kim, H. Shim, J. Lee, Waste Not, Want Not: All-Alive Pruning for Extremely Sparse Networks (2021).
     """
-    plan, graph = wiring(ticket.architecture), trace(ticket)
+    plan, graph = layer_graph(ticket.architecture), trace(ticket)
     reduced, folding = _reduced(ticket, plan, graph)
     snapshots: dict[str, Tree] = {}
     for name, weights in ticket.snapshots.items():
@@ -71,7 +71,7 @@ def alive(ticket: Ticket) -> tuple[dict[str, np.ndarray], dict[str, Tree]]:
 
 def alive_masks(ticket: Ticket) -> dict[str, np.ndarray]:
     """The masks that `alive` gives, without the work on weights."""
-    return _reduced(ticket, wiring(ticket.architecture), trace(ticket))[0]
+    return _reduced(ticket, layer_graph(ticket.architecture), trace(ticket))[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ def _bias(key: str) -> str:
 
 
 def _reduced(
-    ticket: Ticket, plan: Wiring, graph: NeuronGraph
+    ticket: Ticket, plan: LayerGraph, graph: NeuronGraph
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """The new masks, and by key of a dense layer with a bias the rows whose constants it takes."""
     folding = _foldable(plan, graph, ticket)
@@ -163,7 +163,7 @@ def _by_call(links: list[Link]) -> list[list[Link]]:
     return [links[n : n + parts] for n in range(0, len(links), parts)]
 
 
-def _foldable(plan: Wiring, graph: NeuronGraph, ticket: Ticket) -> dict[str, np.ndarray]:
+def _foldable(plan: LayerGraph, graph: NeuronGraph, ticket: Ticket) -> dict[str, np.ndarray]:
     """By key, the rows of dense layers whose value is a constant that the layer's bias can take."""
     weights = ticket.weights("init")
     found: dict[str, np.ndarray] = {}
@@ -177,7 +177,7 @@ def _foldable(plan: Wiring, graph: NeuronGraph, ticket: Ticket) -> dict[str, np.
 
 
 def _folds(
-    plan: Wiring, graph: NeuronGraph, masks: Tree, weights: Weights, folding: Mapping[str, np.ndarray]
+    plan: LayerGraph, graph: NeuronGraph, masks: Tree, weights: Weights, folding: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Key, rows and their constants of every dense layer that takes constants into its bias."""
     for op, value in _constants(plan, graph, masks, weights):
@@ -187,7 +187,7 @@ def _folds(
 
 
 def _constants(
-    plan: Wiring, graph: NeuronGraph, masks: Tree, weights: Weights
+    plan: LayerGraph, graph: NeuronGraph, masks: Tree, weights: Weights
 ) -> Iterator[tuple[Op, np.ndarray]]:
     """Every dense layer and what it takes: numbers where that is constant, NaN where it varies or is not known."""
     values = {number: np.full(len(nodes), np.nan) for number, nodes in graph.tensors.items()}

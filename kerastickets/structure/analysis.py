@@ -42,7 +42,7 @@ def analyze(
         data: a data set's name or a `Data`; None is what the first ticket was found on. An analyzer that does not
             need data is given none, and none is read.
         options: the analyzer's options by name, where it is given by name.
-        read: makes a `Data` of a spec; `Workshop.data` reads each data set once.
+        read: makes a `Data` of a spec; `TrainerCache.data` reads each data set once.
 
     Returns:
         JSON-ready facts.

@@ -54,7 +54,7 @@ class Op:
 
 
 @dataclass(frozen=True)
-class Wiring:
+class LayerGraph:
     """A model as its operations.
 
     Args:
@@ -68,7 +68,7 @@ class Wiring:
     outputs: tuple[int, ...]
 
 
-def wiring(architecture: Mapping[str, Any]) -> Wiring:
+def layer_graph(architecture: Mapping[str, Any]) -> LayerGraph:
     """Read the operations of a Sequential or Functional model, nested ones included.
 
     Args:
@@ -79,7 +79,7 @@ def wiring(architecture: Mapping[str, Any]) -> Wiring:
 
     Example:
         >>> from kerastickets.testing import toy_ticket
-        >>> [(op.name, op.kind) for op in wiring(toy_ticket().architecture).ops]
+        >>> [(op.name, op.kind) for op in layer_graph(toy_ticket().architecture).ops]
         [('flatten', 'Flatten'), ('dense', 'Dense'), ('dense_1', 'Dense')]
     """
     if not architecture:
@@ -91,7 +91,7 @@ def wiring(architecture: Mapping[str, Any]) -> Wiring:
     shapes = _input_shapes(architecture)
     given = [reader.tensor() for _ in shapes]
     outputs = reader.model(architecture, (), given)
-    return Wiring(tuple(zip(given, shapes, strict=True)), tuple(reader.ops), tuple(outputs))
+    return LayerGraph(tuple(zip(given, shapes, strict=True)), tuple(reader.ops), tuple(outputs))
 
 
 class _Reader:

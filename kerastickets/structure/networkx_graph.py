@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from kerastickets.errors import TicketError
-from kerastickets.structure.layer_graph import wiring
+from kerastickets.structure.layer_graph import layer_graph
 from kerastickets.structure.neuron_graph import Link
 from kerastickets.structure.reachability import Structure
 from kerastickets.structure.tracing import Tracer
@@ -109,7 +109,7 @@ def _categories(structure: Structure) -> list[str]:
 
 def _sums(ticket: "Ticket", structure: Structure, snapshot: str) -> list[tuple[Link, Link]]:
     """The ticket's links, and again, holding sums of kept weights and of their absolute values."""
-    weights, plan = ticket.weights(snapshot), wiring(ticket.architecture)
+    weights, plan = ticket.weights(snapshot), layer_graph(ticket.architecture)
     shapes = {key: value.shape for key, value in weights.items()}
     keys = {link.key for link in structure.graph.links if link.key is not None}
     kept = {key: np.asarray(weights[key] * ticket.masks.get(key, np.True_), "float64") for key in keys}

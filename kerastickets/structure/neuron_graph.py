@@ -107,7 +107,7 @@ class NeuronGraph:
         links: in the order they run, so that all that leads to a node comes before what leads from it.
         inputs: for each input tensor, the node of every position of one flattened example.
         outputs: for each output tensor, its nodes.
-        tensors: for each tensor by its number in the wiring, the nodes of its last axis, once each where they are
+        tensors: for each tensor by its number in the layer graph, the nodes of its last axis, once each where they are
             repeated for every position.
         held: the nodes that an operation takes and makes which could not be followed, by what it is and why.
 

@@ -12,7 +12,7 @@ from kerastickets.tickets.ticket import Ticket
 
 
 @dataclass(frozen=True)
-class Inside:
+class StructureSummary:
     """A ticket whose network can be followed.
 
     Args:
@@ -28,7 +28,7 @@ class Inside:
     degree: Mapping[str, Any] | None = None
 
 
-def inside(ticket: Ticket, tasks: Tasked | None = None, counts: Counts = "both") -> Inside | str:
+def summarise(ticket: Ticket, tasks: Tasked | None = None, counts: Counts = "both") -> StructureSummary | str:
     """What is inside a ticket, or the reason why it cannot be said.
 
     Args:
@@ -38,14 +38,14 @@ def inside(ticket: Ticket, tasks: Tasked | None = None, counts: Counts = "both")
 
     Example:
         >>> from kerastickets.testing import toy_ticket
-        >>> inside(toy_ticket()).structure["totals"]["active"] > 0
+        >>> summarise(toy_ticket()).structure["totals"]["active"] > 0
         True
-        >>> inside(toy_ticket().replace(architecture={})).partition(".")[0]
+        >>> summarise(toy_ticket().replace(architecture={})).partition(".")[0]
         'The structure of a ticket is read from its architecture'
     """
     try:
         structure = Structure.of(ticket)
-        found = Inside(structure.facts(), edge_count(structure))
+        found = StructureSummary(structure.facts(), edge_count(structure))
     except KerasTicketsError as error:
         return str(error)
     if tasks is None:
@@ -54,7 +54,7 @@ def inside(ticket: Ticket, tasks: Tasked | None = None, counts: Counts = "both")
         parts = separation(structure, tasks, counts), separation_degree(structure, tasks)
     except KerasTicketsError:
         return found
-    return Inside(found.structure, found.edges, *parts)
+    return StructureSummary(found.structure, found.edges, *parts)
 
 
 def counts_of(rules: Iterable[str]) -> Counts:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerastickets.errors import TicketError
-from kerastickets.structure.layer_graph import Op, Wiring, wiring
+from kerastickets.structure.layer_graph import LayerGraph, Op, layer_graph
 from kerastickets.structure.neuron_graph import LayerNodes, Link, NeuronGraph
 from kerastickets.tickets.ticket import Ticket
 
@@ -71,7 +71,7 @@ def trace(ticket: Ticket) -> NeuronGraph:
         80
     """
     shapes = {key: value.shape for key, value in ticket.weights("init").items()}
-    return Tracer(ticket.masks, shapes, wiring(ticket.architecture)).graph()
+    return Tracer(ticket.masks, shapes, layer_graph(ticket.architecture)).graph()
 
 
 class Tracer:
@@ -87,7 +87,7 @@ class Tracer:
     """
 
     def __init__(
-        self, masks: Mapping[str, np.ndarray], shapes: Mapping[str, Any], plan: Wiring, hold: bool = False
+        self, masks: Mapping[str, np.ndarray], shapes: Mapping[str, Any], plan: LayerGraph, hold: bool = False
     ) -> None:
         self.masks, self.shapes, self.plan, self.hold = masks, shapes, plan, hold
         self.held: dict[str, np.ndarray] = {}
@@ -302,7 +302,7 @@ class Tracer:
         return np.ones(shape, bool) if mask is None else mask
 
 
-def _seen_by_channel(plan: Wiring) -> set[int]:
+def _seen_by_channel(plan: LayerGraph) -> set[int]:
     """The input tensors that a layer takes channel by channel: those of all others are flattened first."""
     origin = {tensor: tensor for tensor, _ in plan.inputs}
     seen = {tensor for tensor, shape in plan.inputs if len(shape) == 1}

@@ -15,19 +15,19 @@ from kerastickets.foundations.process_pool import Emit
 from kerastickets.registry.plugin_options import unknown
 from kerastickets.studies.study import Cache, Job
 from kerastickets.tickets.ticket import Ticket
-from kerastickets.training.trainer_cache import Workshop
+from kerastickets.training.trainer_cache import TrainerCache
 
 Facts = dict[str, Any]
-Verb = Callable[[Mapping[str, Any], Sequence[Ticket], Path, Workshop, Emit], Facts]
+Verb = Callable[[Mapping[str, Any], Sequence[Ticket], Path, TrainerCache, Emit], Facts]
 
 
-def do(job: Job, cache: Cache, workshop: Workshop, emit: Emit = lambda kind, content: None) -> Facts:
+def do(job: Job, cache: Cache, trainers: TrainerCache, emit: Emit = lambda kind, content: None) -> Facts:
     """Do a job, or find it done.
 
     Args:
         job: a job whose inputs are done.
         cache: where inputs are, and where to write.
-        workshop: what the jobs of one process share.
+        trainers: what the jobs of one process share.
         emit: is told `progress`, in [0, 1], on the way.
 
     Returns:
@@ -45,7 +45,7 @@ def do(job: Job, cache: Cache, workshop: Workshop, emit: Emit = lambda kind, con
             return found
         started = time.perf_counter()
         tickets = [cache.ticket(one) for one in job.inputs]
-        facts = VERBS[job.verb](job.options, tickets, folder, workshop, emit)
+        facts = VERBS[job.verb](job.options, tickets, folder, trainers, emit)
         return cache.keep(job, {"seconds": time.perf_counter() - started} | facts)
 
 
@@ -56,12 +56,12 @@ def work(task: tuple[Job, str], emit: Emit) -> Facts:
 
 
 @lru_cache
-def _own_workshop() -> Workshop:
-    return Workshop()
+def _own_workshop() -> TrainerCache:
+    return TrainerCache()
 
 
 def prune(
-    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, workshop: Workshop, emit: Emit
+    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, trainers: TrainerCache, emit: Emit
 ) -> Facts:
     """Options: `model`, `dataset`, `criterion`, `seed`, `watch`, `dials`; an input is the ticket to start from.
 
@@ -86,7 +86,7 @@ def prune(
         )
         for seed in (options["seeds"] if together else [options.get("seed", 0)])
     }
-    loops = [Loop(job, watch=options.get("watch", ()), workshop=workshop) for job in jobs.values()]
+    loops = [Loop(job, watch=options.get("watch", ()), trainers=trainers) for job in jobs.values()]
     seconds: list[float] = []
 
     def told(level: Any) -> None:
@@ -116,7 +116,7 @@ def _run_facts(run: Any) -> Facts:
 
 
 def train(
-    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, workshop: Workshop, emit: Emit
+    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, trainers: TrainerCache, emit: Emit
 ) -> Facts:
     """Options: `dataset`, `seed`, `start`, `freeze`, `watch`, `dials`, `evaluate` (a split, or none); one input.
 
@@ -131,18 +131,18 @@ def train(
         freeze=options.get("freeze", ()),
         seed=options.get("seed"),
         watch=options.get("watch", ()),
-        workshop=workshop,
+        trainers=trainers,
         **options.get("dials", {}),
     )
     facts: Facts = {"metrics": dict(done.metrics), "rows": list(done.rows)} | _about(done.ticket)
     if options.get("evaluate"):
-        facts["evaluation"] = _evaluated(done.ticket, options["evaluate"], workshop)
+        facts["evaluation"] = _evaluated(done.ticket, options["evaluate"], trainers)
     done.ticket.save(folder / "ticket.safetensors")
     return facts
 
 
 def transfer(
-    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, workshop: Workshop, emit: Emit
+    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, trainers: TrainerCache, emit: Emit
 ) -> Facts:
     """Options: `protocol` and its `options`, `dataset`, `seed`, `dials`, `watch`, `adapt`; one input.
 
@@ -159,7 +159,7 @@ def transfer(
         seed=options.get("seed"),
         watch=options.get("watch", ()),
         adapt=options.get("adapt"),
-        workshop=workshop,
+        trainers=trainers,
         **options.get("dials", {}),
     )
     moved.ticket.save(folder / "ticket.safetensors")
@@ -172,7 +172,7 @@ _CARRIED = ("protocol", "source", "target", "train_size")
 
 
 def apply(
-    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, workshop: Workshop, emit: Emit
+    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, trainers: TrainerCache, emit: Emit
 ) -> Facts:
     """Options: `operation`, and its `options`; any number of inputs. Gives `ticket`."""
     made = registry.create("operations", options["operation"], options.get("options", {}))(*tickets)
@@ -181,14 +181,14 @@ def apply(
 
 
 def evaluate(
-    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, workshop: Workshop, emit: Emit
+    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, trainers: TrainerCache, emit: Emit
 ) -> Facts:
     """Options: `split`; one input. Gives no ticket, and the facts of `kt eval`."""
-    return _about(tickets[0]) | {"evaluation": _evaluated(tickets[0], options.get("split", "test"), workshop)}
+    return _about(tickets[0]) | {"evaluation": _evaluated(tickets[0], options.get("split", "test"), trainers)}
 
 
 def analyze(
-    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, workshop: Workshop, emit: Emit
+    options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, trainers: TrainerCache, emit: Emit
 ) -> Facts:
     """Options: `analyzers`, options by name, and `dataset`, if another than what the tickets were found on.
 
@@ -201,7 +201,7 @@ def analyze(
     for number, ticket in enumerate(tickets, 1):
         analyses.append(
             {
-                name: ask(analyzer, ticket, data=options.get("dataset"), read=workshop.data)
+                name: ask(analyzer, ticket, data=options.get("dataset"), read=trainers.data)
                 for name, analyzer in asked.items()
             }
         )
@@ -230,11 +230,11 @@ def _about(ticket: Ticket) -> Facts:
     }
 
 
-def _evaluated(ticket: Ticket, split: str, workshop: Workshop) -> Facts:
+def _evaluated(ticket: Ticket, split: str, trainers: TrainerCache) -> Facts:
     """What `evaluate` says, and the mean confidence over the examples, which the calibration's bins hold."""
     from kerastickets.training.evaluate_ticket import evaluate as measure
 
-    facts = measure(ticket, split=split, workshop=workshop)
+    facts = measure(ticket, split=split, trainers=trainers)
     bins = facts.get("calibration", {}).get("bins", ())
     full = [row for row in bins if row["count"]]
     count = sum(row["count"] for row in full)

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerastickets.cutting.cut_scores import ones
 from kerastickets.data.dataset import Data
-from kerastickets.models.masking import fates
+from kerastickets.models.masking import weight_reports
 from kerastickets.models.objective import Objective
 from kerastickets.models.variables import walk
 from kerastickets.models.weight_roles import kinds, output_keys
@@ -111,8 +111,10 @@ def _logs(data: Data, model: keras.Model) -> dict[str, float]:
 
 
 def _check_recipe(name: str, model: keras.Model, recipe: dict[str, Any], pruning: dict[str, Any]) -> None:
-    shapes = {fate.key: fate.shape for fate in fates(model) if fate.masked}
-    expect(bool(shapes), f"{name} must have a weight to prune", [fate.key for fate in fates(model)])
+    shapes = {entry.key: entry.shape for entry in weight_reports(model) if entry.masked}
+    expect(
+        bool(shapes), f"{name} must have a weight to prune", [entry.key for entry in weight_reports(model)]
+    )
     rate = pruning.get("rate")
     called(f"The recipe of {name} must have training dials", Recipe.of, recipe)
     if rate is None:

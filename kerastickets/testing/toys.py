@@ -12,7 +12,7 @@ from kerastickets.foundations.duration import Duration
 from kerastickets.foundations.tree import Tree, frozen, generator, masked, total
 from kerastickets.models.architecture import faithful_architecture
 from kerastickets.models.initial_weights import fresh
-from kerastickets.models.masking import fates, sparsify
+from kerastickets.models.masking import sparsify, weight_reports
 from kerastickets.models.variables import assign, snapshot
 from kerastickets.pruning.scoring import Batches, Scoring
 from kerastickets.tickets.ticket import Ticket
@@ -142,7 +142,7 @@ def _dense_net() -> keras.Model:
 
 
 def _masks(model: keras.Model, density: float, seed: int = 0) -> Tree:
-    full = ones({fate.key: fate.shape for fate in fates(model) if fate.masked})
+    full = ones({entry.key: entry.shape for entry in weight_reports(model) if entry.masked})
     scores = {key: generator("toy", "masks", seed, key).random(mask.shape) for key, mask in full.items()}
     return cut(scores, round(density * total(full)), full)
 

@@ -12,7 +12,7 @@ from kerastickets.errors import RecipeError
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.model_source import data_name
 from kerastickets.training.train_ticket import ticket_source
-from kerastickets.training.trainer_cache import Workshop
+from kerastickets.training.trainer_cache import TrainerCache
 
 
 def evaluate(
@@ -22,7 +22,7 @@ def evaluate(
     split: str = "test",
     model: Any = None,
     custom_objects: Mapping[str, Any] | None = None,
-    workshop: Workshop | None = None,
+    trainers: TrainerCache | None = None,
 ) -> dict[str, Any]:
     """Measure a ticket: loss, accuracy by class and task, calibration.
 
@@ -32,7 +32,7 @@ def evaluate(
         split: `train`, `validation` or `test`.
         model: what builds the model, for tickets without an architecture.
         custom_objects: your classes by name.
-        workshop: what to share with other jobs of this process.
+        trainers: what to share with other jobs of this process.
 
     Returns:
         JSON-ready facts: `split`, `dataset`, `weights`, `examples`, the loss and metrics, and for
@@ -55,9 +55,9 @@ def evaluate(
     if split not in ("train", "validation", "test"):
         raise RecipeError(f"`split` must be train, validation or test. Received: split={split!r}")
     spec = data_spec(ticket, data)
-    workshop = workshop or Workshop()
-    data = workshop.data(spec)
-    net = workshop.measured(ticket_source(ticket, data, model, custom_objects), data)
+    trainers = trainers or TrainerCache()
+    data = trainers.data(spec)
+    net = trainers.measured(ticket_source(ticket, data, model, custom_objects), data)
     name = "final" if "final" in ticket.snapshots else ticket.start
     assign(net, masked(ticket.weights(name), ticket.masks))
     x, y = getattr(data, split)

@@ -23,7 +23,7 @@ from kerastickets.training.model_source import (
     ticket_recipe,
 )
 from kerastickets.training.recipe import Dials, Recipe
-from kerastickets.training.trainer_cache import Workshop
+from kerastickets.training.trainer_cache import TrainerCache
 
 if TYPE_CHECKING:
     from kerastickets.training.session import Outcome, Start
@@ -65,7 +65,7 @@ def train(
     custom_objects: Mapping[str, Any] | None = None,
     callbacks: Callable[[int], Iterable[Any]] | None = None,
     watch: Collection[str] = (),
-    workshop: Workshop | None = None,
+    trainers: TrainerCache | None = None,
     on_row: Callable[[Row], None] | None = None,
     **dials: Unpack[Dials],
 ) -> Trained:
@@ -84,7 +84,7 @@ def train(
         custom_objects: your classes by name.
         callbacks: given a level, fresh Keras callbacks.
         watch: `train` or `test`: splits measured at every evaluation besides validation, for the record only.
-        workshop: what to share with other trainings of this process.
+        trainers: what to share with other trainings of this process.
         on_row: called with each evaluation's row.
         **dials: how to train, see `Recipe`; what is left out is as in the ticket's own recipe.
 
@@ -111,7 +111,7 @@ def train(
         custom_objects=custom_objects,
         callbacks=callbacks,
         watch=watch,
-        workshop=workshop or Workshop(),
+        trainers=trainers or TrainerCache(),
         on_row=on_row,
         dials=dials,
     )
@@ -131,7 +131,7 @@ def prepared(
     custom_objects: Mapping[str, Any] | None,
     callbacks: Callable[[int], Iterable[Any]] | None,
     watch: Collection[str],
-    workshop: Workshop,
+    trainers: TrainerCache,
     on_row: Callable[[Row], None] | None,
     dials: Mapping[str, Any],
 ) -> "Preparation":
@@ -152,7 +152,7 @@ def prepared(
     seeds = dict(ticket.provenance.get("seeds") or {})
     seed = int(seeds.get("data", 0)) if seed is None else seed
     spec = data_spec(ticket, data)
-    found_data = workshop.data(workshop.data(spec), recipe.train_size, seed)
+    found_data = trainers.data(trainers.data(spec), recipe.train_size, seed)
     source = ticket_source(ticket, found_data, model, custom_objects)
     subject = _subject(ticket, source, start, seed)
     step = int(subject.start.partition("@")[2] or 0) if subject.start.startswith("rewind@") else 0
@@ -160,7 +160,7 @@ def prepared(
         source = replace(
             source, build=lambda: subject.build(custom_objects), architecture=subject.architecture
         )
-    trainer = workshop.trainer(
+    trainer = trainers.trainer(
         source,
         found_data,
         recipe,
@@ -277,11 +277,11 @@ def _dense(ticket: Ticket, build: Callable[[], Any], seed: int) -> Ticket:
 def _small_dense(ticket: Ticket, build: Callable[[], Any], seed: int) -> Ticket:
     from kerastickets.models.architecture import faithful_architecture
     from kerastickets.models.initial_weights import fresh
-    from kerastickets.models.masking import fates
+    from kerastickets.models.masking import weight_reports
     from kerastickets.models.narrower import narrowed
     from kerastickets.models.variables import snapshot
 
     model = fresh(lambda: narrowed(build(), ticket.kept), seed)
-    masks = {fate.key: np.ones(fate.shape, bool) for fate in fates(model) if fate.masked}
+    masks = {entry.key: np.ones(entry.shape, bool) for entry in weight_reports(model) if entry.masked}
     provenance = dict(ticket.provenance) | {"start": "init"}
     return Ticket(faithful_architecture(model), masks, {"init": snapshot(model)}, provenance)

@@ -9,7 +9,7 @@ from kerastickets.errors import RecipeError
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.recipe import Dials
 from kerastickets.training.train_ticket import Row, Trained, finished, prepared
-from kerastickets.training.trainer_cache import Workshop
+from kerastickets.training.trainer_cache import TrainerCache
 
 if TYPE_CHECKING:
     from kerastickets.training.session import Outcome
@@ -25,7 +25,7 @@ def train_many(
     model: Any = None,
     custom_objects: Mapping[str, Any] | None = None,
     watch: Collection[str] = (),
-    workshop: Workshop | None = None,
+    trainers: TrainerCache | None = None,
     on_row: Callable[[int, Row], None] | None = None,
     **dials: Unpack[Dials],
 ) -> list[Trained]:
@@ -44,7 +44,7 @@ def train_many(
         model: what builds the model, for tickets without an architecture.
         custom_objects: your classes by name.
         watch: `train` or `test`: splits measured at every evaluation besides validation, for the record only.
-        workshop: what to share with other trainings of this process.
+        trainers: what to share with other trainings of this process.
         on_row: called with the number of the ticket and each evaluation's row.
         **dials: how to train, see `Recipe`; what is left out is as in each ticket's own recipe.
 
@@ -64,7 +64,7 @@ def train_many(
         raise RecipeError(
             f"`seeds` must be one for each ticket. Received: {len(seeds)} seeds, {len(tickets)} tickets"
         )
-    shop = workshop or Workshop()
+    shop = trainers or TrainerCache()
     trainings = [
         prepared(
             ticket,
@@ -77,7 +77,7 @@ def train_many(
             custom_objects=custom_objects,
             callbacks=None,
             watch=watch,
-            workshop=shop,
+            trainers=shop,
             on_row=_numbered(on_row, n),
             dials=dials,
         )

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from kerastickets.training.trainer import Trainer
 
 
-class Workshop:
+class TrainerCache:
     """Keeps data sets and compiled trainers for the next job of the same kind.
 
     Whatever could make two trainers differ is part of what they are found by, so a job's numbers are the
-    same with a workshop of its own.
+    same with a cache of its own.
 
     Args:
         most: how many trainers, and how many data sets, to keep; the one unused longest goes first.
 
     Example:
-        >>> workshop = Workshop()
-        >>> workshop.data("digits") is workshop.data("digits")
+        >>> trainers = TrainerCache()
+        >>> trainers.data("digits") is trainers.data("digits")
         True
     """
 

@@ -21,7 +21,7 @@ from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.model_source import ticket_recipe
 from kerastickets.training.recipe import Dials, Recipe
 from kerastickets.training.train_ticket import train
-from kerastickets.training.trainer_cache import Workshop
+from kerastickets.training.trainer_cache import TrainerCache
 from kerastickets.transferring.output_layer import Ends, other_outputs
 from kerastickets.transferring.protocol import Phase, Transfer
 
@@ -67,7 +67,7 @@ def transfer(
     target: str | Data,
     *,
     seed: int | None = None,
-    workshop: Workshop | None = None,
+    trainers: TrainerCache | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     watch: Collection[str] = (),
     on_row: Callable[[Row], None] | None = None,
@@ -84,7 +84,7 @@ def transfer(
         ticket: a ticket or its file.
         target: a data set's name, or a `Data`. Its test split selects nothing.
         seed: keys data order, and new weights; None takes the ticket's own data seed.
-        workshop: what to share with other trainings of this process.
+        trainers: what to share with other trainings of this process.
         custom_objects: your classes by name, for the training; protocols that rebuild the model (for a new output
             layer or new weights) have only Keras's and this library's.
         watch: `train` or `test`: splits measured at every evaluation besides validation, for the record only.
@@ -114,15 +114,15 @@ def transfer(
     """
     made = registry.create("transfers", protocol) if isinstance(protocol, str) else protocol
     ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
-    workshop = workshop or Workshop()
+    trainers = trainers or TrainerCache()
     given = {name: value for name, value in dials.items() if value is not None}
     own = {k: v for k, v in ticket_recipe(ticket, custom_objects or ()).items() if k != "train_size"}
     recipe = Recipe.of(given, own)
     if seed is None:
         seed = int((ticket.provenance.get("seeds") or {}).get("data", 0))
     ends = Ends.of(ticket, custom_objects)
-    data = _target(workshop, target, ends, adapt, recipe, seed)
-    engine = _PhaseTrainer(data, recipe, seed, custom_objects, watch, workshop, on_row)
+    data = _target(trainers, target, ends, adapt, recipe, seed)
+    engine = _PhaseTrainer(data, recipe, seed, custom_objects, watch, trainers, on_row)
     # The data are the part that is used already, which a protocol counts on.
     planned = _with(ticket, recipe=recipe.describe() | {"train_size": None}, dataset=data_name(target))
     engine.run(made(planned, data, seed))
@@ -205,16 +205,16 @@ def _recipe(ticket: Ticket) -> Recipe:
 
 
 def _target(
-    workshop: Workshop, target: str | Data, ends: Ends, adapt: str | None, recipe: Recipe, seed: int
+    trainers: TrainerCache, target: str | Data, ends: Ends, adapt: str | None, recipe: Recipe, seed: int
 ) -> Data:
     """The target as it is trained on: fitting the model, and as much of it as is wanted."""
-    whole = workshop.data(target)
+    whole = trainers.data(target)
     if adapt is None:
         check_fits(whole, ends.inputs)
     else:
         parse_adapt(adapt)
-        whole = workshop.adapted(whole, ends.inputs, adapt)
-    return workshop.data(whole, recipe.train_size, seed)
+        whole = trainers.adapted(whole, ends.inputs, adapt)
+    return trainers.data(whole, recipe.train_size, seed)
 
 
 @dataclass
@@ -226,7 +226,7 @@ class _PhaseTrainer:
     seed: int
     custom_objects: Mapping[str, Any] | None
     watch: Collection[str]
-    workshop: Workshop
+    trainers: TrainerCache
     on_row: Callable[[Row], None] | None
     rows: list[Row] = dataclasses.field(default_factory=list)
     phases: list[dict[str, Any]] = dataclasses.field(default_factory=list)
@@ -262,7 +262,7 @@ class _PhaseTrainer:
             seed=self.seed,
             custom_objects=self.custom_objects,
             watch=self.watch,
-            workshop=self.workshop,
+            trainers=self.trainers,
             on_row=lambda row: self._keep(number, row),
             train=self._until(phase.duration),
         )

@@ -11,7 +11,7 @@ from keras import layers
 from kerastickets.cutting.cut_scores import ones
 from kerastickets.data.dataset import CROSS_ENTROPY, Data
 from kerastickets.foundations.tree import generator
-from kerastickets.models.masking import fates
+from kerastickets.models.masking import weight_reports
 from kerastickets.pruning.prune_model import prune
 from kerastickets.training.recipe import Recipe
 from kerastickets.training.trainer import Trainer
@@ -102,7 +102,7 @@ def test_the_ticket_of_a_rewound_level_builds_with_its_statistics(run):
 
 @pytest.fixture(scope="module")
 def trainer():
-    masks = ones({fate.key: fate.shape for fate in fates(residual()) if fate.masked})
+    masks = ones({entry.key: entry.shape for entry in weight_reports(residual()) if entry.masked})
     return Trainer(residual, pictures(), Recipe(**DIALS), masks.keys()), masks
 
 

@@ -12,7 +12,15 @@ from kerastickets import layers as aware_layers
 from kerastickets.callbacks import KeepMasks
 from kerastickets.errors import AlignError, RecipeError
 from kerastickets.models.initial_weights import fresh
-from kerastickets.models.masking import assign_masks, fates, guard, masks_of, matches, sparsify, strip
+from kerastickets.models.masking import (
+    assign_masks,
+    guard,
+    masks_of,
+    matches,
+    sparsify,
+    strip,
+    weight_reports,
+)
 from kerastickets.models.variables import mask_of, snapshot, variables
 from kerastickets.training.recipe import Recipe
 from kerastickets.training.trainer import Trainer
@@ -58,7 +66,7 @@ def aware():
 def halves(model, seed=3):
     """About half of every prunable weight, at random: no whole rows or columns, so that all others move."""
     generator = np.random.default_rng(seed)
-    return {fate.key: generator.random(fate.shape) < 0.5 for fate in fates(model) if fate.masked}
+    return {entry.key: generator.random(entry.shape) < 0.5 for entry in weight_reports(model) if entry.masked}
 
 
 def check(before, after, held, masks):
@@ -344,7 +352,7 @@ def test_weights_without_a_gradient_are_left_alone():
 
 
 def test_weights_that_are_masked_by_default():
-    assert [(f.key, f.masked) for f in fates(nets.normalised())] == [
+    assert [(f.key, f.masked) for f in weight_reports(nets.normalised())] == [
         ("dense/kernel", True),
         ("dense/bias", False),
         ("batch_normalization/gamma", False),
@@ -352,7 +360,7 @@ def test_weights_that_are_masked_by_default():
         ("dense_1/kernel", True),
         ("dense_1/bias", False),
     ]
-    conv = [f.key for f in fates(nets.convolutional()) if f.masked]
+    conv = [f.key for f in weight_reports(nets.convolutional()) if f.masked]
     assert conv == [
         "conv2d/kernel",
         "depthwise_conv2d/kernel",
@@ -360,7 +368,7 @@ def test_weights_that_are_masked_by_default():
         "separable_conv2d/pointwise_kernel",
         "dense/kernel",
     ]
-    assert next(f.key for f in fates(nets.attention()) if f.masked) == "embedding/embeddings"
+    assert next(f.key for f in weight_reports(nets.attention()) if f.masked) == "embedding/embeddings"
     assert "lstm/lstm_cell/recurrent_kernel" in masks_after_sparsify(nets.recurrent())
 
 
@@ -371,7 +379,9 @@ def masks_after_sparsify(model):
 
 def test_normalisation_of_more_than_one_axis_is_no_kernel():
     model = keras.Sequential([keras.Input((4, 4)), layers.LayerNormalization(axis=(1, 2)), layers.Dense(2)])
-    assert {f.key: f.why for f in fates(model)}["layer_normalization/gamma"] == "not a kernel or embedding"
+    assert {f.key: f.why for f in weight_reports(model)}[
+        "layer_normalization/gamma"
+    ] == "not a kernel or embedding"
 
 
 @pytest.mark.parametrize(
@@ -388,7 +398,7 @@ def test_normalisation_of_more_than_one_axis_is_no_kernel():
 )
 def test_patterns(include, exclude, masked):
     report = sparsify(nets.normalised(), include=include, exclude=exclude)
-    assert [fate.key for fate in report if fate.masked] == masked
+    assert [entry.key for entry in report if entry.masked] == masked
 
 
 def test_a_pattern_names_a_layer_on_the_path():

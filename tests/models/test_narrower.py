@@ -7,13 +7,13 @@ from keras import layers
 from kerastickets import layers as kt
 from kerastickets.errors import RecipeError
 from kerastickets.models.architecture import architecture
-from kerastickets.models.masking import fates
+from kerastickets.models.masking import weight_reports
 from kerastickets.models.narrower import narrowed
 from tests.helpers import nets
 
 
 def weights(model):
-    return sum(math.prod(fate.shape) for fate in fates(model) if fate.masked)
+    return sum(math.prod(entry.shape) for entry in weight_reports(model) if entry.masked)
 
 
 def dense(*widths):

@@ -4,13 +4,13 @@ from keras import layers
 
 from kerastickets import layers as kt
 from kerastickets.errors import RecipeError
-from kerastickets.models.masking import fates
+from kerastickets.models.masking import weight_reports
 from kerastickets.models.weight_roles import kinds, output_keys
 from tests.helpers import nets
 
 
 def prunable(model):
-    return [fate.key for fate in fates(model) if fate.masked]
+    return [entry.key for entry in weight_reports(model) if entry.masked]
 
 
 def outputs(model, *without):

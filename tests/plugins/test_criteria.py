@@ -15,7 +15,7 @@ from kerastickets.data.dataset import CROSS_ENTROPY
 from kerastickets.errors import PluginError, RecipeError
 from kerastickets.foundations.tree import generator, kept
 from kerastickets.models.initial_weights import fresh
-from kerastickets.models.masking import fates
+from kerastickets.models.masking import weight_reports
 from kerastickets.models.variables import snapshot, variables
 from kerastickets.pruning.job import PruneJob
 from kerastickets.pruning.loop import Loop
@@ -50,7 +50,7 @@ def scored(build, seed=0, **changes):
     draw = generator("criteria", seed)
     x = draw.integers(0, 7, shape) if build is embedding else draw.normal(size=shape)
     batches = Batches((x.astype("float32"), np.arange(12) % 3), 4, seed, step=0)
-    masks = ones({fate.key: fate.shape for fate in fates(model) if fate.masked})
+    masks = ones({entry.key: entry.shape for entry in weight_reports(model) if entry.masked})
     return replace(Scoring(model, masks, snapshot(model), None, batches, LOSS, seed), **changes)
 
 

@@ -15,7 +15,7 @@ from kerastickets.data.dataset import CROSS_ENTROPY
 from kerastickets.errors import PluginError, RecipeError
 from kerastickets.foundations.tree import generator, kept
 from kerastickets.models.initial_weights import fresh
-from kerastickets.models.masking import fates, sparsify
+from kerastickets.models.masking import sparsify, weight_reports
 from kerastickets.models.variables import assign, snapshot
 from kerastickets.pruning.prune_model import prune
 from kerastickets.pruning.schedule import plan
@@ -46,7 +46,7 @@ def scored(build, seed=0, size=6, trained=False):
     draw = generator("snip", seed)
     moved = {k: v + 0.2 * draw.random(v.shape).astype("float32") for k, v in snapshot(model).items()}
     assign(model, moved)
-    masks = ones({fate.key: fate.shape for fate in fates(model) if fate.masked})
+    masks = ones({entry.key: entry.shape for entry in weight_reports(model) if entry.masked})
     if trained:
         sparsify(model)
         model.compile(keras.optimizers.Adam(), LOSS)

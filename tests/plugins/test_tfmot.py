@@ -17,7 +17,7 @@ from kerastickets.errors import DataError, ExportError, PluginError
 from kerastickets.exporting.verification import largest_difference, outputs_of, read_back
 from kerastickets.foundations.tree import masked
 from kerastickets.models.architecture import faithful_architecture
-from kerastickets.models.masking import fates
+from kerastickets.models.masking import weight_reports
 from kerastickets.models.trained_model import trained_model
 from kerastickets.models.variables import snapshot
 from kerastickets.testing import toy_data, toy_ticket
@@ -44,7 +44,7 @@ def ticket_of(model, density=0.3):
     weights = {
         key: value + rng.random(value.shape, "float32") * 0.3 for key, value in snapshot(model).items()
     }
-    masks = {fate.key: rng.random(fate.shape) < density for fate in fates(model) if fate.masked}
+    masks = {entry.key: rng.random(entry.shape) < density for entry in weight_reports(model) if entry.masked}
     final = masked(weights, masks)
     return Ticket(faithful_architecture(model), masks, {"init": weights, "final": final})
 

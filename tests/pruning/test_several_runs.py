@@ -10,18 +10,18 @@ from kerastickets.pruning.prune_model import history, prune
 from kerastickets.pruning.several_runs import Errand, run_abreast, worthwhile
 from kerastickets.runs.folder import RunFolder
 from kerastickets.training.trainer import Trainer
-from kerastickets.training.trainer_cache import Workshop
+from kerastickets.training.trainer_cache import TrainerCache
 from tests.helpers.training import DIALS, data, noisy
 
 loops = importlib.import_module("kerastickets.pruning.prune_model")
 DATA = data()
 # Compiled once for all that is run here.
-SHOP = Workshop()
+SHOP = TrainerCache()
 RUN = DIALS | {"levels": 2, "rate": 0.5, "train": "4ep", "patience": 2}
 
 
 def loop(seed, **dials):
-    return loops.Loop(PruneJob.of(noisy, DATA, seed=seed, dials=RUN | dials), workshop=SHOP)
+    return loops.Loop(PruneJob.of(noisy, DATA, seed=seed, dials=RUN | dials), trainers=SHOP)
 
 
 def errands(folder, seeds=(0, 1, 2), **dials):

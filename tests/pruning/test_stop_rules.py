@@ -15,7 +15,7 @@ from kerastickets.reports.run_sections import run_sections
 from kerastickets.runs.facts import RunFacts
 from kerastickets.structure.analysis import analyze
 from kerastickets.tickets.winning import stopped_by
-from kerastickets.training.trainer_cache import Workshop
+from kerastickets.training.trainer_cache import TrainerCache
 from tests.helpers.training import DIALS, data, plain
 
 SOURCE = '''
@@ -277,11 +277,11 @@ def test_levels_that_are_not_trained_are_asked_too():
 
 
 def test_each_seed_stops_by_itself(tmp_path):
-    shop = Workshop()
+    shop = TrainerCache()
     # Of seed 0 from 14 weights on, of seed 1 from 7, of seed 2 never.
     rules = ["size.by_seed=14", "size.by_seed=1007"]
     jobs = [PruneJob.of(plain, DATA, seed=seed, dials=RUN | {"stop_when": rules}) for seed in range(3)]
-    loops = [Loop(job, workshop=shop) for job in jobs]
+    loops = [Loop(job, trainers=shop) for job in jobs]
     runs = run_abreast([Errand(loop, tmp_path / f"seed-{n}") for n, loop in enumerate(loops)])
     assert [len(run.levels) for run in runs] == [3, 4, 5]
     assert [run.stopped_by for run in runs] == [*rules, None]

@@ -12,7 +12,7 @@ from kerastickets.reports.write import report
 from kerastickets.runs.facts import RunFacts
 from kerastickets.runs.folder import RunFolder
 from kerastickets.runs.tasks import RunTasks, keep_tasks
-from kerastickets.structure.summary import counts_of, inside
+from kerastickets.structure.summary import counts_of, summarise
 from tests.helpers.folders import make_run
 from tests.structure.test_node_link import APART
 from tests.structure.test_reachability import mlp, two_tasks
@@ -34,20 +34,20 @@ def run(tmp_path):
 
 
 def test_a_ticket_without_tasks_or_with_others_has_its_structure():
-    assert inside(APART).separation is None
-    facts = inside(APART, two_tasks())
+    assert summarise(APART).separation is None
+    facts = summarise(APART, two_tasks())
     assert (facts.separation["category"], facts.degree["total"]["from_inputs"], facts.edges) == (
         "separated",
         1,
         8,
     )
-    assert inside(mlp([[1]], [[1]]), two_tasks()).separation is None
+    assert summarise(mlp([[1]], [[1]]), two_tasks()).separation is None
 
 
 def test_stop_rules_say_which_features_count():
     assert counts_of(["structure.effective<9", "separation:counts=inputs.category=degraded"]) == "inputs"
-    assert inside(LOST, two_tasks()).separation["category"] == "degraded"
-    assert inside(LOST, two_tasks(), "outputs").separation["category"] == "separated"
+    assert summarise(LOST, two_tasks()).separation["category"] == "degraded"
+    assert summarise(LOST, two_tasks(), "outputs").separation["category"] == "separated"
 
 
 def test_tasks_come_back_and_are_left_out_where_there_is_one(run, tmp_path):

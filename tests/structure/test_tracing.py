@@ -9,7 +9,7 @@ from keras import layers
 
 from kerastickets import Data, Ticket, TicketError, registry
 from kerastickets.models.architecture import architecture
-from kerastickets.models.masking import fates
+from kerastickets.models.masking import weight_reports
 from kerastickets.models.variables import snapshot
 from kerastickets.structure.reachability import Structure
 from tests.helpers import nets
@@ -18,7 +18,7 @@ from tests.helpers import nets
 def ticket(model, **masks):
     """Of the model as it is, all kept but what `masks` say."""
     weights = snapshot(model)
-    kept = {fate.key: np.ones(fate.shape, bool) for fate in fates(model) if fate.masked}
+    kept = {entry.key: np.ones(entry.shape, bool) for entry in weight_reports(model) if entry.masked}
     return Ticket(architecture(model), kept | masks, {"init": weights})
 
 

@@ -11,7 +11,7 @@ from kerastickets.pruning.prune_model import prune
 from kerastickets.studies import job_kinds as verbs
 from kerastickets.studies.job_kinds import do
 from kerastickets.studies.study import Cache, Job
-from kerastickets.training.trainer_cache import Workshop
+from kerastickets.training.trainer_cache import TrainerCache
 from kerastickets_plugins.analyzers.weights import Weights
 from tests.helpers.tinystudy import Budget, found, merged, trained
 
@@ -20,9 +20,9 @@ BUDGET = Budget()
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    cache, workshop = Cache(tmp_path_factory.mktemp("cache")), Workshop()
+    cache, trainers = Cache(tmp_path_factory.mktemp("cache")), TrainerCache()
     for job in (found(BUDGET, 0), merged(BUDGET, 0), trained(BUDGET, 0)):
-        do(job, cache, workshop)
+        do(job, cache, trainers)
     return cache
 
 
@@ -50,7 +50,7 @@ def test_apply_and_train_work_on_the_tickets_of_other_jobs(cache):
 
 def test_evaluate_measures_a_ticket(cache):
     job = Job("evaluate", {"split": "validation"}, (found(BUDGET, 0).ticket("level-02"),))
-    facts = do(job, cache, Workshop())
+    facts = do(job, cache, TrainerCache())
     expected = evaluate(cache.file(job.inputs[0]), split="validation")
     assert facts["evaluation"]["accuracy"] == expected["accuracy"]
     bins = [row for row in expected["calibration"]["bins"] if row["count"]]
@@ -65,7 +65,7 @@ def analysis(**options):
 
 def test_analyze_asks_every_analyzer_of_one_ticket_at_a_time(cache):
     told = []
-    facts = do(analysis(), cache, Workshop(), lambda kind, content: told.append(content))
+    facts = do(analysis(), cache, TrainerCache(), lambda kind, content: told.append(content))
     tickets = [cache.ticket(one) for one in analysis().inputs]
     expected = [{"weights": json.loads(json.dumps(Weights(bins=3)(ticket)))} for ticket in tickets]
     assert facts["analyses"] == expected
@@ -96,16 +96,18 @@ def test_analyze_hands_over_data_where_they_are_needed(cache, monkeypatch, needs
         lambda group, name, own={}: fake[name](**own) if name in fake else real(group, name, own),
     )
     if not needs:
-        monkeypatch.setattr(Workshop, "data", None)
+        monkeypatch.setattr(TrainerCache, "data", None)
     job = analysis(analyzers={"any": {"needs_data": needs}}, **options)
     ask = verbs.VERBS["analyze"]
-    facts = ask(job.options, [cache.ticket(one) for one in job.inputs], None, Workshop(), lambda *told: None)
+    facts = ask(
+        job.options, [cache.ticket(one) for one in job.inputs], None, TrainerCache(), lambda *told: None
+    )
     assert facts == {"analyses": [{"any": {"tickets": 1, "data": name}}] * 2}
 
 
 def test_a_finished_job_is_not_done_again(cache, monkeypatch):
     monkeypatch.setattr("kerastickets.studies.job_kinds.VERBS", {"prune": None})
-    assert do(found(BUDGET, 0), cache, Workshop()) == cache.facts(found(BUDGET, 0))
+    assert do(found(BUDGET, 0), cache, TrainerCache()) == cache.facts(found(BUDGET, 0))
 
 
 def test_a_job_that_was_cut_off_continues_with_its_unfinished_level(tmp_path):
@@ -118,11 +120,11 @@ def test_a_job_that_was_cut_off_continues_with_its_unfinished_level(tmp_path):
 
     job = found(BUDGET, 1)
     with pytest.raises(KeyboardInterrupt):
-        do(job, cache, Workshop(), emit)
+        do(job, cache, TrainerCache(), emit)
     assert cache.facts(job) is None
     first = Ticket.load(cache.place(job) / "level-00.safetensors")
     written = (cache.place(job) / "level-00.safetensors").stat().st_mtime_ns
-    facts = do(job, cache, Workshop(), lambda kind, content: told.append(content))
+    facts = do(job, cache, TrainerCache(), lambda kind, content: told.append(content))
     assert told == [1 / 3, 2 / 3, 1 / 3, 2 / 3, 1.0]
     assert (cache.place(job) / "level-00.safetensors").stat().st_mtime_ns == written
     whole = prune("mlp:8", "digits", seed=1, **job.options["dials"])
@@ -132,7 +134,7 @@ def test_a_job_that_was_cut_off_continues_with_its_unfinished_level(tmp_path):
 
 def test_an_unknown_verb_is_refused(tmp_path):
     with pytest.raises(RecipeError, match=r"No verb named 'prun'. Did you mean 'prune'"):
-        do(Job("prun", {}), Cache(tmp_path), Workshop())
+        do(Job("prun", {}), Cache(tmp_path), TrainerCache())
 
 
 def test_a_group_of_seeds_trains_together_to_the_bits_of_each_alone(tmp_path):
@@ -140,7 +142,7 @@ def test_a_group_of_seeds_trains_together_to_the_bits_of_each_alone(tmp_path):
     del options["seed"]
     cache, told = Cache(tmp_path), []
     group = Job("prune", options | {"seeds": [0, 1]})
-    facts = do(group, cache, Workshop(), lambda kind, content: told.append(content))
+    facts = do(group, cache, TrainerCache(), lambda kind, content: told.append(content))
     for seed in (0, 1):
         run = prune("mlp:8", "digits", seed=seed, watch=["test"], **options["dials"])
         digests = [level["digest"] for level in facts["runs"][str(seed)]["levels"]]

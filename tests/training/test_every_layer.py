@@ -11,7 +11,7 @@ from kerastickets import layers as aware_layers
 from kerastickets.callbacks import KeepMasks
 from kerastickets.data.dataset import CROSS_ENTROPY, Data
 from kerastickets.models.initial_weights import fresh
-from kerastickets.models.masking import assign_masks, fates, masks_of
+from kerastickets.models.masking import assign_masks, masks_of, weight_reports
 from kerastickets.models.variables import snapshot
 from kerastickets.pruning.prune_model import prune
 from kerastickets.training.recipe import Recipe
@@ -87,7 +87,7 @@ def data():
 
 def halves(model):
     generator = np.random.default_rng(3)
-    return {fate.key: generator.random(fate.shape) < 0.6 for fate in fates(model) if fate.masked}
+    return {entry.key: generator.random(entry.shape) < 0.6 for entry in weight_reports(model) if entry.masked}
 
 
 def by_trainer(build):
@@ -149,11 +149,11 @@ def test_every_mask_aware_layer_is_tried_here():
 
 
 def test_nothing_else_of_these_layers_is_prunable():
-    report = fates(zoo(layers))
+    report = weight_reports(zoo(layers))
     expected = {f"{name_of(kind)}/{part}" for kind, (_, _, parts) in KINDS.items() for part in parts}
     # Dense branch and head are the first and second of their class.
-    assert {fate.key for fate in report if fate.masked} == expected | {"dense_1/kernel"}
-    assert {fate.key.rpartition("/")[2] for fate in report if not fate.masked} == {"bias"}
+    assert {entry.key for entry in report if entry.masked} == expected | {"dense_1/kernel"}
+    assert {entry.key.rpartition("/")[2] for entry in report if not entry.masked} == {"bias"}
 
 
 class Mixed(keras.Model):

@@ -7,18 +7,18 @@ from kerastickets.errors import RecipeError
 from kerastickets.testing import toy_ticket
 from kerastickets.training.train_ticket import train
 from kerastickets.training.train_tickets import train_many
-from kerastickets.training.trainer_cache import Workshop
+from kerastickets.training.trainer_cache import TrainerCache
 
 DIALS = {"train": "2ep", "jit": "off"}
 
 
 def test_each_is_what_train_gives():
-    tickets, shop, told = [toy_ticket(), toy_ticket(1), toy_ticket()], Workshop(), []
+    tickets, shop, told = [toy_ticket(), toy_ticket(1), toy_ticket()], TrainerCache(), []
     many = train_many(
-        tickets, "digits", seeds=[0, 1, 1], on_row=lambda *row: told.append(row), workshop=shop, **DIALS
+        tickets, "digits", seeds=[0, 1, 1], on_row=lambda *row: told.append(row), trainers=shop, **DIALS
     )
     for n, (ticket, seed, one) in enumerate(zip(tickets, [0, 1, 1], many, strict=True)):
-        alone = train(ticket, "digits", seed=seed, workshop=shop, **DIALS)
+        alone = train(ticket, "digits", seed=seed, trainers=shop, **DIALS)
         assert one.ticket.digest == alone.ticket.digest
         assert one.metrics == alone.metrics
         assert [row for number, row in told if number == n] == list(one.rows)

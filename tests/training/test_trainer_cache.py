@@ -8,30 +8,30 @@ from kerastickets.pruning.several_runs import Errand, run_abreast
 from kerastickets.training.model_source import find_model, source_of
 from kerastickets.training.recipe import Recipe
 from kerastickets.training.train_ticket import train
-from kerastickets.training.trainer_cache import Workshop
+from kerastickets.training.trainer_cache import TrainerCache
 
 DIALS = {"levels": 1, "rate": 0.5, "train": "2ep", "jit": "off"}
 
 
 def test_a_shared_workshop_gives_the_same_bits_as_one_of_its_own():
-    shared, digests = Workshop(), []
-    for workshop in (shared, shared, None):
-        loop = Loop(PruneJob.of("mlp:8", "digits", seed=3, dials=DIALS), workshop=workshop)
+    shared, digests = TrainerCache(), []
+    for trainers in (shared, shared, None):
+        loop = Loop(PruneJob.of("mlp:8", "digits", seed=3, dials=DIALS), trainers=trainers)
         tickets = run_abreast([Errand(loop)])[0].tickets
-        trained = train(tickets[1], seed=4, workshop=workshop, train="1ep")
+        trained = train(tickets[1], seed=4, trainers=trainers, train="1ep")
         digests.append([ticket.digest for ticket in (*tickets, trained.ticket)])
     assert digests[0] == digests[1] == digests[2]
     assert digests[0][:2] == [ticket.digest for ticket in prune("mlp:8", "digits", seed=3, **DIALS).tickets]
 
 
 def test_a_trainer_serves_what_is_equal_in_everything_that_it_was_compiled_for():
-    workshop = Workshop()
-    data = workshop.data("digits")
+    trainers = TrainerCache()
+    data = trainers.data("digits")
     source = source_of(find_model("mlp:8"), data, "mlp:8", None)
     keys = ("dense/kernel", "dense_1/kernel")
 
     def trainer(recipe=Recipe(jit="off"), keys=keys, **more):  # noqa: B008 - it is frozen
-        return workshop.trainer(source, data, recipe, keys, layout=Layout(), **more)
+        return trainers.trainer(source, data, recipe, keys, layout=Layout(), **more)
 
     assert trainer() is trainer()
     others = [trainer(Recipe(jit="off", lr=0.5)), trainer(keys=keys[:1]), trainer(watch=("test",))]
@@ -39,20 +39,20 @@ def test_a_trainer_serves_what_is_equal_in_everything_that_it_was_compiled_for()
 
 
 def test_callbacks_get_a_trainer_of_their_own():
-    workshop = Workshop()
-    data = workshop.data("digits")
+    trainers = TrainerCache()
+    data = trainers.data("digits")
     source = source_of(find_model("mlp:8"), data, "mlp:8", None)
     one, two = (
-        workshop.trainer(source, data, Recipe(jit="off"), (), layout=Layout(), callbacks=lambda level: ())
+        trainers.trainer(source, data, Recipe(jit="off"), (), layout=Layout(), callbacks=lambda level: ())
         for _ in range(2)
     )
     assert one is not two
 
 
 def test_the_one_unused_longest_goes_first():
-    workshop = Workshop(most=2)
-    first, second = workshop.data("digits"), workshop.data("digits[2,3]")
-    assert workshop.data("digits") is first
-    workshop.data("digits[0,1]")
-    assert workshop.data("digits") is first
-    assert workshop.data("digits[2,3]") is not second
+    trainers = TrainerCache(most=2)
+    first, second = trainers.data("digits"), trainers.data("digits[2,3]")
+    assert trainers.data("digits") is first
+    trainers.data("digits[0,1]")
+    assert trainers.data("digits") is first
+    assert trainers.data("digits[2,3]") is not second

@@ -11,13 +11,13 @@ from kerastickets.errors import RecipeError, TicketError
 from kerastickets.foundations.duration import Duration
 from kerastickets.foundations.tree import generator
 from kerastickets.models.architecture import faithful_architecture
-from kerastickets.models.masking import fates
+from kerastickets.models.masking import weight_reports
 from kerastickets.models.variables import snapshot
 from kerastickets.studies.job_kinds import VERBS
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.engine import Engine
 from kerastickets.training.train_ticket import train
-from kerastickets.training.trainer_cache import Workshop
+from kerastickets.training.trainer_cache import TrainerCache
 from kerastickets.transferring.protocol import Phase
 from kerastickets.transferring.transfer_ticket import (
     main_duration,
@@ -45,7 +45,7 @@ def levels():
 
 @pytest.fixture(scope="module")
 def shop():
-    return Workshop()
+    return TrainerCache()
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +57,10 @@ def test_a_dense_mask_is_training_the_sources_init_on_the_target(levels, shop, o
     scratch = find_on(other)
     dense = levels[0]
     assert same(dense.weights("init"), scratch.weights("init"))
-    moved = transfer("ticket", dense, other, workshop=shop)
+    moved = transfer("ticket", dense, other, trainers=shop)
     assert same(moved.ticket.weights("final"), scratch.weights("final"))
     assert moved.metrics == scratch.provenance["metrics"]
-    baseline = transfer("dense", levels[1], other, workshop=shop)
+    baseline = transfer("dense", levels[1], other, trainers=shop)
     assert same(baseline.ticket.weights("final"), scratch.weights("final"))
 
 
@@ -75,7 +75,7 @@ def find_on(data):
 def test_what_a_transferred_ticket_says_of_itself(levels, shop, other):
     half = levels[1]
     seen = []
-    moved = transfer("ticket", half, other, workshop=shop, seed=4, on_row=seen.append)
+    moved = transfer("ticket", half, other, trainers=shop, seed=4, on_row=seen.append)
     provenance = moved.ticket.provenance
     assert provenance["operation"] == "transfer"
     assert provenance["options"] == {"protocol": "ticket", "adapt": None}
@@ -117,7 +117,7 @@ def test_every_protocol_sees_the_same_batches_in_the_same_order(levels, shop, ot
         "frozen-then-all:head=same",
     ):
         stretches.clear()
-        transfer(protocol, levels[1], other, workshop=shop, seed=2)
+        transfer(protocol, levels[1], other, trainers=shop, seed=2)
         seen[protocol] = [
             (data, seed, step) for data, seed, first, n in stretches for step in range(first, first + n)
         ]
@@ -126,7 +126,7 @@ def test_every_protocol_sees_the_same_batches_in_the_same_order(levels, shop, ot
 
 
 def test_late_reset_starts_from_step_k_at_step_zero(levels, shop, other):
-    moved = transfer("late-reset", levels[1], other, workshop=shop)
+    moved = transfer("late-reset", levels[1], other, trainers=shop)
     assert same(moved.ticket.weights("init"), levels[1].weights("rewind@3"))
     assert [row["iteration"] for row in moved.rows] == [0, 5, 10]
 
@@ -210,20 +210,20 @@ def test_a_job_of_a_study(levels, shop, other, tmp_path):
 
 def test_other_outputs_need_a_new_head(levels, shop):
     with pytest.raises(RecipeError, match=r"the 2 outputs of other. Received: a ticket with 3. .* new-head"):
-        transfer("ticket", levels[1], target(2), workshop=shop)
+        transfer("ticket", levels[1], target(2), trainers=shop)
     with pytest.raises(RecipeError, match="new-head"):
-        transfer("dense:head=same", levels[1], target(2), workshop=shop)
+        transfer("dense:head=same", levels[1], target(2), trainers=shop)
 
 
 def untrained(model):
     """A ticket that keeps every weight of a model."""
-    masks = {fate.key: np.ones(fate.shape, bool) for fate in fates(model) if fate.masked}
+    masks = {entry.key: np.ones(entry.shape, bool) for entry in weight_reports(model) if entry.masked}
     return Ticket(faithful_architecture(model), masks, {"init": snapshot(model)})
 
 
 def test_other_inputs_need_to_be_adapted(levels, shop):
     with pytest.raises(RecipeError, match=r"must be \(4,\), .* Received: \(2, 2, 1\). No adaptation"):
-        transfer("ticket", levels[1], pictures(), workshop=shop)
+        transfer("ticket", levels[1], pictures(), trainers=shop)
     found, large = untrained(flattened()), pictures()
     splits = ((np.repeat(x, 3, -1), y) for x, y in (large.train, large.validation, large.test))
     coloured = Data("coloured", *splits, CROSS_ENTROPY, ("accuracy",), classes=3)
@@ -238,11 +238,11 @@ def test_other_inputs_need_to_be_adapted(levels, shop):
 def test_what_a_ticket_lacks_is_named(levels, shop, other):
     bare = levels[1].replace(snapshots={"init": levels[1].weights()})
     with pytest.raises(TicketError, match=r"fine-tune starts from the weights final. .*`kt train`"):
-        transfer("fine-tune", bare, other, workshop=shop)
+        transfer("fine-tune", bare, other, trainers=shop)
     with pytest.raises(TicketError, match=r"late-reset starts from the weights rewind@K. .* --snapshot-at"):
-        transfer("late-reset", bare, other, workshop=shop)
+        transfer("late-reset", bare, other, trainers=shop)
     with pytest.raises(TicketError, match="must have an architecture"):
-        transfer("ticket", levels[1].replace(architecture={}), other, workshop=shop)
+        transfer("ticket", levels[1].replace(architecture={}), other, trainers=shop)
 
 
 def test_a_protocol_without_a_phase_is_refused(levels, other):
