@@ -1,10 +1,10 @@
-# `make` or `make help` lists what there is. Everything installs into .venv; nothing outside this folder is touched.
+# `make` or `make help` lists the targets. Everything is installed into .venv; nothing outside this folder is changed.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# The first interpreter that starts and is supported; `make PYTHON=/path/to/python3.12 setup` overrides.
+# The first supported interpreter that starts. `make PYTHON=/path/to/python3.12 setup` overrides it.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && break; done)
@@ -15,18 +15,20 @@ READY := $(VENV)/.ready
 CLEAN := build/clean
 PACKAGES := kerastickets plugins cli
 SOURCES := $(PACKAGES) tests benchmarks examples saved_models
-# Two workers: each imports TensorFlow and keeps its compiled trainers, about 1.5 GB.
+# Two workers, because each imports TensorFlow and keeps its compiled trainers: about 1.5 GB per worker.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
-BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+BENCHMARKS := $(filter-out benchmarks/_% benchmarks/against.py,$(wildcard benchmarks/*.py))
+# What `make against` compares this checkout with.
+BASE ?= HEAD~1
 
-.PHONY: help setup run test test-slow test-peers test-browser doctest check format format-check lint types wheel bench \
+.PHONY: help setup run test test-slow test-peers test-browser doctest check format format-check lint types wheel bench against \
 	saved-models constraints clean distclean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-setup: $(READY)  ## make .venv and install the project with its development tools
+setup: $(READY)  ## create .venv and install the project with its development tools
 
 $(BIN)/python:
 	@if [[ -z "$(PYTHON)" ]] || ! "$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null; then \
@@ -34,8 +36,8 @@ $(BIN)/python:
 		echo "Install one of them, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; fi
 	"$(PYTHON)" -m venv $(VENV)
 
-# The build leaves metadata in the checkout, which would win over the installed one for whoever stands in this
-# folder, and grow stale: it goes. The links let mypy find the packages under the names they are imported by.
+# The build leaves metadata in the checkout. Python run in this folder would read it instead of the installed metadata,
+# and it would become outdated, so it is removed. The links let mypy find the packages under their import names.
 $(READY): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev]"
 	rm -rf kerastickets.egg-info
@@ -44,49 +46,49 @@ $(READY): pyproject.toml constraints.txt | $(BIN)/python
 	ln -sfn ../../plugins $(VENV)/types/kerastickets_plugins
 	touch $@
 
-run: $(READY)  ## find a lottery ticket on real data (handwritten digits), in runs/first-ticket
+run: $(READY)  ## find a lottery ticket on real data (handwritten digits); writes runs/first-ticket
 	$(BIN)/kt prune --model lenet-300-100 --dataset digits --criterion magnitude --levels 5 --out runs/first-ticket
 
-test: $(READY)  ## the fast tests
+test: $(READY)  ## run the fast tests
 	$(PYTEST) tests
 
-test-slow: $(READY)  ## the tests that take minutes
-	$(BIN)/python -m pytest -q -m slow tests
+test-slow: $(READY)  ## run the tests that take minutes
+	$(BIN)/python -m pytest -q -m slow --timeout 3600 tests
 
-test-peers: $(READY)  ## compare with torch.nn.utils.prune (installs torch, which is large)
+test-peers: $(READY)  ## run the comparisons with torch.nn.utils.prune (installs torch, which is large)
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,peers]"
 	rm -rf kerastickets.egg-info
-	$(BIN)/python -m pytest -q -m peers tests
+	$(BIN)/python -m pytest -q -m peers --timeout 3600 tests
 
-test-browser: $(READY)  ## open reports in headless Chromium; skips, with the reason, where there is none
+test-browser: $(READY)  ## run the tests that open reports in headless Chromium; without Chromium they skip and say why
 	$(BIN)/python -m pytest -q -m browser tests
 
-doctest: $(READY)  ## the fast tests and every example in a docstring
+doctest: $(READY)  ## run the fast tests and every example in a docstring
 	$(PYTEST) --doctest-modules tests $(PACKAGES)
 
-check: format-check lint types wheel doctest  ## all that must hold before a commit (.ci/run calls it)
+check: format-check lint types wheel doctest  ## run everything that must pass before a commit (.ci/run calls it)
 
-format: $(READY)  ## rewrite the sources in the project's format
+format: $(READY)  ## reformat the sources
 	$(BIN)/ruff check --fix-only $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
 format-check: $(READY)
 	$(BIN)/ruff format --check $(SOURCES)
 
-lint: $(READY)  ## ruff
+lint: $(READY)  ## check the sources with ruff
 	$(BIN)/ruff check $(SOURCES)
 
-types: $(READY)  ## mypy on the core and the command line
+types: $(READY)  ## check the types of the core and the command line with mypy
 	$(BIN)/mypy
 
-# The clean environment holds the wheel alone; it borrows the dependencies through a .pth file, which is searched
-# last and does not run the .pth files it finds, so the editable install stays out: the first line run in it makes sure.
+# The clean environment contains only the wheel. It borrows the dependencies through a .pth file. Folders in a .pth file are
+# searched last, and .pth files inside them do not run, so that the editable install stays out. FROM_WHEEL checks this.
 PURELIB := import sysconfig; print(sysconfig.get_path("purelib"))
 FROM_WHEEL := import sys, importlib.util as find; \
 	paths = [find.find_spec(name).origin for name in ("kerastickets", "kerastickets_cli", "kerastickets_plugins")]; \
 	strangers = [path for path in paths if not path.startswith(sys.prefix)]; \
 	sys.exit(f"Error: not from the wheel: {strangers}" if strangers else 0)
-wheel: $(READY)  ## build the wheel, install it into a clean environment, run it from another folder
+wheel: $(READY)  ## build the wheel, install it into a clean environment, and run it from another folder
 	rm -rf build dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist . > /dev/null
 	rm -rf kerastickets.egg-info
@@ -97,23 +99,26 @@ wheel: $(READY)  ## build the wheel, install it into a clean environment, run it
 		"$$kt/kt" --version; "$$kt/kt" --help > out.txt; "$$kt/kt" plugins; \
 		"$$kt/kt" doctor > out.txt || { cat out.txt; exit 1; }; rm out.txt; rmdir "$$PWD"
 
-bench: $(READY)  ## measure every speed claim (installs PyTorch and JAX, which are large); results in benchmarks/results
+bench: $(READY)  ## measure every speed claim (installs PyTorch and JAX, which are large); writes benchmarks/results
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,bench]"
 	rm -rf kerastickets.egg-info
 	for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python $$script; done
 
-saved-models: $(READY)  ## make the examples in saved_models/ again
+against: $(READY)  ## training speed and ticket bytes of this checkout against another revision: make against BASE=REV
+	$(BIN)/python benchmarks/against.py $(BASE)
+
+saved-models: $(READY)  ## rebuild the examples in saved_models/
 	$(BIN)/python saved_models/make.py
 
-constraints: $(READY)  ## pin what is installed now
+constraints: $(READY)  ## pin the installed versions in constraints.txt
 	{ grep '^#' constraints.txt; \
 		$(BIN)/python -m pip freeze --all --exclude pip --exclude torch --exclude-editable | grep -E '^[A-Za-z0-9._-]+==[^/@]+$$'; \
 		printf '%s\n' jax==0.10.2 jaxlib==0.10.2 optax==0.2.8 torch==2.13.0; } | sort -u -t= -k1,1 > build.constraints
 	mv build.constraints constraints.txt
 
-clean:  ## remove what was built and cached (keeps .venv and runs)
+clean:  ## remove build results and caches (keeps .venv and runs)
 	rm -rf build dist kerastickets.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-distclean: clean  ## remove .venv too
+distclean: clean  ## also remove .venv
 	rm -rf $(VENV)

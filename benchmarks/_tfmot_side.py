@@ -15,13 +15,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 
-def lenet(weights):
-    """LeNet-300-100 with the given weights, in order of creation."""
+def lenet(weights, shape):
+    """LeNet-300-100 for images of one shape, with the given weights, in order of creation."""
     import tf_keras
 
     dense = tf_keras.layers.Dense
     body = [dense(300, "relu"), dense(100, "relu"), dense(10)]
-    model = tf_keras.Sequential([tf_keras.Input((28, 28, 1)), tf_keras.layers.Flatten(), *body])
+    model = tf_keras.Sequential([tf_keras.Input(shape), tf_keras.layers.Flatten(), *body])
     model.set_weights(weights)
     return model
 
@@ -35,7 +35,9 @@ def pruned(data, weights, job):
     schedule = tfmot.sparsity.keras.PolynomialDecay(
         0.0, job["sparsity"], job["begin"], job["end"], power=3, frequency=job["every"]
     )
-    model = tfmot.sparsity.keras.prune_low_magnitude(lenet(weights), pruning_schedule=schedule)
+    model = tfmot.sparsity.keras.prune_low_magnitude(
+        lenet(weights, data["x"].shape[1:]), pruning_schedule=schedule
+    )
     loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(tf_keras.optimizers.Adam(job["lr"], epsilon=job["epsilon"]), loss)
     started = time.perf_counter()

@@ -4,12 +4,11 @@ The claim: `kt --help`, `kt --version` and `kt plugins` answer in 0.1 to 0.3 sec
 TensorFlow is measured once in the same run.
 """
 
-import argparse
 import sys
 import sysconfig
 from pathlib import Path
 
-from _harness import interleaved, seconds, summary, table, write
+from _harness import interleaved, parser, seconds, settings, summary, table, write
 
 KT = str(Path(sysconfig.get_path("scripts")) / "kt")
 PYTHON = "python -c pass"
@@ -23,23 +22,21 @@ SIDES = {
 
 def main() -> None:
     """Measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--repeats", type=int, default=15, help="rounds that count")
-    repeats = parser.parse_args().repeats
+    made = parser(__doc__, repeats=15)
+    made.add_argument("--scale", default="tensorflow", help="the module whose import is measured for scale")
+    args = settings(made, repeats=1, scale="numpy")
 
     sides = {name: lambda command=command: seconds(command) for name, command in SIDES.items()}
-    facts = summary(interleaved(sides, repeats), against=PYTHON)
+    facts = summary(interleaved(sides, args.repeats), against=PYTHON)
     print(table(facts, against=PYTHON))
-    tensorflow = seconds([sys.executable, "-c", "import tensorflow"], TF_CPP_MIN_LOG_LEVEL="3")
-    print(f"for scale: import tensorflow takes {tensorflow:.1f} s")
-    path = write(
+    scale = seconds([sys.executable, "-c", f"import {args.scale}"], TF_CPP_MIN_LOG_LEVEL="3")
+    print(f"for scale: import {args.scale} takes {scale:.1f} s")
+    write(
         "cli_startup",
-        {"repeats": repeats, "seconds": facts, "import_tensorflow_seconds": round(tensorflow, 1)},
-        packages=("kerastickets", "click", "tensorflow"),
+        {"repeats": args.repeats, "seconds": facts, f"import_{args.scale}_seconds": round(scale, 1)},
+        packages=("kerastickets", "click", args.scale),
+        folder=args.results,
     )
-    print(f"written: benchmarks/results/{path.name}")
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ Times are medians of interleaved rounds in TensorFlow; Conv-4 is trained too sho
 telling.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from _harness import write
+from _harness import parser, settings, write
 
 import kerastickets as kt
 from kerastickets.compaction.compact_model import compact
@@ -26,48 +25,47 @@ from kerastickets.models.trained_model import trained_model
 
 LENET = {"levels": 20, "sparsity": 0.99, "scope": "global", "train": "5ep", "l1": 1e-4}
 CONV = {"levels": 1, "sparsity": 0.7, "scope": "layer", "granularity": "channel", "train": "200it"}
-#: The level of LENET by what it keeps.
+#: The level of LENET by what it keeps; a run of fewer levels takes its last for those that it lacks.
 LEVELS = {"10 %": 10, "5 %": 13, "1 %": 20}
+TINY = {"levels": 1, "train": "2it", "jit": "off"}
 FORMATS = ("litert:sparse=true", "safetensors", "saved-model")
 
 
-def lenet(folder: Path, seconds: float) -> dict[str, Any]:
-    """Sizes at three densities, and the speed of the sparsest."""
-    run = kt.prune("lenet-300-100", "mnist", **LENET)
-    found: dict[str, Any] = {}
-    for density, level in LEVELS.items():
-        ticket = run.tickets[level]
-        row: dict[str, Any] = {"kept": ticket.kept, "weights": ticket.total}
-        for spec in FORMATS:
-            for smaller in (False, True):
-                made = export(
-                    ticket,
-                    spec,
-                    folder / f"{spec.partition(':')[0]}-{level}-{smaller}{suffix(spec)}",
-                    compact=smaller,
-                    latency=False,
-                )
-                facts = made.facts()
-                row[f"{spec}, compacted" if smaller else spec] = {
-                    name: facts[name]
-                    for name in (
-                        *("bytes", "bytes_dense", "bytes_gzip", "bytes_limit"),
-                        *("max_abs_difference", "accuracy_before", "accuracy_after"),
-                    )
-                }
-        row["speed"] = speed(ticket, (28, 28, 1), seconds)
-        found[density] = row
+def lenet(folder: Path, dataset: str, recipe: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Sizes and speed at three densities."""
+    run = kt.prune("lenet-300-100", dataset, **recipe)
+    levels = {density: min(level, len(run.tickets) - 1) for density, level in LEVELS.items()}
+    rows = {level: sized(folder, run.tickets[level], level, seconds) for level in sorted({*levels.values()})}
+    found: dict[str, Any] = {density: rows[level] for density, level in levels.items()}
     found["test_accuracy"] = {
         "dense": run.levels[0].test_accuracy,
-        **{density: run.levels[level].test_accuracy for density, level in LEVELS.items()},
+        **{density: run.levels[level].test_accuracy for density, level in levels.items()},
     }
     return found
 
 
-def conv(seconds: float) -> dict[str, Any]:
+def sized(folder: Path, ticket: kt.Ticket, level: int, seconds: float) -> dict[str, Any]:
+    """Size in every format, compacted and not, and the speed of one ticket."""
+    row: dict[str, Any] = {"kept": ticket.kept, "weights": ticket.total}
+    for spec in FORMATS:
+        for smaller in (False, True):
+            path = folder / f"{spec.partition(':')[0]}-{level}-{smaller}{suffix(spec)}"
+            facts = export(ticket, spec, path, compact=smaller, latency=False).facts()
+            row[f"{spec}, compacted" if smaller else spec] = {
+                name: facts[name]
+                for name in (
+                    *("bytes", "bytes_dense", "bytes_gzip", "bytes_limit"),
+                    *("max_abs_difference", "accuracy_before", "accuracy_after"),
+                )
+            }
+    row["speed"] = speed(ticket, seconds)
+    return row
+
+
+def conv(dataset: str, recipe: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """The speed of Conv-4 without most of its channels."""
-    ticket = kt.prune("conv-4", "cifar10", **CONV).tickets[-1]
-    return {"kept": ticket.kept, "weights": ticket.total, "speed": speed(ticket, (32, 32, 3), seconds)}
+    ticket = kt.prune("conv-4", dataset, **recipe).tickets[-1]
+    return {"kept": ticket.kept, "weights": ticket.total, "speed": speed(ticket, seconds)}
 
 
 def suffix(spec: str) -> str:
@@ -75,12 +73,12 @@ def suffix(spec: str) -> str:
     return str(kt.registry.create("exporters", spec).suffix)
 
 
-def speed(ticket: kt.Ticket, shape: tuple[int, ...], seconds: float) -> dict[str, Any]:
+def speed(ticket: kt.Ticket, seconds: float) -> dict[str, Any]:
     """Dense, masked and compacted, in one run."""
     masked = trained_model(ticket)
     smaller = compact(masked)
     nets = {"dense": trained_model(dense_twin(ticket)), "masked": masked, "compacted": smaller.model}
-    measured = latencies(nets, shape, seconds=seconds)
+    measured = latencies(nets, masked.input_shape[1:], seconds=seconds)
     ratios = {
         batch: round(measured["dense"][batch]["p50"] / measured["compacted"][batch]["p50"], 2)
         for batch in measured["dense"]
@@ -123,24 +121,27 @@ def goals(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     """Measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=10.0, help="how long to time a batch size")
-    arguments = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--seconds", type=float, default=10.0, help="how long to time a batch size")
+    made.add_argument("--dataset", default="mnist", help="of LeNet-300-100")
+    made.add_argument("--images", default="cifar10", help="the data set of Conv-4")
+    args = settings(made, seconds=0.1, dataset="digits", images="digits")
+    small = TINY if args.tiny else {}
+    recipe: dict[str, Any] = {"lenet": LENET | small, "conv-4": CONV | small}
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        found: dict[str, Any] = {"lenet": lenet(Path(folder), arguments.seconds)}
-    found["conv-4"] = conv(arguments.seconds)
+        found: dict[str, Any] = {
+            "lenet": lenet(Path(folder), args.dataset, recipe["lenet"], args.seconds),
+            "conv-4": conv(args.images, recipe["conv-4"], args.seconds),
+        }
     reached = goals(found)
     width = max(map(len, reached))
     for name, row in reached.items():
         measured, (kind, wanted), met = row["measured"], list(row.items())[1], row["met"]
         print(f"{name:{width}}  {measured:9.3f}  {kind} {wanted:<5}  {'met' if met else 'missed'}")
-    recipe = {"lenet": LENET, "conv-4": CONV, "seconds_of_all": round(time.perf_counter() - begin)}
+    recipe["seconds_of_all"] = round(time.perf_counter() - begin)
     packages = ("kerastickets", "tensorflow", "keras", "numpy", "ai-edge-litert")
-    path = write("export", {"recipe": recipe, **found, "goals": reached}, packages=packages)
-    print(f"written: benchmarks/results/{path.name}")
+    write("export", {"recipe": recipe, **found, "goals": reached}, packages, folder=args.results)
 
 
 if __name__ == "__main__":

@@ -5,29 +5,28 @@ arrays, all held until the last is made, are timed as well; where new memory is 
 records its tickets' digests: tickets that were loaded or saved know theirs, for others they are worked out first.
 """
 
-import argparse
 import resource
 import subprocess
 import sys
 from collections.abc import Callable
 
 import numpy as np
-from _harness import interleaved, summary, table, timed, write
+from _harness import interleaved, parser, settings, summary, table, timed, write
 
 from kerastickets import registry
 from kerastickets.tickets.ticket import Ticket
 
-TICKETS = 10
-SHAPES = {"wide/kernel": (4000, 5000), "narrow/kernel": (2500, 2000)}
 METHODS = ("dtm", "atm")
 
 
-def ticket(seed: int) -> Ticket:
-    """25 million weights, a fifth of them kept, and a bias."""
+def ticket(seed: int, rows: int) -> Ticket:
+    """Two layers, a fifth of their weights kept, and a bias; 25 million weights with 4000 rows."""
     rng = np.random.default_rng(seed)
-    weights = {key: rng.standard_normal(shape, dtype="float32") for key, shape in SHAPES.items()}
-    masks = {key: rng.random(shape, dtype="float32") < 0.2 for key, shape in SHAPES.items()}
-    return Ticket({}, masks, {"init": weights | {"narrow/bias": np.zeros(2000, "float32")}}, {"seed": seed})
+    shapes = {"wide/kernel": (rows, rows * 5 // 4), "narrow/kernel": (rows * 5 // 8, rows // 2)}
+    weights = {key: rng.standard_normal(shape, dtype="float32") for key, shape in shapes.items()}
+    masks = {key: rng.random(shape, dtype="float32") < 0.2 for key, shape in shapes.items()}
+    bias = {"narrow/bias": np.zeros(rows // 2, "float32")}
+    return Ticket({}, masks, {"init": weights | bias}, {"seed": seed})
 
 
 def arrays(tickets: list[Ticket]) -> list[np.ndarray]:
@@ -72,37 +71,41 @@ def sides(tickets: list[Ticket]) -> dict[str, Callable[[], float]]:
     return measured
 
 
-def peak(method: str) -> float:
-    """The most memory of a process that makes ten tickets and merges them, in units of the tickets' size."""
+def peak(method: str, count: int, rows: int) -> float:
+    """The most memory of a process that makes `count` tickets and merges them, in units of the tickets' size."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    tickets = [ticket(seed) for seed in range(TICKETS)]
+    tickets = [ticket(seed, rows) for seed in range(count)]
     registry.create("operations", method)(*tickets)
     unit = 1 if sys.platform == "darwin" else 1024
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit / size(tickets)
 
 
+def peaks(count: int, rows: int) -> dict[str, float]:
+    """`peak` of every method, each in a process of its own: a process's peak never falls."""
+    found = {}
+    for method in METHODS:
+        command = [sys.executable, __file__, "--peak", method, "--tickets", str(count), "--rows", str(rows)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        found[method] = round(float(done.stdout), 3)
+    return found
+
+
 def main() -> None:
     """Measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--repeats", type=int, default=5, help="rounds that count")
-    parser.add_argument("--peak", choices=METHODS, help="print one method's memory, and nothing else")
-    arguments = parser.parse_args()
-    if arguments.peak:
-        print(peak(arguments.peak))
+    made = parser(__doc__, repeats=5)
+    made.add_argument("--tickets", type=int, default=10, help="how many to merge")
+    made.add_argument("--rows", type=int, default=4000, help="of the larger layer")
+    made.add_argument("--peak", choices=METHODS, help="print one method's memory, and nothing else")
+    args = settings(made, repeats=1, tickets=3, rows=80)
+    if args.peak:
+        print(peak(args.peak, args.tickets, args.rows))
         return
-    # Each in a process of its own: a process's peak never falls.
-    commands = {method: [sys.executable, __file__, "--peak", method] for method in METHODS}
-    memory = {
-        method: round(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout), 3)
-        for method, command in commands.items()
-    }
-    tickets = [ticket(seed) for seed in range(TICKETS)]
-    facts = summary(interleaved(sides(tickets), arguments.repeats), against="copy")
+    memory = peaks(args.tickets, args.rows)
+    tickets = [ticket(seed, args.rows) for seed in range(args.tickets)]
+    facts = summary(interleaved(sides(tickets), args.repeats), against="copy")
     print(table(facts, against="copy"))
     print(
-        "peak memory / size of the tickets: " + ", ".join(f"{name} {peak}" for name, peak in memory.items())
+        "peak memory / size of the tickets: " + ", ".join(f"{name} {most}" for name, most in memory.items())
     )
     goals = {
         method: {
@@ -112,13 +115,13 @@ def main() -> None:
         }
         for method in METHODS
     }
-    told = {"tickets": TICKETS, "weights_each": tickets[0].total, "bytes": size(tickets)}
-    path = write(
+    told = {"tickets": args.tickets, "weights_each": tickets[0].total, "bytes": size(tickets)}
+    write(
         "merging",
-        {"repeats": arguments.repeats, **told, "seconds": facts, "peak_memory": memory, "goals": goals},
+        {"repeats": args.repeats, **told, "seconds": facts, "peak_memory": memory, "goals": goals},
         packages=("kerastickets", "numpy"),
+        folder=args.results,
     )
-    print(f"written: benchmarks/results/{path.name}")
 
 
 if __name__ == "__main__":

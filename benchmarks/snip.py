@@ -3,16 +3,16 @@
 Both run eagerly, as scoring does: once per level, where compiling would cost more than it saves.
 """
 
-import argparse
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
 import tensorflow as tf
-from _harness import interleaved, summary, table, timed, write
+from _harness import interleaved, parser, settings, spread, summary, table, timed, write
 
 from kerastickets import registry
 from kerastickets.models.masking import weight_reports
@@ -20,6 +20,8 @@ from kerastickets.models.variables import snapshot
 from kerastickets.pruning.scoring import Batches, Scoring
 from kerastickets_cli.race.keras_side import build
 from kerastickets_cli.race.nets import NETS, Net
+
+PLAIN = "forward and backward"
 
 
 def sides(net: Net) -> dict[str, Callable[[], float]]:
@@ -37,26 +39,29 @@ def sides(net: Net) -> dict[str, Callable[[], float]]:
             value = loss(batch[1], model(batch[0], training=True))
         [gradient.numpy() for gradient in tape.gradient(value, model.trainable_variables)]
 
-    return {"forward and backward": lambda: timed(plain), "SNIP": lambda: timed(lambda: snip(scoring))}
+    return {PLAIN: lambda: timed(plain), "SNIP": lambda: timed(lambda: snip(scoring))}
 
 
 def main() -> None:
     """Measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--repeats", type=int, default=15, help="rounds that count")
-    repeats = parser.parse_args().repeats
+    made = parser(__doc__, repeats=15)
+    made.add_argument("--examples", type=int, help="in memory, to draw the batch from; each net's own")
+    args = settings(made, repeats=1, examples=120)
     results = {}
     for name in ("lenet-300-100", "conv-2"):
-        facts = summary(interleaved(sides(NETS[name]), repeats), against="forward and backward")
-        print(f"{name}\n{table(facts, against='forward and backward')}")
+        net = NETS[name] if args.examples is None else replace(NETS[name], examples=args.examples)
+        measured = interleaved(sides(net), args.repeats)
+        facts = summary(measured, against=PLAIN)
+        print(f"{name}\n{table(facts, against=PLAIN)}")
+        print(f"  SNIP takes {spread(measured['SNIP'], measured[PLAIN])} as long")
         ratio = facts["SNIP"]["ratio"]
         results[name] = {"seconds": facts, "goal": 1.5, "measured": ratio, "met": ratio <= 1.5}
-    path = write(
-        "snip", {"repeats": repeats, "nets": results}, packages=("kerastickets", "tensorflow", "keras")
+    write(
+        "snip",
+        {"repeats": args.repeats, "nets": results},
+        packages=("kerastickets", "tensorflow", "keras"),
+        folder=args.results,
     )
-    print(f"written: benchmarks/results/{path.name}")
 
 
 if __name__ == "__main__":

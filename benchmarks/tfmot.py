@@ -19,14 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import keras
 import numpy as np
-from _harness import write
+from _harness import installed, parser, settings, write
 
 import kerastickets as kt
 from kerastickets import registry
@@ -34,7 +34,8 @@ from kerastickets.exporting.report import gzip_size
 from kerastickets.models.architecture import faithful_architecture
 from kerastickets.models.variables import assign, snapshot
 
-SPARSITIES, EVERY, LEVELS = (0.9, 0.95), 100, 4
+SPARSITIES = (0.9, 0.95)
+PACKAGES = ("kerastickets", "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "safetensors")
 RECIPE = {"batch_size": 60, "optimizer": "adam", "lr": 1.2e-3, "epsilon": 1e-8}
 SIDE = Path(__file__).with_name("_tfmot_side.py")
 Rows = list[dict[str, Any]]
@@ -74,28 +75,30 @@ def trained(ticket: kt.Ticket) -> keras.Model:
     return trained_model(ticket)
 
 
-def gradual(init: kt.Ticket, data: kt.Data, sparsity: float, epochs: int, seed: int) -> kt.Ticket:
+def gradual(
+    init: kt.Ticket, data: kt.Data, sparsity: float, args: argparse.Namespace, seed: int
+) -> kt.Ticket:
     """Zhu and Gupta's pruning inside a plain `model.fit`, as a ticket."""
     keras.utils.set_random_seed(seed)
     net = init.build()
     assign(net, init.weights("init"))
     optimizer = keras.optimizers.Adam(RECIPE["lr"], epsilon=RECIPE["epsilon"])
     net.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    steps = epochs * -(-len(data.train[0]) // RECIPE["batch_size"])
+    steps = args.epochs * -(-len(data.train[0]) // RECIPE["batch_size"])
     begin, end = schedules(steps)[1]
-    plan = kt.callbacks.polynomial(begin, end, EVERY, sparsity)
+    plan = kt.callbacks.polynomial(begin, end, args.every, sparsity)
     prune = kt.callbacks.PruneDuringTraining("magnitude", plan)
-    net.fit(*data.train, batch_size=RECIPE["batch_size"], epochs=epochs, verbose=0, callbacks=[prune])
+    net.fit(*data.train, batch_size=RECIPE["batch_size"], epochs=args.epochs, verbose=0, callbacks=[prune])
     masks = kt.masks_of(net)
     snapshots = {"init": init.weights("init"), "final": snapshot(kt.strip(net))}
     return kt.Ticket(faithful_architecture(init.build()), masks, snapshots)
 
 
-def ours(data: kt.Data, epochs: int, seeds: range, folder: Path) -> Iterator[dict[str, Any]]:
+def ours(data: kt.Data, args: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
     """Every row of ours; initial weights by seed are left in `folder`."""
-    steps = epochs * (len(data.train[0]) // RECIPE["batch_size"])
-    for seed in seeds:
-        for sparsity in SPARSITIES:
+    steps = args.epochs * (len(data.train[0]) // RECIPE["batch_size"])
+    for seed in range(args.seeds):
+        for sparsity in args.sparsities:
 
             def found(
                 criterion: str, levels: int, each: int, seed: int = seed, sparsity: float = sparsity
@@ -111,29 +114,29 @@ def ours(data: kt.Data, epochs: int, seeds: range, folder: Path) -> Iterator[dic
 
             runs = {
                 "SNIP": found("snip", 1, steps),
-                "IMP": found("magnitude", LEVELS, steps // (LEVELS + 1)),
-                "IMP, long": found("magnitude", LEVELS, steps),
+                "IMP": found("magnitude", args.levels, steps // (args.levels + 1)),
+                "IMP, long": found("magnitude", args.levels, steps),
             }
             tickets = {side: run.tickets[-1] for side, run in runs.items()}
             init = tickets["SNIP"]
-            tickets["gradual"] = gradual(init, data, sparsity, epochs, seed)
+            tickets["gradual"] = gradual(init, data, sparsity, args, seed)
             for side, ticket in tickets.items():
                 yield measured(side, sparsity, seed, ticket, data, folder)
         net = init.build()
         assign(net, init.weights("init"))
         np.savez(folder / f"init-{seed}.npz", *net.get_weights())
         keras.utils.clear_session()  # every model of this seed would stay in memory
-        print(f"seed {seed} of {len(seeds)}", file=sys.stderr)
+        print(f"seed {seed} of {args.seeds}", file=sys.stderr)
 
 
-def theirs(data: kt.Data, epochs: int, seeds: range, folder: Path) -> Rows:
+def theirs(data: kt.Data, args: argparse.Namespace, folder: Path) -> Rows:
     """TFMOT's rows: for each seed and sparsity the better of its schedules."""
-    steps = epochs * -(-len(data.train[0]) // RECIPE["batch_size"])
+    steps = args.epochs * -(-len(data.train[0]) // RECIPE["batch_size"])
+    same = {"every": args.every, "epochs": args.epochs} | RECIPE
     jobs = [
-        {"seed": seed, "sparsity": sparsity, "begin": begin, "end": end, "every": EVERY, "epochs": epochs}
-        | RECIPE
-        for seed in seeds
-        for sparsity in SPARSITIES
+        {"seed": seed, "sparsity": sparsity, "begin": begin, "end": end} | same
+        for seed in range(args.seeds)
+        for sparsity in args.sparsities
         for begin, end in schedules(steps)
     ]
     (folder / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
@@ -164,9 +167,9 @@ def theirs(data: kt.Data, epochs: int, seeds: range, folder: Path) -> Rows:
 
 
 def judged(rows: Rows) -> dict[str, Any]:
-    """Means over seeds by sparsity and side, each beside TFMOT's smallest gzipped file and its accuracy."""
+    """Means over seeds by sparsity and side, each beside TFMOT's smallest gzipped file and its accuracy, if any."""
     result: dict[str, Any] = {}
-    for sparsity in SPARSITIES:
+    for sparsity in sorted({row["sparsity"] for row in rows}):
         sides: dict[str, Any] = {}
         for row in (row for row in rows if row["sparsity"] == sparsity):
             sides.setdefault(row["side"], []).append(row)
@@ -187,7 +190,7 @@ def judged(rows: Rows) -> dict[str, Any]:
                 "files": files,
                 "gzip": min(file["gzip"] for file in files.values()),
             }
-        for facts in means.values():
+        for facts in means.values() if "TFMOT" in means else ():
             facts["gzip_ratio_to_tfmot"] = round(facts["gzip"] / means["TFMOT"]["gzip"], 3)
             ahead = facts["accuracy"] - means["TFMOT"]["accuracy"]
             facts["accuracy_minus_tfmot"] = round(ahead, 4)
@@ -196,27 +199,37 @@ def judged(rows: Rows) -> dict[str, Any]:
     return result
 
 
-def main() -> None:
-    """Train, measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seeds", type=int, default=2, help="how many")
-    parser.add_argument("--epochs", type=int, default=3, help="of every side but `IMP, long`")
-    args = parser.parse_args()
-    data, started = registry.create("datasets", "mnist")(), time.perf_counter()
-    with tempfile.TemporaryDirectory() as name:
-        rows = [*ours(data, args.epochs, range(args.seeds), Path(name))]
-        rows += theirs(data, args.epochs, range(args.seeds), Path(name))
-    results = judged(rows)
+def shown(results: Mapping[str, Any]) -> None:
+    """Print what was found."""
     for sparsity, sides in results.items():
         print(f"\nsparsity {sparsity}\n{'':20} accuracy  sparsity    bytes     gzip  of TFMOT's")
         for side, facts in sides.items():
             size = min(file["bytes"] for file in facts["files"].values())
+            ratio = facts.get("gzip_ratio_to_tfmot")
             print(
                 f"{side:20} {facts['accuracy']:8.2%}  {facts['sparsity']:8.3%} {size:8} {facts['gzip']:8} "
-                f"{facts['gzip_ratio_to_tfmot']:11.2f}"
+                f"{'' if ratio is None else f'{ratio:11.2f}'}"
             )
+
+
+def main() -> None:
+    """Train, measure, print, and write the result file."""
+    made = parser(__doc__)
+    made.add_argument("--seeds", type=int, default=2, help="how many")
+    made.add_argument("--epochs", type=int, default=3, help="of every side but `IMP, long`")
+    made.add_argument("--dataset", default="mnist", help="what to train on")
+    made.add_argument("--levels", type=int, default=4, help="of IMP")
+    made.add_argument("--every", type=int, default=100, help="steps between two prunings within a training")
+    made.add_argument("--sparsities", type=float, nargs="+", default=SPARSITIES)
+    args = settings(made, seeds=1, epochs=1, dataset="digits", levels=1, every=5, sparsities=SPARSITIES[:1])
+    peers = (("TFMOT", "tensorflow_model_optimization"), ("tf_keras, which TFMOT needs,", "tf_keras"))
+    missing = [peer for peer, package in peers if not installed(peer, package)]
+    data, started = registry.create("datasets", args.dataset)(), time.perf_counter()
+    with tempfile.TemporaryDirectory() as name:
+        rows = [*ours(data, args, Path(name))]
+        rows += theirs(data, args, Path(name)) if not missing else []
+    results = judged(rows)
+    shown(results)
     facts = {
         "command": f"python benchmarks/tfmot.py --seeds {args.seeds} --epochs {args.epochs}",
         "seconds": round(time.perf_counter() - started),
@@ -224,15 +237,7 @@ def main() -> None:
         "recipe": RECIPE,
         "sparsities": results,
     }
-    packages = (
-        "kerastickets",
-        "tensorflow",
-        "keras",
-        "tf_keras",
-        "tensorflow-model-optimization",
-        "safetensors",
-    )
-    print(f"written: benchmarks/results/{write('tfmot', facts, packages).name}")
+    write("tfmot", facts, PACKAGES, folder=args.results)
 
 
 if __name__ == "__main__":

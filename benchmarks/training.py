@@ -4,13 +4,14 @@ Every side trains the same masked net with Adam on data in memory. PyTorch at it
 variants; default PyTorch is Adam as it comes. Needs the `bench` extra.
 """
 
-import argparse
 import statistics
+from collections.abc import Collection
+from dataclasses import replace
 
-from _harness import summary, table, write
+from _harness import installed, parser, settings, spread, summary, table, write
 
 from kerastickets_cli.race.nets import NETS, Net
-from kerastickets_cli.race.side import OURS, best_torch, contestants, race
+from kerastickets_cli.race.side import OURS, SIDES, best_torch, contestants, race
 
 GOALS = {
     "lenet-300-100": {"PyTorch at its best": 1.6, "PyTorch default": 3.0, "JAX": 1.1},
@@ -19,9 +20,9 @@ GOALS = {
 }
 
 
-def contest(net: Net, repeats: int) -> dict[str, object]:
-    """Measure all sides of one contest."""
-    measured = race(net, contestants(net), repeats)
+def contest(net: Net, repeats: int, wanted: Collection[str]) -> dict[str, object]:
+    """Measure all sides of one contest that are wanted and can run here."""
+    measured = race(net, [name for name in contestants(net) if name in wanted], repeats)
     best = best_torch(measured)
     if best:
         measured["PyTorch at its best"] = measured[best]
@@ -34,23 +35,26 @@ def contest(net: Net, repeats: int) -> dict[str, object]:
         if name in measured:
             ratio = statistics.median(measured[name]) / ours
             goals[name] = {"goal": goal, "measured": round(ratio, 2), "met": ratio >= goal}
-            print(f"  {ratio:.2f}x {name}: goal {goal}x {'met' if ratio >= goal else 'MISSED'}")
+            shown = spread(measured[name], measured[OURS])
+            print(f"  {shown} {name}: goal {goal}x {'met' if ratio >= goal else 'MISSED'}")
     return {"steps": net.steps, "pytorch_best": best, "microseconds_per_step": facts, "goals": goals}
 
 
 def main() -> None:
-    """Measure, print, and write the result file."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--repeats", type=int, default=9, help="rounds that count")
-    parser.add_argument("--net", choices=sorted(NETS), action="append", help="only these")
-    args = parser.parse_args()
+    """Measure, print, and write the result files."""
+    made = parser(__doc__, repeats=9)
+    made.add_argument("--net", choices=sorted(NETS), action="append", help="only these")
+    made.add_argument("--side", choices=SIDES, action="append", help="only these, and kerastickets")
+    made.add_argument("--steps", type=int, help="of one measurement; each net's own")
+    few = [OURS, "JAX", "PyTorch default"]
+    args = settings(made, repeats=1, net=["mlp-4-38-38-2"], side=few, steps=20)
+    for peer, package in (("PyTorch", "torch"), ("JAX with optax", "optax")):
+        installed(peer, package)
     packages = ("kerastickets", "tensorflow", "keras", "torch", "jax", "optax")
     for name in args.net or NETS:
-        facts = contest(NETS[name], args.repeats)
-        path = write(f"training-{name}", {"repeats": args.repeats, **facts}, packages=packages)
-        print(f"written: benchmarks/results/{path.name}")
+        net = NETS[name] if args.steps is None else replace(NETS[name], steps=args.steps)
+        facts = contest(net, args.repeats, [OURS, *(args.side or SIDES)])
+        write(f"training-{name}", {"repeats": args.repeats, **facts}, packages=packages, folder=args.results)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ import click
 import numpy as np
 
 from kerastickets_cli.output import emit, number, percent, table
-from kerastickets_cli.runs import Batch, Facts, steps_of
+from kerastickets_cli.runs import Batch, Facts
 
 if TYPE_CHECKING:
-    from kerastickets.pruning.loop import Loop
+    from kerastickets.pruning.prepared import PreparedRun
 
 _STEPS = 50
 
@@ -26,23 +26,25 @@ def estimate(batch: Batch, jobs: int | None, as_json: bool) -> None:
 
     libraries = _resident()
     del keras, tensorflow
-    loop = batch.loop(batch.seeds[0])
-    levels = levels_of(loop)
-    times = _times(loop, levels)
+    prepared = batch.prepared(batch.seeds[0])
+    levels = levels_of(prepared)
+    times = _times(prepared, levels)
     runs, together = len(batch.seeds), min(jobs or 1, len(batch.seeds))
-    memory = _memory(loop, libraries)
+    memory = _memory(prepared, libraries)
     facts = {
         "run": str(
-            batch.folder(batch.seeds[0], loop).parent if batch.many else batch.folder(batch.seeds[0], loop)
+            batch.folder(batch.seeds[0], prepared).parent
+            if batch.many
+            else batch.folder(batch.seeds[0], prepared)
         ),
         "levels": levels,
         "steps": sum(level["steps"] for level in levels),
         "seconds": (times["compile_seconds"] + times["run_seconds"]) * math.ceil(runs / together),
         **times,
         "memory": memory | {"total": sum(memory.values()) * together},
-        "criterion": loop.method.name,
-        "model": loop.source.name,
-        "dataset": loop.data_name,
+        "criterion": prepared.method.name,
+        "model": prepared.source.name,
+        "dataset": prepared.data_name,
         "seeds": list(batch.seeds),
     }
     if as_json:
@@ -51,20 +53,20 @@ def estimate(batch: Batch, jobs: int | None, as_json: bool) -> None:
         _show(facts)
 
 
-def levels_of(loop: "Loop") -> list[Facts]:
+def levels_of(prepared: "PreparedRun") -> list[Facts]:
     """Counts and steps by level. Layers are None where only scores will tell: after a global cut."""
     from kerastickets.cutting.cut_scores import equal_densities, layers
 
-    masks: Mapping[str, np.ndarray] = loop.masks
+    masks: Mapping[str, np.ndarray] = prepared.masks
     result = []
-    for level, (count, steps) in enumerate(zip(loop.schedule.counts, steps_of(loop), strict=True)):
+    for level, (count, steps) in enumerate(zip(prepared.schedule.counts, prepared.steps(), strict=True)):
         by_key: Mapping[str, int] | None = count if isinstance(count, Mapping) else None
-        if by_key is None and level and loop.schedule.scope == "layer":
+        if by_key is None and level and prepared.schedule.scope == "layer":
             by_key = equal_densities(count, masks)  # type: ignore[arg-type]
         if by_key is not None:
             masks = {key: _first(mask.shape, by_key[key]) for key, mask in masks.items()}
         known = level == 0 or by_key is not None
-        kept, total = loop.schedule.totals[level], sum(mask.size for mask in masks.values())
+        kept, total = prepared.schedule.totals[level], sum(mask.size for mask in masks.values())
         rows = (
             [{name: row[name] for name in ("key", "kept", "total")} for row in layers(masks)]
             if known
@@ -88,15 +90,15 @@ def _first(shape: tuple[int, ...], count: int) -> np.ndarray:
     return (np.arange(math.prod(shape)) < count).reshape(shape)
 
 
-def _times(loop: "Loop", levels: list[Facts]) -> dict[str, float]:
+def _times(prepared: "PreparedRun", levels: list[Facts]) -> dict[str, float]:
     """Compile, and time some steps and evaluations on the real data."""
-    trainer = loop.trainer
-    trainer.load(loop.init, loop.masks, seed=loop.job.seed)
+    trainer = prepared.trainer
+    trainer.load(prepared.init, prepared.masks, seed=prepared.job.seed)
     first = _seconds(lambda: (trainer.engine.train(0, 0, _STEPS), trainer.engine.evaluate("validation")))
     step = _seconds(lambda: trainer.engine.train(0, 0, _STEPS)) / _STEPS
     validation = _seconds(lambda: trainer.engine.evaluate("validation"))
-    test = validation * len(loop.data.test[0]) / len(loop.data.validation[0])
-    every = loop.recipe.eval_every.iterations(trainer.per_epoch)
+    test = validation * len(prepared.data.test[0]) / len(prepared.data.validation[0])
+    every = prepared.recipe.eval_every.iterations(trainer.per_epoch)
     evaluations = sum(math.ceil(level["steps"] / every) for level in levels)
     trained = sum(level["steps"] > 0 for level in levels)
     run = step * sum(level["steps"] for level in levels) + validation * evaluations + test * trained
@@ -110,23 +112,23 @@ def _seconds(work: Any) -> float:
     return time.perf_counter() - started
 
 
-def _memory(loop: "Loop", libraries: int) -> dict[str, int]:
+def _memory(prepared: "PreparedRun", libraries: int) -> dict[str, int]:
     """Bytes by what they are for; computed, but for the libraries', which are measured."""
-    model = loop.trainer.model
-    splits = (loop.data.train, loop.data.validation, loop.data.test)
-    weights = sum(array.nbytes for array in loop.init.values())
-    trained = sum(loop.method.trains(level, loop.levels) for level in range(loop.levels + 1))
+    model = prepared.trainer.model
+    splits = (prepared.data.train, prepared.data.validation, prepared.data.test)
+    weights = sum(array.nbytes for array in prepared.init.values())
+    trained = sum(prepared.method.trains(level, prepared.levels) for level in range(prepared.levels + 1))
     return {
         "libraries": libraries,
         # The arrays themselves, and the tensors that stay on the device.
         "data": 2 * sum(array.nbytes for split in splits for array in split),
         "weights": weights,
-        "masks": sum(4 * mask.size for mask in loop.masks.values()),
+        "masks": sum(4 * mask.size for mask in prepared.masks.values()),
         "gradients": sum(_bytes(variable) for variable in model.trainable_variables),
         "optimizer": sum(_bytes(variable) for variable in model.optimizer.variables),
         # Initial weights, rewind points, the best so far, and each trained level's final weights.
         "snapshots": weights
-        * (2 + trained + len(loop.method.snapshot_at) + bool(loop.method.rewind_to.count)),
+        * (2 + trained + len(prepared.method.snapshot_at) + bool(prepared.method.rewind_to.count)),
     }
 
 

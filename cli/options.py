@@ -123,133 +123,6 @@ def _digits(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 18
 
 
-DURATION = DurationType()
-
-_TRAINING: tuple[Any, ...] = (
-    click.option(
-        "--train", type=DURATION, help="How long to train, in all: 20ep or 5000it.  [default: 20ep]"
-    ),
-    click.option(
-        "--train-size",
-        type=SizeType(),
-        metavar="N",
-        help="Use N training examples, or such a share of them as 0.25, of each class.  [default: all]",
-    ),
-    click.option(
-        "--eval-every", type=DURATION, help="Evaluate on validation data this often.  [default: 1ep]"
-    ),
-    click.option("--patience", type=int, metavar="N", help="Stop after N evaluations without improvement."),
-    click.option(
-        "--monitor", metavar="METRIC", help="What improves: val_accuracy, val_loss, or val_ and any metric."
-    ),
-    click.option(
-        "--keep", type=click.Choice(["best", "last"]), help="Which weights are final.  [default: best]"
-    ),
-    click.option("--batch-size", type=int, metavar="N", help="Examples a step, over all replicas."),
-    click.option("--optimizer", metavar="NAME", help="A Keras optimizer: adam, sgd, adamw, ..."),
-    click.option("--lr", type=float, help="The learning rate."),
-    click.option("--epsilon", type=float, help="Adam's epsilon."),
-    click.option("--momentum", type=float, help="Momentum of sgd and rmsprop."),
-    click.option("--weight-decay", type=float, help="Decoupled weight decay."),
-    click.option("--l1", type=float, help="Adds l1 * sum(|w|) to the loss."),
-    click.option("--l2", type=float, help="Adds l2 * sum(w**2) to the loss."),
-    click.option(
-        "--lr-schedule",
-        metavar="SCHEDULE",
-        help="constant, cosine, linear, exponential:0.95 or steps:10ep=0.1,15ep=0.01.",
-    ),
-    click.option("--warmup", type=DURATION, help="Raise the learning rate from 0 over this long."),
-    click.option(
-        "--augment",
-        metavar="HOW",
-        help="Change training images at random: flip, crop:4 (pixels) or flip+crop:4.  [default: none]",
-    ),
-    click.option(
-        "--jit", type=click.Choice(["auto", "on", "off"]), help="Compile with XLA.  [default: auto]"
-    ),
-)
-
-_PRUNING: tuple[Any, ...] = (
-    click.option(
-        "--between", type=click.Choice(["train", "none"]), help="Train every level, or only the last."
-    ),
-    click.option("--levels", type=int, metavar="L", help="How many times to prune."),
-    click.option(
-        "--rate",
-        type=RateType(),
-        multiple=True,
-        metavar="P",
-        help="Share of the kept weights that a level prunes: 0.2, or conv=0.1, output=0.1, KEY=0 (repeatable).",
-    ),
-    click.option("--target", type=int, metavar="N", help="Weights to keep in the end."),
-    click.option(
-        "--sparsity", type=float, metavar="S", help="Share of all weights that is pruned in the end."
-    ),
-    click.option(
-        "--scope", type=click.Choice(["global", "layer"]), help="Rank all weights together or layer by layer."
-    ),
-    click.option(
-        "--spacing",
-        type=click.Choice(["geometric", "linear"]),
-        help="Of levels towards a target: an equal share each, or equally many weights.  [default: geometric]",
-    ),
-    click.option("--cuts", type=int, metavar="N", help="Prunings a level, without training between."),
-    click.option(
-        "--extend",
-        type=int,
-        metavar="N",
-        help="Widen the model N times, as --rate says, and prune it back to its own size.",
-    ),
-    click.option(
-        "--stop-when",
-        multiple=True,
-        metavar="RULE",
-        help="Stop after the first level of which ANALYZER.FACT=VALUE holds; also !=, <, <=, >, >= (repeatable).",
-    ),
-    click.option(
-        "--include", multiple=True, metavar="PATTERN", help="Prune these weights as well (repeatable)."
-    ),
-    click.option(
-        "--exclude", multiple=True, metavar="PATTERN", help="Do not prune these weights (repeatable)."
-    ),
-    click.option(
-        "--snapshot-at",
-        type=DurationsType(),
-        metavar="WHEN,...",
-        help="Keep the weights of these moments of level 0.",
-    ),
-    click.option(
-        "--rewind-to",
-        type=DURATION,
-        help="Later levels start from the weights of this moment.  [default: 0it]",
-    ),
-    click.option(
-        "--after-cut",
-        type=click.Choice(["rewind", "lr-rewind", "fine-tune"]),
-        help="What starts again after a cut: weights and learning rate, the rate alone, nothing.",
-    ),
-    click.option("--no-train", is_flag=True, help="Leave the last level untrained."),
-    click.option("--allow-collapse", is_flag=True, help="Let a cut empty a layer."),
-    click.option("--all-alive", is_flag=True, help="Keep no weight that cannot matter: others instead."),
-    click.option(
-        "--granularity",
-        type=click.Choice(["weight", "channel"]),
-        help="Prune single weights, or whole output channels (output layers excepted).  [default: weight]",
-    ),
-)
-
-
-def _all(decorators: tuple[Any, ...]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        for decorator in reversed(decorators):
-            command = decorator(command)
-        return command
-
-    return decorate
-
-
-training_options = _all(_TRAINING)
-pruning_options = _all(_PRUNING)
 strategy_option = click.option(
     "--strategy",
     type=click.Choice(["default", "mirrored", "multiworker"]),
@@ -310,17 +183,24 @@ own_model_option = click.option(
 )
 
 
+def search_here(spec: str | None) -> None:
+    """Let a model's spec name a module of the current folder.
+
+    A command's first folder is that of `kt` itself. The current folder goes to the end of the path, where it shadows
+    nothing.
+    """
+    if spec is not None and ":" in spec and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
 def find_model(spec: str | None) -> None:
-    """Refuse a model that is not there, before TensorFlow is imported; this folder's modules count too.
+    """Refuse a model that is not there, before TensorFlow is imported; modules of this folder count too.
 
     Raises:
         KerasTicketsError: nothing of that name.
     """
     from kerastickets.training.model_source import find_model
 
-    if spec is None:
-        return
-    # A command's first folder is that of `kt` itself. At the end of the path it shadows nothing.
-    if ":" in spec and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    find_model(spec)
+    if spec is not None:
+        search_here(spec)
+        find_model(spec)

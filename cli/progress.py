@@ -178,9 +178,11 @@ class Watch:
     """
 
     def __init__(self, ticket: "Ticket", dials: Mapping[str, Any]) -> None:
-        from kerastickets.training.recipe import Dials, Recipe
+        from kerastickets.training.recipe import Recipe, TrainSettings
 
-        own = {k: v for k, v in ticket.provenance.get("recipe", {}).items() if k in Dials.__annotations__}
+        own = {
+            k: v for k, v in ticket.provenance.get("recipe", {}).items() if k in TrainSettings.__annotations__
+        }
         self._train, self._planned = Recipe.of(dials, own).train, 0
         self._bar = Bar(1, levels=False)
 

@@ -13,17 +13,16 @@ from kerastickets_cli.options import (
     SeedsType,
     given,
     json_option,
-    pruning_options,
     quiet_option,
     rates,
     strategy_option,
-    training_options,
 )
 from kerastickets_cli.output import check_folder, emit, note
 from kerastickets_cli.pairs import pairs, plugin_option
 from kerastickets_cli.progress import Report, wants_bar
 from kerastickets_cli.request import Request
 from kerastickets_cli.runs import Batch
+from kerastickets_cli.setting_options import pruning_options, training_options
 from kerastickets_cli.workers import run_apart
 
 _INTERRUPTED = "Interrupted. Finished levels are kept: the same command continues."
@@ -47,7 +46,7 @@ _INTERRUPTED = "Interrupted. Finished levels are kept: the same command continue
 )
 @plugin_option("criterion")
 @pruning_options
-@training_options
+@training_options()
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -109,13 +108,13 @@ def prune(**chosen: Any) -> None:
 
 
 def _request(chosen: dict[str, Any]) -> Request:
-    from kerastickets.pruning.prune_model import PruneDials
+    from kerastickets.pruning.job import PruneSettings
 
-    dials = given(chosen, PruneDials.__annotations__)
+    dials = given(chosen, PruneSettings.__annotations__)
     dials |= {"options": pairs("-o", chosen["options"])} if chosen["options"] else {}
     dials |= {"rate": rates(chosen["rate"])} if chosen["rate"] else {}
     names = ("model", "dataset", "criterion", "start", "accept_versions", "strategy")
-    return Request.of(**{name: chosen[name] for name in names}, dials=dials)
+    return Request.of(**{name: chosen[name] for name in names}, settings=dials)
 
 
 def _run(request: Request, seeds: Sequence[int], out: Path | None, chosen: dict[str, Any]) -> None:

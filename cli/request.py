@@ -1,32 +1,31 @@
 """What `kt prune` was asked for: checked before TensorFlow is imported, and carried to worker processes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from kerastickets.data.spec import find_data
-from kerastickets.distribution.strategy import check_strategy
 from kerastickets.errors import RecipeError
-from kerastickets_cli.options import find_model
+from kerastickets_cli.options import search_here
 
 if TYPE_CHECKING:
-    from kerastickets.pruning.prune_model import PruneDials, PruneJob
+    from kerastickets.pruning.job import PruneJob, PruneSettings
 
 _MODEL, _DATASET = "lenet-300-100", "digits"
 
 
 @dataclass(frozen=True)
 class Request:
-    """One command's question, for any seed.
+    """What one command asks for, for any seed.
 
     Args:
         model: a model's spec, or None for the model of `start`.
         dataset: a data set's spec.
         criterion: a criterion's spec.
         start: a ticket's file, or None.
-        dials: the dials that were given.
+        settings: the settings that were given.
         accept_versions: continue what other library versions began.
         strategy: where to train.
     """
@@ -35,7 +34,7 @@ class Request:
     dataset: str
     criterion: str
     start: str | None
-    dials: Mapping[str, Any]
+    settings: Mapping[str, Any]
     accept_versions: bool
     strategy: str = "default"
 
@@ -46,7 +45,7 @@ class Request:
         dataset: str | None,
         criterion: str,
         start: str | None,
-        dials: Mapping[str, Any],
+        settings: Mapping[str, Any],
         accept_versions: bool = False,
         strategy: str = "default",
     ) -> "Request":
@@ -57,31 +56,37 @@ class Request:
             dataset = dataset or Ticket.load(start).provenance.get("dataset")
         else:
             model = model or _MODEL
-        return cls(model, str(dataset or _DATASET), criterion, start, dials, accept_versions, strategy)
+        return cls(model, str(dataset or _DATASET), criterion, start, settings, accept_versions, strategy)
 
-    def job(self, seed: int) -> "PruneJob":
-        """The checked job of one seed.
+    @cached_property
+    def _job(self) -> "PruneJob":
+        from kerastickets.distribution.strategy import check_strategy
+        from kerastickets.pruning.job import PruneJob
 
-        Raises:
-            click.UsageError: a dial that is out of range or contradicts another.
-            KerasTicketsError: a name, file or option of a plugin that is not there.
-        """
-        from kerastickets.pruning.prune_model import PruneJob
-
-        find_model(self.model)
-        find_data(self.dataset)
-        # The environment is wrong then, not the command: no usage error.
+        search_here(self.model)
+        # A wrong environment is no usage error, so it is looked at before the settings.
         check_strategy(self.strategy)
-        dials = cast("PruneDials", dict(self.dials))
         try:
             return PruneJob.of(
                 self.model,
                 self.dataset,
                 self.criterion,
                 start=self.start,
-                seed=seed,
                 strategy=self.strategy,
-                dials=dials,
+                dials=cast("PruneSettings", dict(self.settings)),
             )
         except RecipeError as error:
             raise click.UsageError(str(error), click.get_current_context(silent=True)) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A job may hold what cannot be sent to another process: there it is looked up anew.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def job(self, seed: int) -> "PruneJob":
+        """The checked job of one seed. Model and data are looked up once, however many seeds ask.
+
+        Raises:
+            click.UsageError: a setting is out of range or contradicts another.
+            KerasTicketsError: a name, file or option of a plugin that is not there.
+        """
+        return self._job.with_seed(seed)

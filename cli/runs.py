@@ -13,8 +13,8 @@ from kerastickets.errors import KerasTicketsError
 from kerastickets_cli.request import Request
 
 if TYPE_CHECKING:
-    from kerastickets.pruning.loop import Loop
-    from kerastickets.pruning.several_runs import Errand
+    from kerastickets.pruning.prepared import PreparedRun
+    from kerastickets.pruning.pruning_run import PruningRun
     from kerastickets.runs.run import Level
     from kerastickets.training.trainer_cache import TrainerCache
 
@@ -50,80 +50,69 @@ class Batch:
     out: Path | None
     many: bool
 
-    def loop(self, seed: int, trainers: "TrainerCache | None" = None) -> "Loop":
+    def prepared(self, seed: int, trainers: "TrainerCache | None" = None) -> "PreparedRun":
         """The run of one seed, ready to go; imports TensorFlow."""
-        from kerastickets.pruning.loop import Loop
+        from kerastickets.pruning.prepared import PreparedRun
 
-        return Loop(self.request.job(seed), trainers=trainers)
+        return PreparedRun(self.request.job(seed), trainers=trainers)
 
-    def folder(self, seed: int, loop: "Loop") -> Path:
+    def folder(self, seed: int, prepared: "PreparedRun") -> Path:
         """Where the run of a seed is written."""
-        out = self.out or default_folder(loop, alone=not self.many)
+        out = self.out or default_folder(prepared, alone=not self.many)
         return out / f"seed-{seed}" if self.many else out
 
     def run(self, seed: int, observer: Observer, trainers: "TrainerCache | None" = None) -> Facts:
         """Run one seed, or continue it; returns its facts."""
-        return self._done([self.errand(seed, observer, trainers)])[0]
+        return self._done([self.observed(seed, observer, trainers)])[0]
 
-    def errand(self, seed: int, observer: Observer, trainers: "TrainerCache | None" = None) -> "Errand":
-        """The run of one seed, and what is to be told of it."""
-        from kerastickets.pruning.several_runs import Errand
+    def observed(self, seed: int, observer: Observer, trainers: "TrainerCache | None" = None) -> "PruningRun":
+        """The run of one seed, which tells the observer how it goes."""
+        from kerastickets.pruning.pruning_run import PruningRun
 
         name = f"Seed {seed}" if self.many else ""
         try:
-            loop = self.loop(seed, trainers)
-            observer.plan(seed, steps_of(loop))
+            prepared = self.prepared(seed, trainers)
+            observer.plan(seed, prepared.steps())
             row, level = partial(observer.row, seed), partial(observer.level, seed)
-            return Errand(loop, self.folder(seed, loop), row, level, self.request.accept_versions, name)
+            folder, accept = self.folder(seed, prepared), self.request.accept_versions
+            return PruningRun(prepared, folder, row, level, accept, name)
         except KerasTicketsError as error:
             if not self.many:
                 raise
             raise type(error)(f"{name}: {error}") from error
 
-    def _done(self, errands: "Sequence[Errand]") -> list[Facts]:
-        from kerastickets.pruning.several_runs import run_abreast
+    def _done(self, runs: "Sequence[PruningRun]") -> list[Facts]:
+        from kerastickets.pruning.loop import find_tickets
 
-        return [run.facts() for run in run_abreast(errands)]
+        return [run.facts() for run in find_tickets(runs)]
 
     def run_here(self, observer: Observer) -> list[Facts]:
-        """Run every seed in this process, abreast where that is worthwhile; returns the facts of each run."""
-        from kerastickets.pruning.several_runs import worthwhile
+        """Run every seed in this process, together where that is faster; returns the facts of each run."""
         from kerastickets.training.trainer_cache import TrainerCache
 
         trainers = TrainerCache()
-        first = self.errand(self.seeds[0], observer, trainers)
-        if worthwhile(first.loop):
-            return self._done([first, *(self.errand(seed, observer, trainers) for seed in self.seeds[1:])])
-        done = self._done([first])
-        return done + [self.run(seed, observer, trainers) for seed in self.seeds[1:]]
+        first = self.observed(self.seeds[0], observer, trainers)
+        others = self.seeds[1:]
+        if first.prepared.faster_together:
+            return self._done([first, *(self.observed(seed, observer, trainers) for seed in others)])
+        return self._done([first]) + [self.run(seed, observer, trainers) for seed in others]
 
 
-def default_folder(loop: "Loop", alone: bool) -> Path:
+def default_folder(prepared: "PreparedRun", alone: bool) -> Path:
     """`runs/MODEL-DATASET-CRITERION-<8 hex>`, where the digits tell recipes apart.
 
     Runs that a longer one extends share its folder, and so do the seeds of one command.
 
     Args:
-        loop: the run of the first seed.
+        prepared: the run of the first seed.
         alone: whether it is the only one.
     """
-    recipe = loop.recipe_json()
-    left_out = ([] if alone else ["seeds", "start"]) + (["levels"] if loop.method.extendable else [])
+    recipe, method = prepared.recipe_json(), prepared.method
+    left_out = ([] if alone else ["seeds", "start"]) + (["levels"] if method.extendable else [])
     recipe = {name: value for name, value in recipe.items() if name not in left_out}
     text = json.dumps(recipe, sort_keys=True, separators=(",", ":"))
-    model = loop.source.name.split(" ")[0].removesuffix(".keras")
+    model = prepared.source.name.split(" ")[0].removesuffix(".keras")
     names = (
-        re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.") for name in (model, loop.data_name, loop.method.name)
+        re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.") for name in (model, prepared.data_name, method.name)
     )
     return Path("runs") / "-".join([*names, hashlib.sha256(text.encode()).hexdigest()[:8]])
-
-
-def steps_of(loop: "Loop") -> list[int]:
-    """The training steps of each level if nothing stops early; 0 where it is not trained."""
-    per_epoch = max(1, len(loop.data.train[0]) // loop.recipe.batch_size)
-    whole = loop.recipe.train.iterations(per_epoch)
-    first = loop.method.rewind_to.iterations(per_epoch)
-    return [
-        (whole - first if level else whole) if loop.method.trains(level, loop.levels) else 0
-        for level in range(loop.levels + 1)
-    ]

@@ -20,10 +20,10 @@ from kerastickets_cli.options import (
     quiet_option,
     strategy_option,
     ticket_argument,
-    training_options,
 )
 from kerastickets_cli.output import check_file, emit, note, percent
 from kerastickets_cli.progress import Watch, wants_bar
+from kerastickets_cli.setting_options import FROM_TICKET, training_options
 
 
 @click.command(
@@ -41,7 +41,7 @@ from kerastickets_cli.progress import Watch, wants_bar
 )
 @click.option("--freeze", multiple=True, metavar="PATTERN", help="Do not train these weights (repeatable).")
 @own_model_option
-@training_options
+@training_options(FROM_TICKET)
 @strategy_option
 @click.option(
     "--seed",
@@ -61,9 +61,9 @@ def train(**chosen: Any) -> None:
     What is not given is as in the ticket's own recipe. The result is a new ticket, with final weights.
     """
     from kerastickets.tickets.ticket import Ticket
-    from kerastickets.training.recipe import Dials, Recipe
+    from kerastickets.training.recipe import Recipe, TrainSettings
 
-    dials = given(chosen, Dials.__annotations__)
+    dials = given(chosen, TrainSettings.__annotations__)
     try:
         Recipe.of(dials)
     except RecipeError as error:

@@ -17,11 +17,11 @@ from kerastickets_cli.options import (
     json_option,
     quiet_option,
     ticket_argument,
-    training_options,
 )
 from kerastickets_cli.output import check_file, emit, note, percent
 from kerastickets_cli.pairs import pairs, plugin_option
 from kerastickets_cli.progress import Watch, wants_bar
+from kerastickets_cli.setting_options import FROM_TICKET, training_options
 
 
 @click.command(
@@ -38,7 +38,7 @@ from kerastickets_cli.progress import Watch, wants_bar
     help="Make images fit the ticket's model: resize, gray, rgb, resize+gray or resize+rgb.  "
     "[default: refuse those that do not fit]",
 )
-@training_options
+@training_options(FROM_TICKET, train_size="all")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -57,9 +57,9 @@ def transfer(**chosen: Any) -> None:
     """
     from kerastickets.data.image_shape import parse_adapt
     from kerastickets.tickets.ticket import Ticket
-    from kerastickets.training.recipe import Dials, Recipe
+    from kerastickets.training.recipe import Recipe, TrainSettings
 
-    dials = given(chosen, Dials.__annotations__)
+    dials = given(chosen, TrainSettings.__annotations__)
     try:
         Recipe.of(dials)
         if chosen["adapt"] is not None:

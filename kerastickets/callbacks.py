@@ -1,4 +1,4 @@
-"""Pruning inside a training of your own: callbacks for a plain `model.fit`."""
+"""Keras callbacks that keep masks, or prune gradually, during your own `model.fit`."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -18,21 +18,22 @@ from kerastickets.pruning.scoring import Batches, Scoring
 def polynomial(
     begin: int, end: int, every: int, final: float, *, initial: float = 0.0, power: float = 3.0
 ) -> dict[int, float]:
-    """A gradual schedule for `PruneDuringTraining`: sparsity by the step from which it holds.
+    """Make a gradual pruning schedule for `PruneDuringTraining`.
 
     Args:
-        begin: the first pruning step.
-        end: the step at which `final` is reached.
-        every: steps between prunings, at least 1.
-        final: sparsity at the end, in (0, 1).
-        initial: sparsity at `begin`, in [0, 1).
-        power: 1 is linear; 3 prunes fast at first and slowly at the end.
+        begin: the optimizer step of the first pruning; at least 0.
+        end: the optimizer step at which sparsity reaches `final`; greater than `begin`.
+        every: the number of steps between prunings; at least 1.
+        final: the sparsity at the end, in [0, 1); at least `initial`.
+        initial: the sparsity at `begin`, in [0, 1).
+        power: the exponent of the schedule. 1 is linear; 3 prunes fast at first and slowly at the end.
 
     Returns:
-        `final + (initial - final) * (1 - (step - begin) / (end - begin)) ** power` by step.
+        A dict from each pruning step to the sparsity from that step on:
+        `final + (initial - final) * (1 - (step - begin) / (end - begin)) ** power`.
 
     Raises:
-        RecipeError: a value out of range.
+        RecipeError: a value is out of range.
 
     Example:
         >>> polynomial(0, 200, 100, 0.8, power=1)
@@ -51,14 +52,15 @@ def polynomial(
 
 
 class KeepMasks(keras.callbacks.Callback):
-    """Keeps pruned weights at zero during `model.fit`.
+    """Keep pruned weights at zero during `model.fit`.
 
-    Masks that the model holds (from `sparsify`, or in mask-aware layers) are enforced in the optimizer, where
-    `fit` alone would apply only the constraint: gradients of pruned weights no longer reach its moments,
-    clipping and averages.
+    The model may hold masks already, from `sparsify` or in mask-aware layers. `fit` alone enforces them only
+    by a constraint on each variable. With this callback the optimizer enforces them too: gradients of pruned
+    weights no longer reach its moments, clipping and averages.
 
     Args:
-        masks: booleans by key to attach first; None keeps the masks the model holds.
+        masks: boolean arrays by key, True where a weight is kept, to attach when training begins. None keeps
+            the masks that the model holds.
 
     Raises:
         RecipeError: when training begins, if there is no mask to keep.
@@ -78,7 +80,7 @@ class KeepMasks(keras.callbacks.Callback):
         self.masks = masks
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Attach masks, zero what they prune, and guard the optimizer."""
+        """Attach the masks, set pruned weights to zero, and make the optimizer mask gradients."""
         masks = masks_of(self.model) if self.masks is None else self.masks
         if not masks:
             raise RecipeError("The model holds no masks to keep. Call sparsify(model) first, or give masks.")
@@ -86,21 +88,22 @@ class KeepMasks(keras.callbacks.Callback):
 
 
 class PruneDuringTraining(keras.callbacks.Callback):
-    """Prunes while `model.fit` trains: at each step of a schedule, score and cut.
+    """Prune gradually during `model.fit`: score and cut the weights at each step of a schedule.
 
     Args:
-        criterion: a registered name (`"magnitude"`) or an instance.
-        schedule: sparsity of all prunable weights by the optimizer step from which it holds, in [0, 1), not
-            falling; `polynomial(...)` makes one.
-        scope: `global` or `layer` (every layer the same density).
-        data: `(x, y)` training arrays, for criteria that need gradients.
-        batch_size: examples of a scoring batch.
-        include: glob patterns of weights to prune besides kernels and embeddings.
+        criterion: the name of a registered criterion (`"magnitude"`), or an instance.
+        schedule: a dict from optimizer steps (0 or more) to the sparsity of all prunable weights from that
+            step on. Sparsities must be in [0, 1) and must not decrease. `polynomial(...)` makes such a
+            schedule.
+        scope: `global` to compare scores over all layers; `layer` to give every layer the same density.
+        data: `(x, y)` training arrays, for criteria that need data, such as for gradients.
+        batch_size: examples per scoring batch; at most the number of examples is used.
+        include: glob patterns of weights to prune in addition to kernels and embeddings.
         exclude: glob patterns of weights not to prune.
-        seed: for criteria that draw.
+        seed: the random seed for the scoring batches and for criteria that draw random numbers.
 
     Raises:
-        RecipeError: a schedule that is empty, out of range or falling.
+        RecipeError: the schedule is empty, out of range or decreasing.
 
     Example:
         >>> model = keras.Sequential([keras.Input((10,)), keras.layers.Dense(1)])
@@ -135,14 +138,14 @@ class PruneDuringTraining(keras.callbacks.Callback):
         self._init: Tree = {}
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Attach masks (ones, where the model has none yet) and guard the optimizer."""
+        """Attach the missing masks, make the optimizer mask gradients, and prune if due."""
         sparsify(self.model, include=self.include, exclude=self.exclude)
         _enforce(self.model, masks_of(self.model))
         self._init = snapshot(self.model)
         self._prune_to_schedule()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Prune if the optimizer has reached a step of the schedule."""
+        """Prune if the optimizer has reached the next step of the schedule."""
         self._prune_to_schedule()
 
     def _prune_to_schedule(self) -> None:
@@ -173,7 +176,7 @@ class _NoBatches:
 
 def _enforce(model: keras.Model, masks: Tree) -> None:
     sparsify(model, masks)
-    # A train function traced before the masks were there would not see them.
+    # A train function that was traced before the masks were attached would not use them.
     model.make_train_function(force=True)
 
 
@@ -182,7 +185,7 @@ def _checked(schedule: Mapping[int, float]) -> dict[int, float]:
     values = list(ordered.values())
     if not values or min(ordered) < 0 or values != sorted(values) or not 0 <= values[0] <= values[-1] < 1:
         raise RecipeError(
-            "`schedule` must map steps from 0 on to sparsities in [0, 1) that do not fall. "
+            "`schedule` must map steps (0 or more) to sparsities in [0, 1) that do not decrease. "
             f"Received: schedule={dict(schedule)}"
         )
     return ordered

@@ -1,33 +1,36 @@
-"""The errors a user can meet. Each says what was expected, what was received and what to do next."""
+"""All errors that this library raises by name.
+
+Each message says what was expected, what was received and what to do next.
+"""
 
 
 class KerasTicketsError(Exception):
-    """Base of every named error: catch this one to catch them all."""
+    """Base class of every error of this library. Catch it to catch them all."""
 
 
 class TicketError(KerasTicketsError):
-    """A ticket file or value is not what it claims to be."""
+    """A ticket or a ticket file is invalid, or does not allow what is asked of it."""
 
 
 class LayerCollapseError(KerasTicketsError):
-    """A cut would leave a layer without a single weight."""
+    """A cut or an operation would leave a layer without any weight."""
 
 
 class AlignError(KerasTicketsError):
-    """A ticket and a model, or two tickets, differ in keys or shapes."""
+    """A ticket and a model, or two tickets, differ in architecture, keys or shapes."""
 
 
 class PluginError(KerasTicketsError):
-    """A plugin is unknown, ambiguous, broken, or was given options it does not have."""
+    """A plugin is unknown, ambiguous or broken, or was given wrong options."""
 
 
 class DataError(KerasTicketsError):
-    """A data set is missing, or holds what cannot be trained on."""
+    """A data set is missing, or holds values that cannot be trained on."""
 
 
 class RecipeError(KerasTicketsError):
-    """A run's settings contradict each other, its folder, or the training they lead to."""
+    """A setting is invalid, or contradicts other settings, the run's folder or the training it leads to."""
 
 
 class ExportError(KerasTicketsError):
-    """An export cannot be written, cannot be read back, or computes something else than its model."""
+    """An export cannot be written or read back, or computes other outputs than its model."""

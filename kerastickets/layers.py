@@ -1,10 +1,11 @@
-"""Mask-aware layers, for models whose layers carry their masks themselves.
+"""Mask-aware layers: Keras layers that hold their own masks.
 
-They are Keras layers with masks as non-trainable weights: seen in `summary()`, saved with the `.keras`
-file and found by the trainer. `aware` makes one of any layer class.
+The masks are non-trainable weights: `summary()` shows them, `.keras` files save them, and the trainer finds
+them. `aware` makes a mask-aware version of any layer class.
 
-A plain `fit` keeps their zeros by itself. `kerastickets.callbacks.KeepMasks()` also keeps gradients of pruned
-weights out of the optimizer's moments and clipping, and is needed where it averages weights (`use_ema`).
+A plain `fit` keeps pruned weights at zero. Adding `kerastickets.callbacks.KeepMasks()` also keeps the
+gradients of pruned weights out of the optimizer's moments and clipping. It is required if the optimizer
+averages weights (`use_ema`).
 """
 
 import functools
@@ -19,14 +20,14 @@ from kerastickets.models.variables import mask_of, paths, walk
 
 
 class Masks(keras.layers.Layer):
-    """Holds the masks of one mask-aware layer, as a sublayer.
+    """The sublayer that holds the masks of one mask-aware layer.
 
-    Being a layer of its own, it is saved and loaded by Keras, whatever the outer layer's own
-    `save_own_variables` does with its weights (Dense, for one, leaves extra variables out).
+    The masks are in a separate layer so that Keras always saves and loads them. The outer layer's own
+    `save_own_variables` may leave extra variables out, as the one of Dense does.
     """
 
     def cover(self, layer: keras.Layer) -> None:
-        """Give each kernel and embedding of a built `layer` and its sublayers a mask of ones."""
+        """Add a mask of ones for each unmasked kernel and embedding of a built `layer` and its sublayers."""
         own = {place.key: place.variable for place in walk(layer)}
         for key in [
             entry.key for entry in weight_reports(layer) if entry.masked and mask_of(own[entry.key]) is None
@@ -47,15 +48,15 @@ _made: dict[type, type] = {}
 
 
 def aware(layer_class: type) -> type:
-    """A mask-aware version of any Keras layer class.
+    """Make a mask-aware version of a Keras layer class.
 
-    A `.keras` file with such layers loads after `aware` has been called for their classes.
+    To load a `.keras` file with such layers, first call `aware` for each of their classes.
 
     Args:
         layer_class: a subclass of `keras.Layer`.
 
     Returns:
-        A subclass of the same name that holds masks; the same class on every call.
+        A subclass of the same name whose layers hold masks. Every call with `layer_class` returns this class.
 
     Example:
         >>> layer = aware(keras.layers.Dense)(3)
@@ -67,7 +68,7 @@ def aware(layer_class: type) -> type:
         return layer_class
     if layer_class not in _made:
         made = type(layer_class.__name__, (layer_class,), _members(layer_class))
-        # Somebody's own `Dense` must not take the place of Keras's in files.
+        # A custom class `Dense` must not replace Keras's `Dense` in files, so its name includes its module.
         name = made.__name__ if is_keras(layer_class) else f"{layer_class.__module__}.{made.__name__}"
         _made[layer_class] = keras.saving.register_keras_serializable("kerastickets", name)(made)
         mark_aware(made, layer_class)
@@ -75,7 +76,7 @@ def aware(layer_class: type) -> type:
 
 
 def _members(layer_class: Any) -> dict[str, Any]:
-    # Keras reads the names of `build`'s arguments to know which shapes to pass, so they must stay.
+    # Keras reads the argument names of `build` to know which shapes to pass, so `wraps` must keep them.
     @functools.wraps(layer_class.build)
     def build(self: Any, *args: Any, **kwargs: Any) -> None:
         _build_sublayers(self, *args, **kwargs)
@@ -83,12 +84,15 @@ def _members(layer_class: Any) -> dict[str, Any]:
         self.masks = Masks(name="masks")
         self.masks.cover(self)
 
-    doc = f"`{layer_class.__name__}` with a mask of its own for each kernel and embedding; same arguments."
+    doc = f"`{layer_class.__name__}` with its own mask for each kernel and embedding; same arguments."
     return {"__doc__": doc, "__module__": __name__, "build": build}
 
 
 def _build_sublayers(layer: keras.Layer, *args: Any, **kwargs: Any) -> None:
-    """Build what a layer without `build` would build when called, so that there are weights to mask."""
+    """Build the sublayers of a layer without its own `build`, so that there are weights to mask.
+
+    Keras would otherwise build them only when the layer is called.
+    """
     if not getattr(layer.build, "_is_default", False):
         return
     shape = next(iter((*args, *kwargs.values())), None)
@@ -96,7 +100,7 @@ def _build_sublayers(layer: keras.Layer, *args: Any, **kwargs: Any) -> None:
     if unbuilt and not layer._build_by_run_for_single_pos_arg(shape):
         raise RecipeError(
             f"A mask-aware layer must build its sublayers in `build`. Received: {type(layer).__name__}, which "
-            f"has none, and could not be called on the shape {shape}"
+            f"has no `build`, and could not be called on the shape {shape}"
         )
 
 

@@ -1,11 +1,12 @@
-"""The one import that authors of plugins need.
+"""The one module that authors of plugins need to import.
 
-What a plugin is given, what it returns, and the helpers that make one short. A plugin is a frozen dataclass that is
-registered as an entry point; its fields are its options. The contracts are the Protocols `Criterion`, `Operation`,
-`Transfer`, `Analyzer`, `Exporter` and `Study`; `kerastickets.testing` checks them. Names here change as the ticket file
-does: with a version, and with a warning before.
+It offers the types that a plugin receives and returns, and helpers that keep a plugin short. A plugin is a
+frozen dataclass that is registered as an entry point. Its fields are its options. The Protocols `Criterion`,
+`Operation`, `Transfer`, `Analyzer`, `Exporter` and `Study` say what each kind of plugin must do, and
+`kerastickets.testing` checks it. Names here change under the same rule as the ticket file: only with a new
+version, and after a warning.
 
-Importing this page imports nothing heavy; names load on first use.
+Importing this module imports nothing heavy. Names load on first use.
 """
 
 from typing import TYPE_CHECKING
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         class_splits as class_splits,
         tenths as tenths,
     )
+    from kerastickets.data.spec import data_of as data_of
     from kerastickets.errors import (
         AlignError as AlignError,
         DataError as DataError,
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from kerastickets.foundations.duration import (
         Duration as Duration,
     )
+    from kerastickets.foundations.rows import Row as Row
     from kerastickets.foundations.tree import (
         Tree as Tree,
         density as density,

@@ -27,12 +27,13 @@ KEPT = (
 ABOUT = """\
 # Saved models
 
-Small exports that run as they are, with the commands that made each and the accuracy that was measured from the
-exported file, on the test images of scikit-learn's digits. `1` is a SavedModel in the folder layout of TensorFlow
-Serving; its signature `classify` takes raw 8x8 images of bytes, 0 to 16. `make saved-models` makes them again;
-[docs/serving.md](../docs/serving.md) says how to run them. Nothing here is part of the installed package.
+This folder has small exports that are ready to run. This page lists the commands that made each export, and the
+accuracy of the exported file on the test images of scikit-learn's digits. `1` is a SavedModel in the folder layout of
+TensorFlow Serving. Its signature `classify` takes raw 8x8 images of bytes from 0 to 16. `make saved-models` rebuilds
+the exports. [docs/serving.md](../docs/serving.md) says how to run them. Nothing here is part of the installed
+package.
 
-`kt export` writes here, below the working folder, where it is given no `--out`.
+Without `--out`, `kt export` writes to `saved_models/` in the working folder.
 """
 
 
@@ -141,7 +142,8 @@ def part(name: str, card: dict[str, Any]) -> str:
     commands = "\n".join(f"$ {command}" for command in card["commands"])
     return (
         f"\n## {name}\n\n{card['about']}: {kept}.\n\n"
-        "| file | format | bytes | dense, exported alike | accuracy on 300 test images | multiply-adds |\n"
+        "| file | format | bytes | bytes of the dense model, exported in the same way "
+        "| accuracy on 300 test images | multiply-adds |\n"
         "|---|---|---|---|---|---|\n" + "\n".join(rows) + f"\n\n```console\n{commands}\n```\n\n"
         f"Seed 0; {made}.\n"
     )

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kerastickets_cli.race.nets import NETS, Net
@@ -51,8 +52,11 @@ def best_torch(seconds: Mapping[str, Any]) -> str | None:
 
 
 def serve(prepare: Callable[[Net, str], Callable[[int, int], Any]]) -> None:
-    """The process of a side: prepare the net named on the command line, then time each `go` on stdin."""
-    net = NETS[sys.argv[1]]
+    """The process of a side: prepare the net named on the command line, then time each `go` on stdin.
+
+    The command line is NET VARIANT STEPS.
+    """
+    net = replace(NETS[sys.argv[1]], steps=int(sys.argv[3]))
     run = prepare(net, sys.argv[2])
     run(0, net.steps)  # compiles
     at = net.steps
@@ -75,6 +79,7 @@ class Side:
     def __init__(self, name: str, net: Net) -> None:
         module, variant, _ = SIDES[name]
         command = [sys.executable, "-m", f"kerastickets_cli.race.{module}", net.name, variant]
+        command.append(str(net.steps))
         pipe = subprocess.PIPE
         settings = {"TF_CPP_MIN_LOG_LEVEL": "3"} | (_TUNING if name == TUNED else {})
         quiet = {"stderr": subprocess.DEVNULL, "env": {**os.environ, **settings}}

@@ -1,4 +1,4 @@
-"""A smaller model that computes the same, without what masks made useless."""
+"""Build a smaller dense model that computes the same as a pruned one, without its useless units."""
 
 from typing import TYPE_CHECKING
 

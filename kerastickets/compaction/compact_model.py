@@ -1,4 +1,4 @@
-"""Compaction: a smaller model that computes the same, without what masks made useless."""
+"""Compact a pruned model: build a smaller model that computes the same, without the useless units."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,14 +17,17 @@ from kerastickets.models.variables import assign, snapshot
 
 @dataclass(frozen=True, eq=False)
 class Compacted:
-    """A model without what was useless.
+    """A compacted model and facts about it.
 
     Args:
-        model: a new Functional model that takes and gives what the old one did.
-        facts: JSON-ready: `layers` (units before and after of each layer with weights), `weights_before`,
-            `weights_after` (all of them, biases and statistics included), `multiply_adds` (`dense`, `theoretical`
-            without those by zero, and `executed` by this model), and `kept`, how many units stay for what reason
-            although they are of no use.
+        model: a new Functional model with the same inputs and outputs as the old one.
+        facts: a JSON-ready dict:
+
+            - `layers`: per layer with weights: its name `layer`, and its units `before` and `after`;
+            - `weights_before`, `weights_after`: the number of all weights, biases and statistics included;
+            - `multiply_adds`: per example: `dense` in the old model, `theoretical` in the old model without
+              multiplications by zero, `executed` in the new model;
+            - `kept`: the number of useless units that stay nevertheless, by reason.
     """
 
     model: keras.Model
@@ -32,23 +35,28 @@ class Compacted:
 
 
 def compact(model: keras.Model, custom_objects: Mapping[str, Any] | None = None) -> Compacted:
-    """Take away what zeros made useless: neurons, channels, inputs of dense layers.
+    """Remove the neurons, channels and dense-layer inputs that zero weights have made useless.
 
-    A unit goes where no output depends on it, and where it is the same for every input: then the layers that take it
-    get the constant into their biases. Where edges of images meet padding that is not the same at every place; there
-    the constants go into the weights of one that stays. Nested models are written out inline. What cannot be followed
-    (groups of channels, a depth multiplier above 1, normalisation over channels, attention, recurrence, Reshape, a
-    softmax within, layers of your own) stays as it is, and `facts["kept"]` says why.
+    A unit is removed in two cases:
+
+    - No output depends on it.
+    - It has the same value for every input. Its value then goes into the biases of the layers that take it. A
+      bias cannot hold it where a convolution meets padding, because there the effect differs between
+      positions. In that case the value goes into the weights of one constant channel that stays.
+
+    Nested models are written out inline. Parts that cannot be followed stay as they are, and `facts["kept"]`
+    says why: groups of channels, a depth multiplier above 1, normalisation over channels, attention,
+    recurrence, Reshape, a softmax before the end of the model, and your own layers.
 
     Args:
         model: a built Sequential or Functional model whose pruned weights are 0; it is not changed.
         custom_objects: your classes by name.
 
     Returns:
-        A `Compacted`, whose model is equal up to rounding.
+        A `Compacted`. Its model computes the same as `model`, up to rounding.
 
     Raises:
-        TicketError: a subclassed model, which does not say which layer feeds which.
+        TicketError: the model is subclassed, so it does not say which layer feeds which.
 
     Example:
         >>> layers = [keras.Input((3,)), keras.layers.Dense(4, activation="relu"), keras.layers.Dense(2)]
@@ -83,7 +91,7 @@ def compact(model: keras.Model, custom_objects: Mapping[str, Any] | None = None)
 
 
 def _plain(model: keras.Model, custom_objects: Mapping[str, Any] | None) -> keras.Model:
-    """A copy without masks, whose layers may be called again without a trace in the user's own."""
+    """A copy of the model without masks. Calling its layers leaves the user's model unchanged."""
     if graph_of(model) is None:
         raise TicketError(
             "A model must be Sequential or Functional to be compacted. Received: a "

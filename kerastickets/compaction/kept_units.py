@@ -1,8 +1,9 @@
-"""Which units of a live model stay when it is compacted, and what the others add as constants.
+"""Decide which units of a live model stay when it is compacted, and which constants the removed units added.
 
-A unit is a node of the structure analysis. One that varies with the input and that an output needs stays, and
-with it those that it is added to, since their tensors must have equal widths. What is needed and does not vary
-is a constant, which the layers that take it can hold themselves. Everything else goes.
+A unit is a node of the structure analysis. A unit stays if it varies with the input and an output needs it.
+Units that it is added to stay with it, because added tensors must have equal widths. A unit that is needed
+but does not vary is a constant: the layers that take it can hold its value themselves. All other units are
+removed.
 """
 
 from collections import Counter
@@ -18,22 +19,23 @@ from kerastickets.structure.neuron_graph import NeuronGraph
 from kerastickets.structure.reachability import Structure
 from kerastickets.structure.tracing import Tracer
 
-# Constants of two places differ if they do by more than rounding.
+# Two constants are equal if their relative difference is at most this many times the machine epsilon.
 _ROUNDING = 16
 
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """A call of a layer whose weights lead from unit to unit.
+    """A call of a layer whose weights connect its input units to its output units.
 
     Args:
         call: the call.
-        rows: the node of each unit that it takes.
-        cols: the node of each unit that it makes.
-        kernel: its weights, `(positions, rows, cols)`.
-        taken: what it takes of inputs that are zeros, `(places, rows)`.
-        folds: how it can hold a constant: `each`, in its bias, whatever is at every place; `even`, in its bias, what is
-            equal at all places; `padded`, where edges meet padding, in the weights of another constant; `never`.
+        rows: the node of each input unit.
+        cols: the node of each output unit.
+        kernel: the weights, `(positions, rows, cols)`.
+        taken: the layer's input if all inputs of the model are zeros, `(places, rows)`.
+        folds: how the layer can hold a constant input. `each`: in its bias. `even`: in its bias, but only a
+            constant that is equal at all places. `padded`: only such a constant, in the weights of another
+            constant unit, because edges meet padding. `never`: not at all.
     """
 
     call: Call
@@ -45,27 +47,27 @@ class Weighted:
 
     @cached_property
     def even(self) -> np.ndarray:
-        """Which of the units it takes are equal at all places."""
+        """Which input units have the same value at all places, up to rounding."""
         first = self.taken[:1]
         rounding = _ROUNDING * np.finfo(self.taken.dtype).eps
         return np.asarray((np.abs(self.taken - first) <= rounding * np.abs(first)).all(0))
 
     @cached_property
     def nonzero(self) -> np.ndarray:
-        """Which of the units it takes are not zero somewhere."""
+        """Which input units are nonzero in at least one place."""
         return np.asarray((self.taken != 0).any(0))
 
 
 @dataclass(eq=False)
 class KeptUnits:
-    """Which nodes stay.
+    """Decides which nodes stay.
 
     Args:
-        calls: what the model computes.
-        graph: the same, as nodes and links.
-        structure: which nodes vary, and which are needed.
-        weighted: its calls that have weights from unit to unit.
-        held: nodes that stay whatever else is known, by the reason.
+        calls: the calls that the model makes.
+        graph: the same model as nodes and links.
+        structure: which nodes vary with the input (`fed`) and which nodes an output needs (`needed`).
+        weighted: the calls with weights that connect input units to output units.
+        held: nodes that must stay for another reason, by that reason.
     """
 
     calls: Calls
@@ -76,7 +78,12 @@ class KeptUnits:
 
     @classmethod
     def of(cls, calls: Calls, weights: Mapping[str, np.ndarray]) -> "KeptUnits":
-        """What stays of a model with these weights, by key; those that are 0 lead nowhere."""
+        """Decide what stays of a model.
+
+        Args:
+            calls: the calls of the model.
+            weights: its weights by key. A weight of 0 counts as no connection.
+        """
         linked = {key: value != 0 for key, value in weights.items() if value.ndim > 1}
         shapes = {key: value.shape for key, value in weights.items()}
         graph = Tracer(linked, shapes, calls.plan, hold=True).graph()
@@ -87,21 +94,21 @@ class KeptUnits:
         return self
 
     def mask(self, tensor: int) -> np.ndarray:
-        """Which units of a tensor's last axis stay."""
+        """Booleans: which units of a tensor's last axis stay. `tensor` is its number."""
         nodes, width = self.graph.tensors[tensor], self.calls.values[tensor].shape[-1]
-        # An input's nodes may be its places; inputs stay whole.
+        # An input may have one node per position and channel. Inputs stay whole.
         return np.ones(width, bool) if len(nodes) > width else self.stays[np.resize(nodes, width)]
 
     @property
     def stays(self) -> np.ndarray:
-        """Booleans over all nodes."""
+        """Booleans over all nodes: which stay."""
         chosen = self.structure.active | self.graph.is_input | self.graph.is_output
         for nodes in self.held.values():
             chosen[nodes] = True
         return self._with_their_like(chosen)
 
     def shared(self, call: Call) -> bool:
-        """Whether its layer has other calls."""
+        """Whether the layer of a call is called more than once."""
         return self._often[id(call.operation)] > 1
 
     @cached_property
@@ -109,35 +116,35 @@ class KeptUnits:
         return Counter(id(call.operation) for call in self.calls.calls)
 
     def constants(self, layer: Weighted) -> np.ndarray:
-        """Which units that a layer takes are constants that do not stay, and matter to what does."""
-        stays = self.stays  # worked out anew whenever it is asked for, since more may be held by then
+        """Which input units of a layer are constants that are removed but still affect units that stay."""
+        stays = self.stays  # computed at each access, because more nodes may be held by then
         gone = ~stays[layer.rows] & ~self.structure.fed[layer.rows] & layer.nonzero
         wanted = stays[layer.cols] & self.structure.needed[layer.cols]
         gone[gone] = (layer.kernel[:, gone][:, :, wanted] != 0).any((0, 2))
         return gone
 
     def anchor(self, layer: Weighted) -> int | None:
-        """The unit, a constant that stays, whose weights can hold other constants; None where there is none."""
-        # One that nothing needs may have lost what it was made of.
+        """The index of a constant input unit that stays and can hold the other constants; None if none can."""
+        # A constant that no output needs is unsuitable: the units that it is computed from may be removed.
         known = self.structure.needed[layer.rows] & ~self.structure.fed[layer.rows]
         found = self.stays[layer.rows] & known & layer.even & layer.nonzero
         return int(np.argmax(np.abs(layer.taken[0]) * found)) if found.any() else None
 
     def reasons(self) -> dict[str, int]:
-        """How many units stay for each reason, that would go otherwise."""
+        """For each reason in `held`: how many units stay that would otherwise be removed."""
         free = self._with_their_like(self.structure.active | self.graph.is_input | self.graph.is_output)
         counts = {reason: int(np.count_nonzero(~free[np.unique(n)])) for reason, n in self.held.items()}
         return {reason: count for reason, count in counts.items() if count}
 
     def _with_their_like(self, chosen: np.ndarray) -> np.ndarray:
-        """Nodes of which one of their kind is chosen."""
+        """The chosen nodes and all nodes of the same kind (see `_like`)."""
         stays = np.zeros(int(self._like.max(initial=-1)) + 1, bool)
         stays[self._like[chosen]] = True
         return stays[self._like]
 
     @cached_property
     def _like(self) -> np.ndarray:
-        """The kind of each node: what is added to each other, or passes a depthwise kernel, is of one kind."""
+        """The kind of each node, as a number. Nodes tied by an addition or depthwise kernel share a kind."""
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
@@ -151,7 +158,7 @@ class KeptUnits:
         self.held[reason] = np.concatenate([self.held.get(reason, np.zeros(0, int)), nodes])
 
     def _hold_whole_layers(self) -> None:
-        """Layers that can lose no unit: those of several groups, or called more than once."""
+        """Hold all units of layers that cannot become narrower, as those with groups or several calls."""
         for call in self.calls.calls:
             config, op = call.op.config, call.op
             several = config.get("groups", 1) > 1 and "groups of channels"
@@ -164,12 +171,12 @@ class KeptUnits:
                 self._hold(f"{op.name} ({op.kind}): it has {why}", np.concatenate(nodes))
 
     def _settle(self) -> None:
-        """Hold what else must stay, until nothing more must."""
+        """Hold further units that must stay, until there are no more."""
         while any([*self._empty(), *self._unfoldable()]):
             continue
 
     def _empty(self) -> Iterator[bool]:
-        """A tensor must keep a unit."""
+        """Hold one unit of every tensor that would lose all its units. Yields True per change."""
         for op in self.calls.plan.ops:
             if not self.mask(op.output).any():
                 self._hold(
@@ -178,7 +185,7 @@ class KeptUnits:
                 yield True
 
     def _unfoldable(self) -> Iterator[bool]:
-        """Constants that the layers which take them cannot hold."""
+        """Hold constants that the layers that take them cannot hold. Yields True per change."""
         if not self.calls.fixed:
             yield from self._of_any_size()
         for layer in self.weighted:
@@ -186,20 +193,25 @@ class KeptUnits:
             stuck = constants & (_uneven(layer) if layer.folds != "never" else True)
             if stuck.any():
                 why = (
-                    "its kernel is one for each channel"
+                    "it has one kernel per channel"
                     if layer.folds == "never"
-                    else "they differ from place to place"
+                    else "they differ between positions"
                 )
-                self._hold(f"{op.name} ({op.kind}): constants that it takes, as {why}", layer.rows[stuck])
+                self._hold(
+                    f"{op.name} ({op.kind}): constants among its inputs, because {why}", layer.rows[stuck]
+                )
                 yield True
             if layer.folds == "padded" and (constants & ~stuck).any() and self.anchor(layer) is None:
                 largest = np.argmax(np.abs(layer.taken[0]) * (constants & ~stuck))
-                why = "one constant, for all that meet its padding"
+                why = "one constant, to hold all constants that meet its padding"
                 self._hold(f"{op.name} ({op.kind}): {why}", layer.rows[[largest]])
                 yield True
 
     def _of_any_size(self) -> Iterator[bool]:
-        """Where sizes vary, a constant that differs from place to place is another one for every size."""
+        """Hold constants that differ between positions: if the input size is open, they depend on it.
+
+        Yields True per change.
+        """
         stays, structure = self.stays, self.structure
         for op in self.calls.plan.ops:
             value, nodes = self.calls.values[op.output], self.graph.tensors[op.output]
@@ -217,12 +229,12 @@ class KeptUnits:
 
 
 def _uneven(layer: Weighted) -> np.ndarray:
-    """Which units a layer cannot hold as constants since they differ from place to place."""
+    """Which input units a layer cannot hold as constants, because they differ between positions."""
     return np.zeros(len(layer.rows), bool) if layer.folds == "each" else ~layer.even
 
 
 def _weighted(calls: Calls, graph: NeuronGraph, weights: Mapping[str, np.ndarray]) -> Iterator[Weighted]:
-    """The calls whose kernels lead from every unit to every unit, as far as they could be followed."""
+    """The calls that could be followed and whose kernels connect every input unit to every output unit."""
     followed = {link.key for link in graph.links if not link.paired}
     for call in calls.calls:
         op = call.op
@@ -239,7 +251,7 @@ _KERNELS = ("kernel", "pointwise_kernel")
 
 
 def _kernel(op: Any, weights: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """The weights of a layer as `(positions, rows, cols)`; None of a layer without such."""
+    """The weights of a layer as `(positions, rows, cols)`; None for a layer without such weights."""
     own = {
         name: weights.get("/".join((*op.path, name)))
         for name in ("kernel", "depthwise_kernel", "pointwise_kernel")
@@ -258,7 +270,7 @@ def _kernel(op: Any, weights: Mapping[str, np.ndarray]) -> np.ndarray | None:
 def _folds(op: Any, kernel: np.ndarray, taken: np.ndarray) -> str:
     if op.kind == "Dense":
         return "each" if taken.ndim == 2 else "even"
-    # A kernel of one position meets no padding.
+    # A kernel with only one position never meets padding.
     edges = op.config.get("padding", "valid") != "valid" and len(kernel) > 1
     if op.kind.startswith("Separable"):
         return "never" if edges else "even"

@@ -1,7 +1,7 @@
-"""A live model as the calls it makes, in order, and what each makes of inputs of zeros.
+"""Record the calls that a live model makes, in order, and the value of each tensor if all inputs are zeros.
 
-Nested models are written out inline, as in `kerastickets.structure.layer_graph`: the same records, with shapes of
-everything, and beside each the operation itself, which can be called again.
+Nested models are written out inline, as in `kerastickets.structure.layer_graph`. The records are the same as
+there, but with the shapes of all tensors, and with the live operation, which can be called again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,27 +15,27 @@ from kerastickets.errors import TicketError
 from kerastickets.models.variables import paths
 from kerastickets.structure.layer_graph import LayerGraph, Op
 
-# For a side that may be of any length: long enough that what happens at borders shows.
+# The length used for an axis of open length: long enough for the interior to differ from the borders.
 _ANY = 96
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A tensor's number, where a call takes or makes one."""
+    """A placeholder for a tensor in the arguments or result of a call; it holds the tensor's number."""
 
     number: int
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call of a layer, or of a bare operation.
+    """One call of a layer, or of an operation without a layer.
 
     Args:
-        op: what the structure analysis knows about it.
+        op: the record for the structure analysis.
         operation: the live layer or operation.
-        args: what it is called with, slots in place of tensors.
-        kwargs: the same by name.
-        made: what it makes: a slot, or a structure of slots.
+        args: its positional arguments, with slots in place of tensors.
+        kwargs: its keyword arguments, with slots in place of tensors.
+        made: its result: a slot, or a structure of slots.
     """
 
     op: Op
@@ -45,14 +45,14 @@ class Call:
     made: Any
 
     def again(self, operation: Callable[..., Any], tensors: Mapping[int, Any]) -> dict[int, Any]:
-        """Call something in the operation's place.
+        """Repeat this call with another operation.
 
         Args:
-            operation: what to call.
-            tensors: by number; what the call takes is read here.
+            operation: the operation to call instead.
+            tensors: tensors by number. The inputs of the call are read from here.
 
         Returns:
-            What it made, by number.
+            The output tensors, by number.
         """
         args, kwargs = filled((self.args, dict(self.kwargs)), tensors)
         made = operation(*args, **kwargs)
@@ -62,14 +62,15 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Calls:
-    """What a model computes.
+    """The calls that a model makes, and the tensors between them.
 
     Args:
-        plan: its operations, for the structure analysis.
-        calls: the same as calls; one with several outputs is one call, and an operation for each.
-        values: what every tensor is where all inputs are zeros, by number; one example.
-        outputs: what the model gives, slots in place of tensors.
-        fixed: whether all sizes are known; else lengths that may vary were taken as 96.
+        plan: the operations, for the structure analysis.
+        calls: the same operations as calls. A call with several outputs is one call, but one operation per
+            output.
+        values: the value of every tensor if all inputs are zeros, by number, for one example.
+        outputs: the outputs of the model, with slots in place of tensors.
+        fixed: whether all sizes of the inputs are known. If not, open sizes were taken as 96.
     """
 
     plan: LayerGraph
@@ -80,20 +81,20 @@ class Calls:
 
 
 def filled(structure: Any, tensors: Mapping[int, Any]) -> Any:
-    """A structure with tensors in place of its slots."""
+    """Copy a structure and replace its slots by tensors."""
     return keras.tree.map_structure(
         lambda part: tensors[part.number] if isinstance(part, Slot) else part, structure
     )
 
 
 def calls_of(model: keras.Model) -> Calls:
-    """Go through a model once, on zeros.
+    """Run a model once on zeros, and record its calls.
 
     Args:
-        model: a Sequential or Functional model, whatever its layers are.
+        model: a Sequential or Functional model with any layers.
 
     Raises:
-        TicketError: it is of another kind.
+        TicketError: the model is neither Sequential nor Functional.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -104,8 +105,8 @@ def calls_of(model: keras.Model) -> Calls:
     graph = graph_of(model)
     if graph is None:
         raise TicketError(
-            "The calls of a model can be followed where it is Sequential or Functional. Received: "
-            f"{type(model).__name__}, a model whose own code says which layer feeds which."
+            "The calls of a model can be followed only if it is Sequential or Functional. Received: "
+            f"{type(model).__name__}, a model whose own code decides which layer feeds which."
         )
     walker = _Walker({id(layer): path for path, layer in reversed([*paths(model)])})
     given = [walker.given(tensor) for tensor in graph.inputs]
@@ -120,14 +121,14 @@ def calls_of(model: keras.Model) -> Calls:
 
 
 def graph_of(model: Any) -> Any:
-    """The Functional that runs a Sequential or Functional model; None for other things."""
-    # A Sequential keeps its graph in a Functional of its own, which it makes when it is built.
+    """The Functional model that runs a Sequential or Functional model; None for anything else."""
+    # A Sequential model keeps its graph in an internal Functional model, which it makes when it is built.
     found = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
     return found if hasattr(found, "_run_through_graph") and _is_plain(model) else None
 
 
 def _is_plain(model: Any) -> bool:
-    """Whether a model runs its graph and nothing else."""
+    """Whether a model only runs its graph: it has no `call` of its own."""
     base = keras.Sequential if isinstance(model, keras.Sequential) else type(_FUNCTIONAL)
     return type(model).call is base.call
 
@@ -143,19 +144,19 @@ class _Walker:
     values: dict[int, Any] = field(default_factory=dict)
 
     def given(self, tensor: Any) -> Slot:
-        """An input of zeros."""
+        """A slot for an input tensor of zeros."""
         shape = (1, *(size or _ANY for size in tensor.shape[1:]))
         return self._slot(keras.ops.zeros(shape, tensor.dtype))
 
     def through(self, graph: Any, given: Sequence[Slot]) -> Any:
-        """Run a graph on slots; nested models inline."""
+        """Run a graph on slots, with nested models inline."""
         return graph._run_through_graph(list(given), operation_fn=self._visit)
 
     def _visit(self, operation: Any) -> Callable[..., Any]:
         inner = graph_of(operation)
         if inner is None:
             return lambda *args, **kwargs: self._call(operation, args, kwargs)
-        # Tensors come first; what else a model may be called with (`training`) changes nothing here.
+        # Tensors come first. Other arguments of a model, such as `training`, change nothing here.
         return lambda *args, **kwargs: self.through(
             inner, keras.tree.flatten((args, kwargs.get("inputs", ())))
         )

@@ -1,4 +1,4 @@
-"""Building a model again with fewer units: the same calls, of narrower layers, with constants folded in."""
+"""Rebuild a model with fewer units: the same calls with narrower layers, and with constants folded in."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +10,9 @@ from kerastickets.compaction.kept_units import KeptUnits, Weighted
 from kerastickets.compaction.layer_calls import Call, filled, graph_of
 from kerastickets.structure.layer_graph import Op
 
-# Rows of a dense layer that lead nowhere are left out where they are so large a share: to select takes time, too.
+# Leave out unused inputs of a dense layer only from this fraction on: selecting takes time, too.
 _WORTH_SELECTING = 0.25
-# Of each weight by its name the axis of the units that a layer takes, and of those that it makes.
+# For each weight name: (axis of the input units, axis of the output units).
 _AXES: Mapping[str, tuple[int | None, int | None]] = {
     "kernel": (-2, -1),
     "depthwise_kernel": (-2, None),
@@ -22,10 +22,10 @@ _AXES: Mapping[str, tuple[int | None, int | None]] = {
 
 
 def build_narrowed(plain: keras.Model, kept_units: KeptUnits) -> keras.Model:
-    """A Functional model of what stays, nested models written out.
+    """Build a Functional model of the units that stay, with nested models written out inline.
 
     Args:
-        plain: the model that `kept_units` is about; its layers are not called again.
+        plain: the model that `kept_units` describes. Its own layers are not called again.
         kept_units: which units stay.
     """
     return _Maker(kept_units).model(plain)
@@ -39,7 +39,7 @@ class _Maker:
         self._names: set[str] = set()
 
     def model(self, plain: keras.Model) -> keras.Model:
-        """Call by call, as `plain` does."""
+        """Build the new model by repeating the calls of `plain`."""
         graph, calls = graph_of(plain), self.kept_units.calls
         inputs = [
             keras.Input(batch_shape=one.shape, dtype=one.dtype, name=self._named(one.name))
@@ -61,9 +61,9 @@ class _Maker:
         return found
 
     def _called(self, call: Call) -> Any:
-        """What takes the place of an operation."""
+        """The new operation that replaces the operation of a call."""
         key = id(call.operation)
-        if key in self._layers:  # a layer of several calls is whole, and so is the same in each
+        if key in self._layers:  # a layer with several calls keeps all units: one new layer serves all
             return self._layers[key]
         new = self._layers[key] = self._narrowed(call)
         layer = self._weighted.get(id(call))
@@ -79,20 +79,20 @@ class _Maker:
         return call_it
 
     def _narrowed(self, call: Call) -> Any:
-        """A new layer with the configuration of the old one, but for its width."""
+        """A new layer configured as the old one, except for its name, width, initializers and bias."""
         config = call.operation.get_config()
         config["name"] = self._named("_".join(call.op.path))
         layer = self._weighted.get(id(call))
         if layer is not None:
             units = int(self.stays[layer.cols].sum())
             config |= {width: units for width in ("units", "filters") if width in config}
-            # Some only draw weights of the old shape; all that is drawn is replaced.
+            # Some initializers can only draw the old shape. All initial values are replaced later anyway.
             config |= {name: "zeros" for name in config if name.endswith("_initializer")}
             config["use_bias"] = call.operation.use_bias or bool(self._added(layer).any())
         return type(call.operation).from_config(config)
 
     def _selected(self, layer: Weighted) -> np.ndarray | None:
-        """Which of the units that still reach a dense layer it uses; None where it takes all."""
+        """Which of its remaining input units a dense layer should select; None if it should take all."""
         if layer.call.op.kind != "Dense" or self.kept_units.shared(layer.call):
             return None
         left = layer.kernel[0][self.stays[layer.rows]][:, self.stays[layer.cols]]
@@ -101,7 +101,7 @@ class _Maker:
         return np.flatnonzero(used) if (~used).mean() >= _WORTH_SELECTING else None
 
     def _added(self, layer: Weighted) -> np.ndarray:
-        """What constants add to every place of a layer's result."""
+        """What removed constants add to each output unit of a layer, the same at all places."""
         if layer.folds == "padded":
             return np.zeros(len(layer.cols))
         gone = self.kept_units.constants(layer)
@@ -110,7 +110,7 @@ class _Maker:
         return np.asarray(layer.taken[0, gone].astype("float64") @ layer.kernel[:, gone].sum(0, "float64"))
 
     def _fill(self, call: Call, new: Any, selected: np.ndarray | None) -> None:
-        """Give a new layer its weights."""
+        """Set the weights of a new layer."""
         old, layer = call.operation, self._weighted.get(id(call))
         if not getattr(old, "weights", None):
             return
@@ -130,7 +130,7 @@ class _Maker:
             variable.assign(_cut(values[variable.name], _axes(call.op, variable.name), rows, cols))
 
     def _anchored(self, layer: Weighted, kernel: np.ndarray) -> np.ndarray:
-        """The kernel with the constants that go in the weights of one that stays, in proportion."""
+        """The kernel, with removed constants folded in proportion into the weights of one that stays."""
         gone, anchor = np.flatnonzero(self.kept_units.constants(layer)), self.kept_units.anchor(layer)
         if not len(gone) or anchor is None:
             return kernel
@@ -148,7 +148,7 @@ def _array(variable: Any) -> np.ndarray:
 
 
 def _axes(op: Op, name: str) -> tuple[int | None, int | None]:
-    """Of a weight the axis of the units that its layer takes, and of those that it makes."""
+    """For one weight: (axis of the input units, axis of the output units)."""
     if op.kind.startswith("Depthwise") and name == "kernel":
         return -2, None
     if op.kind.endswith("Transpose") and name == "kernel":
@@ -160,6 +160,6 @@ def _cut(
     value: np.ndarray, axes: tuple[int | None, int | None], rows: np.ndarray, cols: np.ndarray
 ) -> np.ndarray:
     for axis, units in zip(axes, (rows, cols), strict=True):
-        if axis is not None and value.shape[axis] > 1:  # of length 1 where all units share it
+        if axis is not None and value.shape[axis] > 1:  # an axis of length 1 is shared by all units
             value = np.take(value, units, axis)
     return value

@@ -1,4 +1,4 @@
-"""Scores become masks here and nowhere else. NumPy alone."""
+"""Turn scores into masks: this is the only place that does. It needs only NumPy."""
 
 from typing import TYPE_CHECKING
 

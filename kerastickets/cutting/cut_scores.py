@@ -1,6 +1,6 @@
-"""Masks: `cut`, the only place where scores become masks, and the counts people ask of masks.
+"""Turn scores into masks with `cut`, the only place that does, and count what masks keep.
 
-Everything is a pure function on same-keyed Trees; no argument is ever written to.
+All functions are pure and work on Trees with the same keys. They never change an argument.
 """
 
 import operator
@@ -25,30 +25,35 @@ def cut(
     granularity: Granularity = "weight",
     allow_collapse: bool = False,
 ) -> Masks:
-    """The masks that keep exactly the `keep` highest-scoring of the weights that `masks` still keep.
+    """Prune by score: keep exactly the `keep` highest-scoring weights among those that `masks` keep.
 
-    Equal scores are told apart by key, in sorted order, then by flat index in C order: the earlier is
-    kept. A threshold alone cannot do this. With 50 of 100 scores equal to zero and 20 to prune, pruning
-    all at or below the threshold takes 50, and all below it takes none. A pruned weight never comes
-    back, whatever it scores.
+    A weight that `masks` prune never comes back, whatever its score.
+
+    Equal scores are ordered by key (sorted), then by flat index in C order, and the earlier weight is kept. A
+    threshold alone cannot give the exact count. Suppose 50 of 100 scores are zero and 20 weights must go.
+    Pruning all scores at or below the threshold prunes 50 weights, and pruning all below it prunes none.
 
     Args:
-        scores: real numbers by key, higher = keep; where `masks` prune, any value at all, also NaN.
-        keep: weights to keep over all keys, or by key (which implies scope `layer`).
-        masks: booleans by key, of the shapes of `scores`.
-        scope: `global` ranks all weights together. `layer` ranks each key apart, at equal density where
-            `keep` is one number, see `spread`.
-        granularity: `weight`, or `channel`: scores are summed over each output channel (the last axis)
-            and whole channels go, so that as many of the best stay as fit into `keep` weights.
+        scores: real numbers by key. A higher score means keep. For pruned weights any value is allowed, also
+            NaN.
+        keep: the number of weights to keep over all keys, or a mapping with one number per key. A mapping
+            implies `scope="layer"`.
+        masks: booleans by key, in the shapes of `scores`. True means kept.
+        scope: `"global"` ranks all weights together. `"layer"` ranks each key separately; if `keep` is one
+            number, every key gets the same density, see `equal_densities`.
+        granularity: `"weight"` prunes single weights. `"channel"` sums the scores over each output channel
+            (the last axis) and prunes whole channels. It goes through the channels from the best on and stops
+            before `keep` weights are exceeded, so it can keep fewer than `keep`.
         allow_collapse: whether a key may lose its last weight.
 
     Returns:
         New masks with the keys and shapes of `masks`, in sorted key order.
 
     Raises:
-        AlignError: if `scores` and `masks` differ in keys or shapes.
-        RecipeError: if a surviving weight's score is not a finite number, or `keep` is out of range.
-        LayerCollapseError: if a key would be emptied.
+        AlignError: `scores` and `masks` differ in keys or shapes.
+        RecipeError: the score of a surviving weight is not finite, `keep` is out of range, or `scope` or
+            `granularity` is unknown.
+        LayerCollapseError: a key would lose its last weight and `allow_collapse` is False.
 
     Example:
         >>> scores = {"a": np.array([3.0, 1.0, 1.0]), "b": np.array([1.0, 2.0])}
@@ -77,20 +82,21 @@ def cut(
 
 
 def equal_densities(keep: int, masks: Tree) -> dict[str, int]:
-    """`keep` weights shared out among the keys at one density of their total sizes.
+    """Distribute `keep` weights over the keys so that all keys have the same density.
 
-    A key that keeps fewer than its share already gives what it has, and the others share the rest.
-    Fractions are settled by largest remainder, equal remainders by key order.
+    Density is relative to the total size of a key. If a key has fewer weights left than its part, it keeps
+    all of them, and the other keys share the rest. Fractions are rounded by largest remainder, and equal
+    remainders by key order.
 
     Args:
-        keep: weights to keep in all, at most what `masks` keep.
+        keep: the number of weights to keep over all keys, at most the number that `masks` keep.
         masks: booleans by key.
 
     Returns:
-        Counts by key, in sorted key order, that sum to `keep`.
+        The number of weights per key, in sorted key order. The sum is `keep`.
 
     Raises:
-        RecipeError: if `keep` is out of range.
+        RecipeError: `keep` is out of range.
 
     Example:
         >>> equal_densities(10, ones({"a": (10,), "b": (20,), "c": (1,)}))
@@ -102,18 +108,18 @@ def equal_densities(keep: int, masks: Tree) -> dict[str, int]:
 
 
 def apportion(count: int, shares: Mapping[str, int], most: Mapping[str, int]) -> dict[str, int]:
-    """`count` shared out in proportion to `shares`, to no key more than its `most`.
+    """Distribute `count` over keys in proportion to `shares`, with an upper limit `most` per key.
 
-    A key whose share exceeds its `most` gets that, and the others share the rest. Fractions are settled by
-    largest remainder, equal remainders by key order.
+    If a key's part exceeds its `most`, the key gets `most`, and the other keys share the rest. Fractions are
+    rounded by largest remainder, and equal remainders by key order.
 
     Args:
-        count: what is shared out, at most the sum of `most` over the keys of positive shares.
-        shares: integers of at least 0 by key.
-        most: integers of at least 0 by key.
+        count: the number to distribute, at most the sum of `most` over the keys with a positive share.
+        shares: an integer of at least 0 per key.
+        most: an integer of at least 0 per key.
 
     Returns:
-        Counts by key, in sorted key order, that sum to `count`.
+        The number per key, in sorted key order. The sum is `count`.
 
     Example:
         >>> apportion(10, {"a": 1, "b": 1, "c": 3}, {"a": 9, "b": 9, "c": 5})
@@ -121,12 +127,12 @@ def apportion(count: int, shares: Mapping[str, int], most: Mapping[str, int]) ->
     """
     rest, sizes = count, dict(sorted(shares.items()))
     counts: dict[str, int] = {}
-    # Each round settles the keys whose share exceeds what they have; that only raises the others' share.
+    # Each round fixes the keys whose part exceeds their `most`. That only raises the part of the others.
     while full := [key for key in sizes if rest * sizes[key] > most[key] * sum(sizes.values())]:
         counts |= {key: most[key] for key in full}
         rest -= sum(most[key] for key in full)
         sizes = {key: size for key, size in sizes.items() if key not in counts}
-    # Integers, not floats: shares of equal remainder must compare equal.
+    # Integers, not floats: equal remainders must compare equal.
     whole = max(sum(sizes.values()), 1)
     parts = {key: divmod(rest * size, whole) for key, size in sizes.items()}
     counts |= {key: part for key, (part, _) in parts.items()}
@@ -150,19 +156,19 @@ def ones(shapes: Mapping[str, tuple[int, ...]]) -> Masks:
 
 
 def compare(a: Tree, b: Tree) -> dict[str, Any]:
-    """Where two masks agree, per key and in total.
+    """Compare the masks of two tickets: count how many weights they share, per key and in total.
 
     Args:
-        a: booleans by key.
-        b: booleans by key, of the same keys and shapes.
+        a: booleans by key, such as `ticket.masks`.
+        b: booleans by key, with the same keys and shapes.
 
     Returns:
-        JSON-ready `{"layers": [row, ...], "total": row}`. A row has `kept_a`, `kept_b`, `overlap` (kept by
-        both), `only_a`, `only_b`, `iou` (overlap over union; 1.0 where both keep nothing), and for a
-        layer its `key`.
+        JSON-ready `{"layers": [row, ...], "total": row}`. A row has the number of weights `kept_a`, `kept_b`,
+        `overlap` (kept by both), `only_a` and `only_b`, and the ratio `iou` (intersection over union; 1.0 if
+        both keep nothing). A row of a layer also has its `key`.
 
     Raises:
-        AlignError: if `a` and `b` differ in keys or shapes.
+        AlignError: `a` and `b` differ in keys or shapes.
 
     Example:
         >>> a, b = {"k": np.array([True, True, False])}, {"k": np.array([True, False, False])}
@@ -177,13 +183,13 @@ def compare(a: Tree, b: Tree) -> dict[str, Any]:
 
 
 def layers(masks: Tree) -> list[dict[str, Any]]:
-    """The facts of masks, key by key, in sorted order.
+    """Describe masks: one row per key, in sorted key order.
 
     Args:
         masks: booleans by key.
 
     Returns:
-        JSON-ready rows of `key`, `shape`, `kept`, `total` and `density` (1.0 where there is no weight).
+        JSON-ready rows with `key`, `shape`, `kept`, `total` and `density` (1.0 for a mask without weights).
 
     Example:
         >>> layers({"k": np.array([True, False])})
@@ -193,21 +199,21 @@ def layers(masks: Tree) -> list[dict[str, Any]]:
 
 
 def _surviving(key: str, scores: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The scores that `mask` keeps, flat in C order, in a type that orders as numbers do."""
+    """The scores of the weights that `mask` keeps, flat in C order, in a type that NumPy can sort."""
     values = np.asarray(scores).ravel()[np.asarray(mask, bool).ravel()]
-    if values.dtype.kind not in "iuf":  # Booleans, and bfloat16, which NumPy cannot partition.
+    if values.dtype.kind not in "iuf":  # booleans, and bfloat16, which NumPy cannot partition
         values = values.astype(np.float64)
     if not np.isfinite(values).all():
         wrong = values[~np.isfinite(values)]
         raise RecipeError(
             f"Scores of surviving weights must be finite. Received: {wrong.size} of {values.size} in '{key}' "
-            f"are not, the first is {wrong[0]}. Look for a loss or weights that are not finite."
+            f"are not, the first is {wrong[0]}. Check whether the loss or the weights are not finite."
         )
     return values
 
 
 def _top(values: np.ndarray, keep: int) -> np.ndarray:
-    """Which `keep` of `values` are highest; of those equal to the last, the earliest. O(n)."""
+    """A boolean mask of the `keep` highest `values`. Among equal values the earliest are chosen. O(n)."""
     if keep == 0:
         return np.zeros(values.shape, bool)
     threshold = np.partition(values, values.size - keep)[values.size - keep]
@@ -224,7 +230,7 @@ def _weights(ranked: Mapping[str, np.ndarray], keep: int | Mapping[str, int]) ->
 
 
 def _channels(ranked: Mapping[str, np.ndarray], keep: int | Mapping[str, int], masks: Tree) -> Masks:
-    """Whole channels, best first, as long as their surviving weights fit into `keep`."""
+    """Keep whole channels, best first, as long as their surviving weights fit into `keep`."""
     sums, sizes = {}, {}
     for key, values in ranked.items():
         scores = np.zeros(masks[key].size)
@@ -258,7 +264,7 @@ def _top_of_all(ranked: Mapping[str, np.ndarray], keep: int) -> dict[str, np.nda
 
 
 def _scatter(mask: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """`chosen`, one value a surviving weight, back in the shape of `mask`."""
+    """Put `chosen`, one value per surviving weight, back into the shape of `mask`."""
     flat = np.zeros(mask.size, bool)
     flat[np.asarray(mask, bool).ravel()] = chosen
     return flat.reshape(mask.shape)

@@ -1,4 +1,4 @@
-"""Data sets: the arrays with their loss, metrics and tasks, and how a name becomes one."""
+"""Data sets: arrays with their loss, metrics and tasks, and the specs that name them."""
 
 from typing import TYPE_CHECKING
 

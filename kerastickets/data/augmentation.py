@@ -1,7 +1,8 @@
-"""Augmentation: random flips and crops of training images, inside the compiled step.
+"""Augmentation: random flips and crops of training images, inside the compiled training step.
 
-What an example becomes depends on (data seed, step, its row in the batch) alone: no generator has state, so
-equal runs give equal bits, a rewound run goes on where its step was, and evaluation sees plain data.
+The change of an example depends only on the data seed, the training step and the example's row in the batch.
+No random generator has state. Equal runs therefore give equal bits, and a rewound run continues with the
+random numbers of its step. Evaluation uses unchanged images.
 """
 
 import re
@@ -19,12 +20,12 @@ _STEP = re.compile(r"(?P<flip>flip)|crop:(?P<pad>[1-9][0-9]{0,3})")
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to a batch of training images, in this order.
+    """The augmentation steps for a batch of training images, in the order in which they are applied.
 
     Args:
-        steps: 0 for a horizontal flip of every second image on average; a number of pixels for a random
-            crop of the image's own size out of the image with that many zeros at each edge. The data is
-            standardised already, so zero is the mean where it was standardised on train.
+        steps: one number per step. 0 is a horizontal flip of every second image on average. A number n above
+            0 is a random crop: the image is padded with n pixels of zeros at each edge, and a random part of
+            the original size is cut out. If the data was standardised on train, zero is the mean.
 
     Example:
         >>> Augmentation.parse("flip+crop:4").steps, Augmentation.parse("none").steps
@@ -35,10 +36,13 @@ class Augmentation:
 
     @classmethod
     def parse(cls, text: Any) -> "Augmentation":
-        """The augmentation that `none`, `flip`, `crop:4` or `flip+crop:4` means.
+        """Parse an augmentation from text.
+
+        Args:
+            text: `none`, `flip`, `crop:4` (padding in pixels, 1 to 9999), or `flip+crop:4` in either order.
 
         Raises:
-            RecipeError: it is none of these.
+            RecipeError: `text` is none of these.
         """
         if text == "none":
             return cls(())
@@ -51,16 +55,17 @@ class Augmentation:
         return cls(tuple(int(match["pad"] or 0) for match in found if match))
 
     def check(self, data: "Data") -> None:
-        """Refuse data whose examples it cannot or must not change.
+        """Refuse data that cannot be augmented.
 
         Raises:
-            RecipeError: no images, tasks that are parts of one image, or batches that the data makes itself.
+            RecipeError: the inputs are not images, the data has tasks that are parts of one image, or the
+                data makes its own batches.
         """
         reason = None
         if not self.steps:
             return
         if len(data.input_shape) != 3:
-            reason = f"inputs {data.input_shape}, which are no images (height, width, channels)"
+            reason = f"inputs {data.input_shape}, which are not images (height, width, channels)"
         elif data.tasks:
             reason = f"tasks {', '.join(data.tasks)}, whose pixels have their places"
         elif data.batches is not None:
@@ -69,21 +74,21 @@ class Augmentation:
             raise RecipeError(f"`augment` must fit the data. Received: data set '{data.name}' with {reason}.")
 
     def __call__(self, x: Any, key: Any, step: Any, *, batch: int | None = None, at: Any = 0) -> Any:
-        """The images of one training step.
+        """Augment the images of one training step.
 
         Args:
-            x: images `(n, height, width, channels)`, or those of one replica.
-            key: the data seed's key, see `key`; an int32 scalar.
-            step: the training step, counted from iteration 0; an int32 scalar.
-            batch: examples in the whole step; None means all are in `x`.
-            at: which row of the whole step `x` begins with.
+            x: the images `(n, height, width, channels)` of the step, or of one replica.
+            key: the key of the data seed, an int32 scalar. See `Augmentation.key`.
+            step: the training step, counted from iteration 0, an int32 scalar.
+            batch: the number of examples in the whole step. None means that `x` holds all of them.
+            at: the row of the whole step at which `x` begins.
         """
         import tensorflow as tf
 
         if not self.steps:
             return x
         count = x.shape[0]
-        # Whole integers of one named algorithm: floats would differ between devices, and with XLA.
+        # Integers from one named algorithm: floats would differ between devices, and with XLA.
         draws = tf.random.stateless_uniform(
             (batch or count, 3), tf.stack([key, step]), None, None, tf.int32, alg="philox"
         )
@@ -94,7 +99,7 @@ class Augmentation:
 
     @staticmethod
     def key(seed: int) -> int:
-        """What a data seed contributes: another stream than the data order's and the random layers'."""
+        """The key of a data seed. Data order and random layers use other random numbers."""
         return integer("augment", seed)
 
 
@@ -115,5 +120,5 @@ def _cropped(x: Any, draws: Any, pad: int) -> Any:
     return padded
 
 
-#: Images as they are.
+#: No augmentation.
 PLAIN = Augmentation(())

@@ -1,4 +1,4 @@
-"""Data: the arrays a ticket is found on, with the loss, the metrics and the tasks they are meant for."""
+"""Data sets in memory: the arrays that tickets are found on, with their loss, metrics and tasks."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,18 +14,23 @@ from kerastickets.foundations.tree import generator
 Split = tuple[np.ndarray, np.ndarray]
 Loss = str | Mapping[str, Any]
 
-#: The loss of a classification set whose models end in logits.
+#: The loss of a classification data set whose models end in logits.
 CROSS_ENTROPY = {"class_name": "SparseCategoricalCrossentropy", "config": {"from_logits": True}}
 
-#: The loss of independent yes-or-no outputs given as logits: the mean over the outputs.
+#: The loss of independent binary outputs given as logits, averaged over the outputs.
 BINARY_CROSS_ENTROPY = {"class_name": "BinaryCrossentropy", "config": {"from_logits": True}}
 
 
 def task_cross_entropy(*classes: int) -> dict[str, Any]:
-    """The loss of several tasks of classes that share one layer of logits: the sum of their cross-entropies.
+    """The loss of several classification tasks: the sum of their cross-entropies.
+
+    The tasks share one layer of logits.
 
     Args:
-        classes: the number of classes of each task, in the order of the logits.
+        *classes: the number of classes of each task, in the order of the logits.
+
+    Returns:
+        A Keras loss identifier that JSON can hold, for `Data(loss=...)`.
 
     Example:
         >>> task_cross_entropy(10, 10)["config"]
@@ -36,12 +41,12 @@ def task_cross_entropy(*classes: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Task:
-    """One of several tasks that a data set joins: which inputs and outputs belong to it.
+    """One task of a data set with several tasks: its inputs, its outputs and its loss.
 
     Args:
-        inputs: positions in one flattened example, from 0.
-        outputs: positions in the model's last layer, from 0.
-        loss: the loss of these outputs alone, as a Keras identifier.
+        inputs: the positions of its inputs in one flattened example, from 0.
+        outputs: the positions of its units in the model's last layer, from 0.
+        loss: the loss of these outputs alone, as a Keras loss identifier.
 
     Example:
         >>> Task(inputs=(0, 1), outputs=(0,), loss="mse").outputs
@@ -55,31 +60,34 @@ class Task:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Data:
-    """A data set in memory: three splits and what training on them needs to know.
+    """A data set in memory: train, validation and test split, and the loss and metrics to train with.
 
-    The arrays become read-only views (not copies) of float32 inputs, and of int64 class labels or
-    float32 targets. Everything a later step would stumble over is refused here, by name.
+    Inputs become float32, class labels int64 and targets float32. The arrays are read-only. Contiguous arrays
+    that already have that dtype are views, not copies. Data that cannot be trained on is refused here, with an
+    error that names the problem.
 
     Args:
-        name: what tables and provenance call it.
-        train: `(x, y)`, inputs `(n, ...)` and labels `(n,)`, or targets `(n, outputs)`, or for several
-            tasks of classes labels `(n, tasks)`.
-        validation: the same, taken out of train; it selects and stops.
-        test: the same; it selects nothing.
-        loss: a Keras loss identifier that JSON can hold: a name or `{"class_name", "config"}`.
+        name: the name of the data set in tables and provenance.
+        train: `(x, y)`: inputs `(n, ...)`, and labels `(n,)` or targets `(n, outputs)`. For several
+            classification tasks, labels `(n, tasks)`.
+        validation: the validation split in the same form, taken out of the training data. It is used for
+            selection and for early stopping.
+        test: the test split in the same form. It is never used for selection.
+        loss: a Keras loss identifier that JSON can hold: a name or `{"class_name": ..., "config": ...}`.
         metrics: Keras metric identifiers, or functions without arguments that make a metric.
-        classes: the number of classes, labels being 0 to classes - 1; a number for each task where `y` has
-            a column of labels for each; None where `y` are targets.
-        tasks: the tasks this set joins, by name; empty for a single task.
-        batches: where given, makes the training batches (a `tf.data.Dataset`) for a data seed.
-        labels: the name of each class; empty where they have none but their numbers.
-        scaling: `(mean, std)`, numbers or arrays that broadcast to one example, where the inputs are bytes
-            standardised by them: `x * std + mean` are integers of 0 to 255. None where they are not.
+        classes: the number of classes (at least 2); labels are 0 to classes - 1. For several classification
+            tasks, a tuple with one number per column of labels. None if `y` holds targets.
+        tasks: the tasks of the data set by name. Empty for a single task.
+        batches: a function from a data seed to the training batches (a `tf.data.Dataset`). None uses the
+            standard batches.
+        labels: the name of each class. Empty if classes have only numbers.
+        scaling: `(mean, std)`, if the inputs are bytes standardised with these values: `x * std + mean` are
+            integers from 0 to 255. Numbers, or arrays that broadcast to one example. None for other inputs.
 
     Raises:
-        DataError: for empty splits, unequal lengths or shapes, values that are not finite, labels
-            that are no class, a class without a training example, tasks out of range, or a scaling that
-            does not fit the inputs.
+        DataError: a split is empty, lengths or shapes do not fit, a value is not finite, a label is not a
+            class, a class has no training example, a task is out of range, or `scaling` does not fit the
+            inputs.
 
     Example:
         >>> x, y = np.eye(4), np.array([0, 1, 1, 0])
@@ -124,18 +132,18 @@ class Data:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of one example, without the batch axis."""
+        """The shape of one example (without the batch axis)."""
         return self.train[0].shape[1:]
 
     @property
     def outputs(self) -> int:
-        """How many units a model's last layer needs: one a class, or one a target."""
+        """The number of units that a model's last layer needs: one per class, or one per target."""
         targets = self.train[1]
         return sum(self._classes) or (targets.shape[-1] if targets.ndim > 1 else 1)
 
     @property
     def _classes(self) -> tuple[int, ...]:
-        """The number of classes of each column of labels; empty where there are targets."""
+        """The number of classes per column of labels. Empty for targets."""
         if self.classes is None:
             return ()
         return self.classes if isinstance(self.classes, tuple) else (self.classes,)
@@ -148,7 +156,9 @@ class Data:
         where = f"{split} of data set '{self.name}'"
         x = _numbers(x, np.float32, f"Inputs in {where}")
         if x.ndim < 2:
-            raise DataError(f"Inputs in {where} must have a batch axis and others. Received: shape={x.shape}")
+            raise DataError(
+                f"Inputs in {where} must have a batch axis and at least one more. Received: shape={x.shape}"
+            )
         if self.classes is not None and np.asarray(y).dtype.kind not in "biu":
             raise DataError(f"Labels in {where} must be integers. Received: dtype={np.asarray(y).dtype}")
         y = _numbers(y, np.float32 if self.classes is None else np.int64, f"Labels in {where}")
@@ -182,7 +192,7 @@ class Data:
                         f"Labels in {split} of data set '{self.name}' must be 0 to {classes - 1}. "
                         f"Received: labels from {labels.min()} to {labels.max()}"
                     )
-            # Not a bincount: a stray label of a thousand million would allocate that many counts.
+            # Not a bincount: for a stray label of 10^9 it would allocate that many counts.
             present = np.unique(self._column("train", column))
             if len(present) < classes:
                 first = np.flatnonzero(np.append(present, -1) != np.arange(len(present) + 1))[0]
@@ -234,18 +244,18 @@ def _fits(own: int, whole: int) -> bool:
 
 
 def moments(x: np.ndarray, axis: int | tuple[int, ...] | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of `x`, summed in float64: what `standardise` takes.
+    """Mean and standard deviation of `x`, computed in float64, for use with `standardise`.
 
     Args:
         x: examples `(n, ...)` of any numeric dtype.
-        axis: what to sum over, the first axis included: None (everything) gives one pair of numbers,
-            0 a pair for each position, `(0, 1, 2)` one for each channel of images.
+        axis: the axes to average over, which must include axis 0. None (all axes) gives one pair of numbers,
+            0 gives a pair per input position, and `(0, 1, 2)` gives a pair per channel of images.
 
     Returns:
-        `(mean, std)`, with 1 in place of a standard deviation of 0, so that constants become 0.
+        `(mean, std)`. A standard deviation of 0 is replaced by 1, so that standardised constants become 0.
 
     Raises:
-        DataError: if `x` is empty, no numbers, or holds values that are not finite.
+        DataError: `x` is empty, is not numeric, or holds values that are not finite.
 
     Example:
         >>> mean, std = moments(np.array([[1.0, 5.0], [3.0, 5.0]]), axis=0)
@@ -253,7 +263,7 @@ def moments(x: np.ndarray, axis: int | tuple[int, ...] | None = None) -> tuple[n
         ([2.0, 5.0], [1.0, 1.0])
     """
     _check_numbers(x, "Inputs to standardise")
-    # In blocks: a float64 copy of a whole image set is larger than everything else in the process.
+    # In blocks: a float64 copy of a whole image data set is larger than everything else in the process.
     blocks = [x[start : start + 4096] for start in range(0, len(x), 4096)]
     with np.errstate(over="ignore", invalid="ignore"):
         mean = np.asarray(sum(block.sum(axis=axis, dtype=np.float64) for block in blocks))
@@ -270,28 +280,28 @@ def standardise(x: np.ndarray, mean: Any, std: Any) -> np.ndarray:
 
     Args:
         x: numbers of any dtype and shape.
-        mean: what to subtract, in the units of `x`; broadcast.
-        std: what to divide by, in the units of `x`; broadcast.
+        mean: the value to subtract, in the units of `x`. It broadcasts to `x`.
+        std: the value to divide by, in the units of `x`. It broadcasts to `x`.
 
     Example:
         >>> standardise(np.array([0, 255], np.uint8), 127.5, 127.5).tolist()
         [-1.0, 1.0]
     """
-    # What does not fit into float32 becomes inf or NaN, and `Data` says so.
+    # Values that do not fit into float32 become inf or NaN, which `Data` refuses.
     with np.errstate(over="ignore", invalid="ignore"):
         result = np.subtract(x, np.float32(mean), dtype=np.float32, casting="same_kind")
         return np.divide(result, np.float32(std), out=result)
 
 
 def shuffled(labels: np.ndarray, *key: int | str) -> np.ndarray:
-    """A permutation of the examples, keyed by `key`, each stretch of which has its share of each class.
+    """A stratified random permutation: every consecutive piece has the classes in their proportions.
 
-    Cut it into consecutive pieces for a stratified split of exactly the sizes wanted. It depends on
-    nothing but the labels and the key.
+    To get a stratified split with exact sizes, cut the permutation into consecutive pieces. It depends only
+    on the labels and the key.
 
     Args:
         labels: class labels `(n,)`.
-        key: what the split is for, such as `("digits",)`.
+        *key: what the split is for, such as `"digits"`. It seeds the permutation.
 
     Returns:
         Indices `(n,)`.
@@ -312,7 +322,7 @@ def shuffled(labels: np.ndarray, *key: int | str) -> np.ndarray:
 def _numbers(values: Any, dtype: Any, what: str) -> np.ndarray:
     array = np.asarray(values)
     _check_numbers(array, what)
-    with np.errstate(over="ignore"):  # too large for float32 becomes inf, and is named as such
+    with np.errstate(over="ignore"):  # values too large for float32 become inf, which is refused below
         array = np.ascontiguousarray(array, dtype).view()
     if not np.isfinite(array).all():
         raise _not_finite(array, what)

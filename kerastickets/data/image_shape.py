@@ -1,4 +1,4 @@
-"""Images of another size or of other channels than a ticket's model takes, made to fit where that is asked for."""
+"""Adapt images to the size and the channels that a ticket's model takes, if the user asks for it."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -10,16 +10,19 @@ from kerastickets.errors import RecipeError
 
 Shape = tuple[int | None, ...]
 
-# As TensorFlow's rgb_to_grayscale.
+# The weights of TensorFlow's rgb_to_grayscale.
 _LUMA = np.array([0.2989, 0.5870, 0.1140], "float32")
 _BLOCK = 1024
 
 
 def parse_adapt(text: str) -> tuple[str, ...]:
-    """The steps that `resize`, `gray`, `rgb` or two of them, joined by `+`, mean.
+    """Parse the adaptation steps from text.
+
+    Args:
+        text: `resize`, `gray` or `rgb`, or `resize` and one of the other two, joined by `+`.
 
     Raises:
-        RecipeError: it means nothing.
+        RecipeError: `text` is none of these.
 
     Example:
         >>> parse_adapt("resize+gray")
@@ -39,14 +42,15 @@ def parse_adapt(text: str) -> tuple[str, ...]:
 
 
 def check_fits(data: Data, shape: Shape) -> None:
-    """Refuse data that a model's input does not take.
+    """Refuse data that does not fit a model's input.
 
     Args:
-        data: the target.
-        shape: one example as the model takes it; None where any size fits.
+        data: the data set to use with the model.
+        shape: the shape of one example that the model takes. None stands for any size.
 
     Raises:
-        RecipeError: names both shapes, and the adaptation that would help, if any does.
+        RecipeError: the shapes differ. The message names both, and the adaptation that would help, if there
+            is one.
 
     Example:
         >>> from kerastickets.testing import toy_data
@@ -70,19 +74,21 @@ def check_fits(data: Data, shape: Shape) -> None:
 
 
 def adapted(data: Data, shape: Shape, how: str) -> Data:
-    """A data set whose images a model takes.
+    """Adapt the images of a data set to a model's input.
 
     Args:
-        data: images `(n, height, width, channels)`.
-        shape: one example as the model takes it; None where any size fits.
-        how: `resize` (bilinear, smoothed where it shrinks), `gray` (the three channels weighed as the eye does),
-            `rgb` (one channel three times), or `resize+gray`, `resize+rgb`. What is not needed is not done.
+        data: a data set with images `(n, height, width, channels)`.
+        shape: the shape of one example that the model takes. None stands for any size.
+        how: `resize` (bilinear, antialiased when it shrinks), `gray` (the three channels weighted by
+            luminance), `rgb` (one channel repeated three times), `resize+gray` or `resize+rgb`. Steps that
+            are not needed are skipped.
 
     Returns:
-        `data` itself where it fits already.
+        The adapted data set, or `data` itself if it fits already.
 
     Raises:
-        RecipeError: they still do not fit, or are no images, or have tasks or batches of their own.
+        RecipeError: `how` is invalid, the inputs still do not fit or are not images, or the data set has
+            tasks or makes its own batches.
 
     Example:
         >>> from kerastickets.testing import toy_data
@@ -101,7 +107,7 @@ def adapted(data: Data, shape: Shape, how: str) -> Data:
             train, validation, test = (
                 (_stepped(x, needed, shape), y) for x, y in (data.train, data.validation, data.test)
             )
-            # Blended and padded pixels are no longer bytes standardised.
+            # Changed pixels are no longer standardised bytes, so `scaling` does not apply.
             data = dataclasses.replace(data, train=train, validation=validation, test=test, scaling=None)
     check_fits(data, shape)
     return data
@@ -112,7 +118,7 @@ def _fits(mine: tuple[int, ...], wanted: Shape) -> bool:
 
 
 def _needed(mine: tuple[int, ...], wanted: Shape) -> tuple[str, ...]:
-    """The steps that make images of one shape fit another; none where there are no such steps."""
+    """The steps that make images of one shape fit another. Empty if no steps can do that."""
     if len(mine) != 3 or len(wanted) != 3:
         return ()
     steps = () if _fits(mine[:2], wanted[:2]) else ("resize",)
@@ -123,7 +129,7 @@ def _needed(mine: tuple[int, ...], wanted: Shape) -> tuple[str, ...]:
 
 
 def _stepped(x: np.ndarray, steps: list[str], shape: Shape) -> np.ndarray:
-    # In blocks, since a whole image set in float32 is large.
+    # In blocks, because a whole image data set in float32 is large.
     blocks = [x[n : n + _BLOCK] for n in range(0, len(x), _BLOCK)]
     for step in steps:
         blocks = [_STEPS[step](block, shape) for block in blocks]

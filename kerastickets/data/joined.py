@@ -1,4 +1,4 @@
-"""Several data sets joined into one, with a task for each: inputs side by side, outputs one after another."""
+"""Join several data sets into one with a task per set: inputs side by side, outputs one after another."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,21 +23,29 @@ _SPLITS = ("train", "validation", "test")
 
 
 def join_data(sets: Sequence[Data], name: str = "") -> Data:
-    """One data set of several, with a task for each: what one net learns that could as well be several.
+    """Join several data sets into one, with a task for each: one network then learns all tasks at once.
 
-    An example holds one of each set, paired by permutations that depend on the name alone, within train,
-    validation and test; the shortest set decides how many there are. Images of equal height and channels
-    stand side by side, other inputs are flattened. Classes give a column of labels and a cross-entropy for
-    each task, whose sum is the loss; targets keep the loss that all sets must share, over all outputs.
-    A task has its set's name, letters and digits joined by hyphens; a set of tasks brings them as `SET-TASK`.
+    An example of the joined set consists of one example of each set. The pairs are formed within train,
+    validation and test, by random permutations that depend only on the name. The shortest set decides the
+    number of examples.
+
+    Inputs: images of equal height and channels stand side by side. Other inputs are flattened and
+    concatenated. Loss: for sets with classes, each task has a column of labels and a cross-entropy, and the
+    loss is the sum. For sets with targets, all sets must have the same loss, which then covers all outputs.
+
+    A task has the name of its set, with other characters than letters, digits, `_`, `.` and `-` replaced by
+    hyphens. If a set already has several tasks, they become `SET-TASK`. A repeated name gets a number.
 
     Args:
-        sets: two or more, all of classes or all of targets. The same one may come twice.
-        name: what the joined set is called; by default the names with `+` between them.
+        sets: two or more data sets, all with classes or all with targets. The same set may occur twice.
+        name: the name of the joined set. By default the names of the sets, joined by `+`.
+
+    Returns:
+        The joined `Data`.
 
     Raises:
-        DataError: fewer than two sets, classes beside targets, losses that cannot be joined, or a set that
-            makes its own batches.
+        DataError: there are fewer than two sets, some have classes and others targets, the losses cannot be
+            joined, or a set makes its own batches.
 
     Example:
         >>> x, y = np.eye(4), np.array([0, 1, 1, 0])
@@ -76,13 +84,14 @@ def data_of_tasks(
     tasks: Mapping[str, tuple[Sequence[int], int]],
     scaling: tuple[Any, Any] | None = None,
 ) -> Data:
-    """A data set of several tasks of classes: the sum of their cross-entropies is its loss.
+    """A data set of several classification tasks. Its loss is the sum of their cross-entropies.
 
     Args:
-        name: what it is called.
-        splits: train, validation and test, labels `(n, tasks)`.
-        tasks: of each task, in the order of the labels' columns, its inputs and its number of classes.
-        scaling: as `Data` takes it.
+        name: the name of the data set.
+        splits: train, validation and test, each `(x, y)` with labels `(n, tasks)`.
+        tasks: for each task name, `(inputs, number of classes)`. `inputs` are positions in one flattened
+            example. The tasks are in the order of the label columns.
+        scaling: `(mean, std)` as in `Data`, or None.
 
     Example:
         >>> split = np.eye(4), np.array([[0, 2], [1, 1], [1, 0], [0, 0]])
@@ -110,15 +119,16 @@ def data_of_tasks(
 
 
 def side_by_side(name: str, sets: Sequence[Sequence[Split]]) -> tuple[list[Split], list[tuple[int, ...]]]:
-    """Examples of several sets beside each other, paired at random within each split.
+    """Put examples of several sets side by side, paired at random within each split.
 
     Args:
-        name: keys the pairing, with the split and the set's place.
-        sets: of each its train, validation and test.
+        name: the seed of the pairing, together with the split and the position of the set.
+        sets: for each set, its train, validation and test split.
 
     Returns:
-        The splits, labels or targets as columns `(n, columns)`; and where the inputs of each set are in one
-        flattened example. The first set stays in order.
+        `(splits, places)`. `splits` are train, validation and test, with labels or targets as columns
+        `(n, columns)`. `places` gives for each set the positions of its inputs in one flattened example. The
+        examples of the first set stay in order.
 
     Example:
         >>> one, two = (np.ones((3, 2)), np.arange(3)), (np.zeros((5, 1)), np.arange(5))
@@ -141,7 +151,8 @@ def _paired(name: str, split: str, parts: Sequence[Split]) -> list[Split]:
     length = min(len(y) for _, y in parts)
     paired = []
     for place, (x, y) in enumerate(parts):
-        # The second needs no number: so mnist-fashion was paired before any number of sets could be.
+        # The key of the second set has no number: it keeps the pairs of mnist-fashion from the time when only
+        # two sets could be joined.
         key = ("pairs", name, split) if place == 1 else ("pairs", name, split, place)
         rows: Any = generator(*key).permutation(len(y))[:length]
         if place == 0:
@@ -163,8 +174,8 @@ def _places(shapes: Sequence[tuple[int, ...]], images: bool) -> list[tuple[int, 
 
 
 def _tasks(data: Data, place: tuple[int, ...], start: int) -> Iterable[tuple[str, Task]]:
-    """The tasks of one set, where they are in the joined one."""
-    # Metrics are named after them: no brackets of classes, no colons and slashes of files.
+    """The tasks of one set, with their names and positions in the joined set."""
+    # Metrics are named after tasks, so brackets of classes, and colons and slashes of files, are replaced.
     plain = re.sub(r"[^\w.-]+", "-", data.name).strip("-")
     own = {f"{plain}-{name}": task for name, task in data.tasks.items()}
     if not own or isinstance(data.classes, int):
@@ -175,7 +186,7 @@ def _tasks(data: Data, place: tuple[int, ...], start: int) -> Iterable[tuple[str
 
 
 def _named(tasks: Iterable[tuple[str, Task]]) -> dict[str, Task]:
-    """Tasks by name; a name that comes again gets a number."""
+    """The tasks by name. A repeated name gets a number."""
     named: dict[str, Task] = {}
     for name, task in tasks:
         number, free = 1, name
@@ -189,7 +200,7 @@ def _named(tasks: Iterable[tuple[str, Task]]) -> dict[str, Task]:
 def _check(sets: Sequence[Data]) -> None:
     names = "+".join(data.name for data in sets)
     if len(sets) < 2:
-        raise DataError(f"Two data sets or more are needed to join. Received: {names or 'none'}")
+        raise DataError(f"Two or more data sets are needed for joining. Received: {names or 'none'}")
     if len({data.classes is None for data in sets}) > 1:
         kinds = (f"'{data.name}' of {'targets' if data.classes is None else 'classes'}" for data in sets)
         raise DataError(

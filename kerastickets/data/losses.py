@@ -1,4 +1,4 @@
-"""Losses that Keras lacks."""
+"""Losses that Keras does not have: the sum of the cross-entropies of several tasks."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -10,15 +10,15 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("kerastickets")
 class TaskCrossEntropy(keras.losses.Loss):
-    """The sum over tasks of their cross-entropies, where one layer of logits serves several tasks.
+    """The sum of the cross-entropies of several classification tasks that share one layer of logits.
 
-    The first logits are those of the first task's classes, the next those of the second's, and so on.
-    In a data set it is `task_cross_entropy(classes)`, which JSON can hold.
+    The first logits belong to the classes of the first task, the next to those of the second task, and so on.
+    A data set names this loss by `task_cross_entropy(*classes)`, which JSON can hold.
 
     Args:
-        classes: the number of classes of each task.
-        name: what reports call it.
-        reduction: over the examples, as in any Keras loss: `sum_over_batch_size` is their mean.
+        classes: the number of classes of each task, in the order of the logits.
+        name: the loss's name in reports.
+        reduction: the reduction over the examples, as in any Keras loss. `"sum_over_batch_size"` is the mean.
         dtype: the dtype of the result.
 
     Example:
@@ -41,7 +41,7 @@ class TaskCrossEntropy(keras.losses.Loss):
         self.classes = tuple(classes)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The loss of each example, for labels `(n, tasks)` and logits `(n, sum of classes)`."""
+        """The loss of each example, from labels `(n, tasks)` and logits `(n, sum of classes)`."""
         y_true = ops.cast(y_true, "int32")
         losses = [
             ops.sparse_categorical_crossentropy(
@@ -52,12 +52,12 @@ class TaskCrossEntropy(keras.losses.Loss):
         return sum(losses[1:], losses[0])
 
     def get_config(self) -> dict[str, Any]:
-        """What makes the same loss again."""
+        """The configuration from which Keras makes the same loss again."""
         return {**super().get_config(), "classes": list(self.classes)}
 
 
 def spans(classes: Sequence[int]) -> list[tuple[int, int]]:
-    """Where each task's logits begin, and how many they are.
+    """The position of the first logit of each task, and the number of its logits.
 
     Example:
         >>> spans((10, 5))

@@ -1,4 +1,4 @@
-"""Metrics that Keras lacks."""
+"""Metrics that Keras does not have, mainly for data sets with several tasks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +12,14 @@ from kerastickets.data.losses import TaskCrossEntropy, spans
 
 @keras.saving.register_keras_serializable("kerastickets")
 class LogitAccuracy(keras.metrics.Mean):
-    """The share of yes-or-no outputs that are right, where the model ends in logits.
+    """The accuracy of binary outputs: the fraction that is right, for models that end in logits.
 
-    An output says yes where its logit is above 0. Each example counts once, with the mean over the
-    outputs looked at, so sample weights are one an example.
+    An output predicts 1 if its logit is above 0, else 0. Each example counts once, with the mean over the
+    chosen outputs. Sample weights are therefore one per example.
 
     Args:
-        output: the position of the one output to look at, from 0, or of several; None looks at all.
-        name: what reports call it.
+        output: the position of the output to measure, from 0, or a sequence of positions. None measures all.
+        name: the metric's name in reports.
         dtype: the dtype of the running mean.
 
     Example:
@@ -38,7 +38,7 @@ class LogitAccuracy(keras.metrics.Mean):
         self.output = output if output is None or isinstance(output, int) else list(output)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Adds a batch: `y_true` of 0 and 1 and logits `y_pred`, both `(n, outputs)`."""
+        """Add a batch: `y_true` of 0 and 1, and logits `y_pred`, both of shape `(n, outputs)`."""
         y_pred = ops.cast(y_pred, self.dtype)
         y_true = ops.reshape(ops.cast(y_true, self.dtype), ops.shape(y_pred))
         right = ops.cast(ops.equal(y_pred > 0, y_true > 0.5), self.dtype)
@@ -47,20 +47,21 @@ class LogitAccuracy(keras.metrics.Mean):
         super().update_state(right, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        """What makes the same metric again."""
+        """The configuration from which Keras makes the same metric again."""
         return {**super().get_config(), "output": self.output}
 
 
 @keras.saving.register_keras_serializable("kerastickets")
 class TaskAccuracy(keras.metrics.Mean):
-    """The share of right labels, where one layer of logits serves several tasks of classes.
+    """The accuracy over several classification tasks that share one layer of logits.
 
-    Each example counts once, with the mean over the tasks looked at, so sample weights are one an example.
+    Each example counts once, with the mean over the chosen tasks. Sample weights are therefore one per
+    example.
 
     Args:
         classes: the number of classes of each task, in the order of the logits.
-        task: the position of the one task to look at, from 0; None looks at all.
-        name: what reports call it.
+        task: the position of the task to measure, from 0. None measures all tasks.
+        name: the metric's name in reports.
         dtype: the dtype of the running mean.
 
     Example:
@@ -79,7 +80,7 @@ class TaskAccuracy(keras.metrics.Mean):
         self.classes, self.task = tuple(classes), task
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Adds a batch: labels `y_true` `(n, tasks)` and logits `y_pred` `(n, sum of classes)`."""
+        """Add a batch: labels `y_true` `(n, tasks)` and logits `y_pred` `(n, sum of classes)`."""
         y_true = ops.cast(y_true, "int32")
         y_pred = ops.cast(y_pred, self.dtype)
         places = spans(self.classes)
@@ -92,17 +93,19 @@ class TaskAccuracy(keras.metrics.Mean):
         super().update_state(ops.mean(ops.cast(ops.stack(right), self.dtype), axis=0), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        """What makes the same metric again."""
+        """The configuration from which Keras makes the same metric again."""
         return {**super().get_config(), "classes": list(self.classes), "task": self.task}
 
 
 @keras.saving.register_keras_serializable("kerastickets")
 class MeanTaskLoss(keras.metrics.Mean):
-    """The mean over tasks of their cross-entropies, whose sum is the loss of several tasks of classes.
+    """The mean of the cross-entropies of several classification tasks that share one layer of logits.
+
+    The loss of such a data set is their sum, see `TaskCrossEntropy`.
 
     Args:
         classes: the number of classes of each task, in the order of the logits.
-        name: what reports call it.
+        name: the metric's name in reports.
         dtype: the dtype of the running mean.
 
     Example:
@@ -120,22 +123,22 @@ class MeanTaskLoss(keras.metrics.Mean):
         self._sum = TaskCrossEntropy(self.classes, reduction="none")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Adds a batch: labels `y_true` `(n, tasks)` and logits `y_pred` `(n, sum of classes)`."""
+        """Add a batch: labels `y_true` `(n, tasks)` and logits `y_pred` `(n, sum of classes)`."""
         sums = self._sum.call(ops.convert_to_tensor(y_true), ops.cast(y_pred, self.dtype))
         super().update_state(sums / len(self.classes), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        """What makes the same metric again."""
+        """The configuration from which Keras makes the same metric again."""
         return {**super().get_config(), "classes": list(self.classes)}
 
 
 @keras.saving.register_keras_serializable("kerastickets")
 class OutputError(keras.metrics.Mean):
-    """The mean squared error of some outputs.
+    """The mean squared error of chosen outputs.
 
     Args:
-        outputs: positions of the outputs to look at, from 0; None looks at all.
-        name: what reports call it.
+        outputs: the positions of the outputs to measure, from 0. None measures all.
+        name: the metric's name in reports.
         dtype: the dtype of the running mean.
 
     Example:
@@ -154,24 +157,26 @@ class OutputError(keras.metrics.Mean):
         self.outputs = None if outputs is None else list(outputs)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Adds a batch: targets `y_true` and outputs `y_pred`, both `(n, outputs)`."""
+        """Add a batch: targets `y_true` and outputs `y_pred`, both of shape `(n, outputs)`."""
         y_pred = ops.cast(y_pred, self.dtype)
         y_true = ops.reshape(ops.cast(y_true, self.dtype), ops.shape(y_pred))
         error = _of(ops.square(y_pred - y_true), self.outputs)
         super().update_state(ops.mean(error, axis=-1), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        """What makes the same metric again."""
+        """The configuration from which Keras makes the same metric again."""
         return {**super().get_config(), "outputs": self.outputs}
 
 
 def task_metrics(data: Data) -> list[keras.metrics.Metric]:
-    """What is reported of each task of a data set: `TASK_accuracy`, or `TASK_mean_squared_error` of targets.
+    """The metrics that are reported per task of a data set.
 
-    Of several tasks of classes, whose losses are added, `mean_loss` as well.
+    A classification task has `TASK_accuracy`. A task with targets has `TASK_accuracy` if its loss is binary
+    cross-entropy of logits, else `TASK_mean_squared_error`. A data set of several classification tasks, whose
+    losses are added, also has `mean_loss`.
 
     Args:
-        data: its tasks; without them there is nothing to report.
+        data: the data set. Without tasks the list is empty.
 
     Example:
         >>> from kerastickets.data.spec import data_of
@@ -182,7 +187,7 @@ def task_metrics(data: Data) -> list[keras.metrics.Metric]:
         names = enumerate(data.tasks)
         each = [TaskAccuracy(data.classes, column, name=f"{name}_accuracy") for column, name in names]
         return [*each, MeanTaskLoss(data.classes)]
-    # Labels of one column belong to no task more than to another.
+    # A single column of labels cannot be assigned to one of several tasks.
     return [_of_targets(name, task) for name, task in data.tasks.items()] if data.classes is None else []
 
 

@@ -1,4 +1,4 @@
-"""Parts of a data set: some of its classes, or some of its training examples."""
+"""Make a smaller data set: with some of the classes, or with some of the training examples."""
 
 import dataclasses
 import math
@@ -15,19 +15,21 @@ Classes = tuple[str, ...]
 
 
 def of_classes(data: Data, names: Sequence[str]) -> Data:
-    """A data set of some classes of another, numbered from 0 in the order given.
+    """A data set with only some classes of another. They are numbered from 0 in the order given.
 
-    Inputs stay as they are: standardised as in the whole set, so that nets carry over.
+    Inputs stay unchanged. They remain standardised as in the whole data set, so that networks can be
+    transferred.
 
     Args:
-        data: a classification set.
-        names: names of classes; the numbers where they have no names.
+        data: a classification data set with one task.
+        names: the names of the classes, or their numbers as text if they have no names. Two or more.
 
     Returns:
         A `Data` whose `labels` are `names`.
 
     Raises:
-        DataError: an unknown class, fewer than two, one twice, or no classification of one task.
+        DataError: a class is unknown or given twice, there are fewer than two, the data set has no single
+            classification task, or it makes its own batches.
 
     Example:
         >>> x, y = np.eye(4), np.array([0, 1, 2, 2])
@@ -37,7 +39,8 @@ def of_classes(data: Data, names: Sequence[str]) -> Data:
     """
     if not isinstance(data.classes, int):
         raise DataError(
-            f"Classes can be chosen of a data set with one task of classes. Received: {data.name}[{','.join(names)}]"
+            f"Classes can be chosen only from a data set with one task of classes. "
+            f"Received: {data.name}[{','.join(names)}]"
         )
     known = data.labels or tuple(map(str, range(data.classes)))
     for name in names:
@@ -49,7 +52,7 @@ def of_classes(data: Data, names: Sequence[str]) -> Data:
         )
     if data.batches is not None:
         raise DataError(
-            f"Classes cannot be chosen of a data set that makes its own batches. Received: '{data.name}'"
+            f"Classes cannot be chosen from a data set that makes its own batches. Received: '{data.name}'"
         )
     place = np.full(data.classes, -1)
     place[[known.index(name) for name in names]] = np.arange(len(names))
@@ -67,21 +70,24 @@ def of_classes(data: Data, names: Sequence[str]) -> Data:
 def class_splits(
     labels: Sequence[str], count: int, *, source: int | None = None, seed: int = 0
 ) -> list[tuple[Classes, Classes]]:
-    """Random partitions of classes into two parts, all different: a task to learn first, and one to go on to.
+    """Draw different random partitions of classes into two parts: a source task and a target task.
 
-    The first partitions of a longer list are those of a shorter one.
+    A longer list begins with the partitions of a shorter one.
 
     Args:
         labels: the names of all classes, each once.
-        count: how many partitions. Two that differ in the order of classes or of the parts only are the same.
-        source: how many classes the first part has; None takes half.
-        seed: keys them.
+        count: the number of partitions. Two partitions are the same if they differ only in the order of the
+            classes or of the parts.
+        source: the number of classes in the first part, at least 2. None takes half, rounded down.
+        seed: the random seed.
 
     Returns:
-        The two parts of each, in the order drawn, which numbers the classes: `of_classes` takes either.
+        A list of pairs `(source classes, target classes)`. The classes are in the order drawn, which decides
+        their numbers. Each part can be passed to `of_classes`.
 
     Raises:
-        DataError: labels that occur twice, a part without two classes, or more partitions than there are.
+        DataError: a label occurs twice, a part has fewer than two classes, or `count` is negative or exceeds
+            the number of different partitions.
 
     Example:
         >>> class_splits("abcd", 2)
@@ -112,17 +118,18 @@ def _renumbered(split: Split, place: np.ndarray) -> Split:
 
 
 def train_part(data: Data, size: int | float | None, seed: int) -> Data:
-    """A data set with fewer training examples; validation and test stay whole.
+    """A data set with fewer training examples. Validation and test stay complete.
 
-    Each class keeps its share, and a larger part of the same seed contains a smaller one.
+    Each class keeps its proportion. For one seed, a larger part contains every smaller part.
 
     Args:
         data: a data set.
-        size: how many examples to keep, or as a float which share of them; None keeps all.
-        seed: the data seed, which chooses them.
+        size: the number of training examples to keep, or as a float the fraction of them. None keeps all.
+        seed: the data seed. It decides which examples are kept.
 
     Raises:
-        RecipeError: more than there are, too few for every class, or a data set that makes its own batches.
+        RecipeError: `size` is less than 1 example or more than there are, a class would have no example, or
+            the data set makes its own batches.
 
     Example:
         >>> x, y = np.eye(4), np.array([0, 1, 0, 1])
@@ -154,7 +161,10 @@ def train_part(data: Data, size: int | float | None, seed: int) -> Data:
 
 
 def _strata(data: Data) -> np.ndarray:
-    """What is to keep its share: the class, of several tasks the classes together, of targets nothing."""
+    """The strata that keep their proportions: the class, or for several tasks the combination of classes.
+
+    Targets form a single stratum.
+    """
     y = data.train[1]
     if data.classes is None:
         return np.zeros(len(y), int)
@@ -162,16 +172,16 @@ def _strata(data: Data) -> np.ndarray:
 
 
 def tenths(x: np.ndarray, y: np.ndarray, parts: int, *key: int | str) -> list[Split]:
-    """Some tenths of a set drawn out of it, each with the classes in their shares: for splits that are missing.
+    """Draw stratified tenths of a data set, to create the splits it lacks.
 
     Args:
         x: examples `(n, ...)`.
         y: class labels `(n,)`.
-        parts: how many tenths to draw; 0 leaves everything as it is.
-        key: what the split is for, such as the data set's name.
+        parts: the number of tenths to draw. 0 leaves the set unchanged.
+        *key: what the split is for, such as the data set's name. It seeds the draw.
 
     Returns:
-        What is left, then the tenths, as `(x, y)` each.
+        A list of splits `(x, y)`: first the remaining examples, then each tenth.
 
     Example:
         >>> x, y = np.arange(20), np.arange(20) % 2

@@ -1,8 +1,13 @@
-"""What a data set's spec means: `NAME`, `NAME:ARG,key=value`, some classes of either in brackets, sums of these."""
+"""Turn the spec of a data set into the data.
+
+A spec is `NAME` or `NAME:ARG,key=value`. Classes in brackets, as in `NAME[0,1]`, choose some of the classes.
+`+` joins several data sets.
+"""
 
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +20,16 @@ from kerastickets.data.parts import of_classes
 from kerastickets.errors import DataError, PluginError
 from kerastickets.tickets.ticket import Ticket
 
-# Behind the name, or at the end. Brackets elsewhere are a file's own.
+# Classes stand after the name, or at the end. Brackets elsewhere belong to a file name.
 _CLASSES = re.compile(r"([\w-]+)\[([^\[\]]*)\](:.*)|(.+)\[([^\[\]]*)\]", re.DOTALL)
 
 
 def summands(spec: str) -> list[str]:
-    """The specs that a spec joins: it is parted at each `+` behind which a data set's name stands.
+    """Split a spec into the specs that it joins: at each `+` that the name of a registered data set follows.
 
     Args:
-        spec: such as `"digits+digits"`, `"mnist[0,1]+npz:points.npz,seed=1"`, or of one set alone. A `+`
-            elsewhere is a file's own, or a number's.
+        spec: a spec such as `"digits+digits"` or `"mnist[0,1]+npz:points.npz,seed=1"`, or the spec of one
+            data set. Any other `+` belongs to a file name or a number.
 
     Example:
         >>> summands("npz:a+b.npz,seed=1+digits[0,1]+digits")
@@ -37,10 +42,11 @@ def summands(spec: str) -> list[str]:
 
 
 def split_spec(spec: str) -> tuple[str, tuple[str, ...] | None]:
-    """A spec without its classes, and the classes; None where all are meant.
+    """Split a spec into the spec without classes, and the classes. The classes are None if all are meant.
 
     Args:
-        spec: such as `"cifar10[airplane,cat]"`, `"npz:points.npz,seed=1[0,2]"` or `"npz[0,2]:points.npz"`.
+        spec: a spec such as `"cifar10[airplane,cat]"`, `"npz:points.npz,seed=1[0,2]"` or
+            `"npz[0,2]:points.npz"`.
 
     Example:
         >>> split_spec("npz:points.npz,seed=1[0,2]"), split_spec("digits")
@@ -53,51 +59,74 @@ def split_spec(spec: str) -> tuple[str, tuple[str, ...] | None]:
     return name + rest, tuple(one.strip() for one in classes.split(","))
 
 
-def find_data(spec: Any) -> Any:
-    """Check a data set's spec without reading any data or importing TensorFlow.
+@dataclass(frozen=True)
+class FoundData:
+    """A data set whose spec was checked, but whose data is not read yet.
 
     Args:
-        spec: a spec as `data_of` takes it, or a `Data`.
+        spec: the data set's spec, or a `Data`.
+        make: a function that reads the data and returns the `Data`.
+    """
+
+    spec: str | Data
+    make: Callable[[], Data]
+
+
+def find_data(spec: Any) -> FoundData:
+    """Check the spec of a data set without reading any data and without importing TensorFlow.
+
+    Args:
+        spec: a spec as `data_of` takes it, a `Data`, or a `FoundData`, which is returned unchanged.
 
     Returns:
-        An instance of the data set's plugin, or of several joined what makes them; a `Data` as it is.
+        The data set, ready to be read with `make()`.
 
     Raises:
-        PluginError: no such data set, or an option that it does not have.
-        DataError: no spec at all, or brackets without two classes.
+        PluginError: a data set is unknown, or an option is wrong.
+        DataError: `spec` is neither text nor a `Data`, or the brackets do not hold two or more different
+            classes.
+
+    Example:
+        >>> find_data("digits").make()
+        Data('digits', train=1197, validation=300, test=300, inputs=(8, 8, 1), outputs=10)
     """
-    if isinstance(spec, Data):
+    if isinstance(spec, FoundData):
         return spec
+    if isinstance(spec, Data):
+        return FoundData(spec, lambda: spec)
     if not isinstance(spec, str):
         raise DataError(f"A data set must be a name or a kerastickets.Data. Received: {type(spec).__name__}")
     if len(parts := summands(spec)) > 1:
-        made = [find_data(part) for part in parts]
-        return lambda: join_data([_made(one, part) for one, part in zip(made, parts, strict=True)])
+        found = [find_data(part) for part in parts]
+        return FoundData(spec, lambda: join_data([one.make() for one in found]))
     plain, classes = split_spec(spec)
     if classes is not None and (len(set(classes) - {""}) < len(classes) or len(classes) < 2):
         raise DataError(f"Two classes or more must be chosen, each once. Received: {spec}")
-    return registry.create("datasets", plain)
+    plugin = registry.create("datasets", plain)
+    return FoundData(spec, lambda: _made(plugin, spec))
 
 
 def data_of(data: Any) -> Data:
-    """The data a spec or an object means.
+    """Load the data that a spec names.
 
     Args:
-        data: a registered `NAME` or `NAME:k=v` (`npz:FILE`), either with some of its classes in brackets
-            (`mnist[0,1,2]`), or several of these joined by `+` (`digits+digits`), or a `Data`.
+        data: a `Data`, or a spec: the registered name of a data set, with options if needed (`digits`,
+            `npz:FILE`, `NAME:key=value`), also with some of its classes in brackets (`mnist[0,1,2]`), or
+            several of these joined by `+` (`digits+digits`).
+
+    Returns:
+        The `Data`.
 
     Raises:
-        PluginError: no such data set.
-        DataError: it is not prepared, holds what cannot be trained on, has no such class, or cannot be joined.
+        PluginError: a data set is unknown, or an option is wrong.
+        DataError: the data set is not prepared, holds values that cannot be trained on, has no such class, or
+            cannot be joined.
 
     Example:
         >>> data_of("digits[3,8]")
         Data('digits[3,8]', train=238, validation=59, test=60, inputs=(8, 8, 1), outputs=2)
     """
-    found = find_data(data)
-    if isinstance(found, Data):
-        return found
-    return found() if len(summands(data)) > 1 else _made(found, data)
+    return find_data(data).make()
 
 
 def _made(found: Callable[[], Any], spec: str) -> Data:
@@ -111,10 +140,10 @@ def _made(found: Callable[[], Any], spec: str) -> Data:
 
 
 def data_spec(ticket: Ticket, data: str | Data | None) -> str | Data:
-    """The data that is meant: `data`, or where it is None what the ticket was found on.
+    """The data to use: `data`, or if it is None the data set that the ticket was found on.
 
     Raises:
-        DataError: neither says.
+        DataError: `data` is None and the ticket does not name its data set.
     """
     found_on = ticket.provenance.get("dataset")
     if data is None and not found_on:
@@ -123,7 +152,7 @@ def data_spec(ticket: Ticket, data: str | Data | None) -> str | Data:
 
 
 def data_name(spec: Any) -> str:
-    """A data set as provenance names it: the spec, with files by their base name, or a `Data`'s own name.
+    """The name of a data set in provenance: the spec with base names of files, or the name of a `Data`.
 
     Example:
         >>> data_name("npz:/somewhere/points.npz,seed=1[0,2]"), data_name("digits")
@@ -139,7 +168,7 @@ def data_name(spec: Any) -> str:
 
 
 def data_files(data: Any) -> dict[str, str]:
-    """sha256 by base name of the files that a data set's spec names (`npz:FILE`), if it names any.
+    """The sha256, by base name, of each file that a data set's spec names (`npz:FILE`). Empty without files.
 
     Example:
         >>> data_files("digits")
@@ -154,13 +183,13 @@ def data_files(data: Any) -> dict[str, str]:
 
 
 def file_digest(path: Path) -> str:
-    """sha256 of a file, in hexadecimal."""
+    """The sha256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def data_digest(data: Data) -> str:
-    """sha256 over every array of a data set: what a run's recipe records, so that changed data is noticed."""
+    """The sha256 over all arrays of a data set. A run's recipe records it to detect changed data."""
     digest = hashlib.sha256()
     for split in (data.train, data.validation, data.test):
         for array in split:

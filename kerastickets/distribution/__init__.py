@@ -1,4 +1,4 @@
-"""Where training runs: one device, several replicas of one machine, or several machines."""
+"""Choose where training runs: on one device, on several devices of one machine, or on several machines."""
 
 from typing import TYPE_CHECKING
 

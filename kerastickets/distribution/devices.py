@@ -1,7 +1,7 @@
-"""Where training runs: one device, several replicas of one machine, or several machines, through one loop.
+"""Run the same training loop on one device, on several devices of one machine, or on several machines.
 
-A batch is always the global one. Each replica takes its slice by its number, so that which examples a step
-sees does not depend on the layout.
+A batch is always the global batch. Each replica takes its slice of it by its number. So the layout does not
+change which examples a step sees.
 """
 
 import os
@@ -19,7 +19,8 @@ import tensorflow as tf
 from kerastickets.distribution.strategy import Cluster, check_strategy
 from kerastickets.errors import KerasTicketsError, RecipeError
 
-# TensorFlow's own classes by the names used here; others have variables that this loop cannot train.
+# The supported strategy classes of TensorFlow and their names here. Others have variables that this loop
+# cannot train.
 _NAMES = {
     "MirroredStrategy": "mirrored",
     "MultiWorkerMirroredStrategy": "multiworker",
@@ -30,13 +31,13 @@ _ODD_BATCH = "a batch that replicas cannot share"
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Where training runs.
+    """The devices and processes on which training runs.
 
     Args:
         name: `default`, `mirrored`, `multiworker` or `one device`.
-        strategy: the `tf.distribute.Strategy`; None for one device as TensorFlow chooses it.
-        workers: processes that train together.
-        worker: this one's number; 0 is the chief.
+        strategy: the `tf.distribute.Strategy`; None for the one device that TensorFlow chooses.
+        workers: the number of processes that train together.
+        worker: the number of this process, from 0. Worker 0 is the chief.
     """
 
     name: str = "default"
@@ -46,10 +47,13 @@ class Layout:
 
     @classmethod
     def of(cls, strategy: Any) -> "Layout":
-        """The layout that a strategy's name or instance means; `mirrored` on one device is the default.
+        """Make the layout for a strategy, given by name or as an instance.
+
+        `mirrored` on a machine with only one device gives the default layout.
 
         Raises:
-            RecipeError: no such strategy, one that cannot train here, or made too late.
+            RecipeError: there is no such strategy, it cannot train here, or `multiworker` was asked for after
+                TensorFlow had begun to compute.
 
         Example:
             >>> Layout.of("default").replicas
@@ -68,44 +72,44 @@ class Layout:
 
     @property
     def replicas(self) -> int:
-        """Copies of the model, over all workers."""
+        """The number of copies of the model, over all workers."""
         return 1 if self.strategy is None else int(self.strategy.num_replicas_in_sync)
 
     @property
     def chief(self) -> bool:
-        """Whether this process writes: it is the only one, or the first of several."""
+        """Whether this process writes files: it is the only process, or the first of several."""
         return self.worker == 0
 
     def recipe(self) -> dict[str, str]:
-        """What `run.json` records: nothing for one device, so that it needs no name of its own."""
+        """The entry for `run.json`. Empty with one replica, so that all such layouts give equal recipes."""
         return {"strategy": self.name} if self.replicas > 1 else {}
 
     def describe(self) -> dict[str, int]:
-        """What decides bits, for provenance."""
+        """The facts for provenance that can change results in the last bit."""
         return {"replicas": self.replicas, "workers": self.workers}
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Where model, masks and optimizer are made."""
+        """The context in which to make the model, the masks and the optimizer."""
         return nullcontext() if self.strategy is None else self.strategy.scope()
 
     def check_batch(self, batch_size: int) -> None:
-        """Refuse a global batch that replicas cannot share evenly.
+        """Check that the replicas can share a global batch evenly.
 
         Raises:
-            RecipeError: with the nearest batch that they can.
+            RecipeError: they cannot. The message suggests the nearest possible batch size.
         """
         if batch_size % self.replicas:
             near = max(1, (batch_size + self.replicas // 2) // self.replicas) * self.replicas
             raise RecipeError(
-                f"`batch_size` is the batch of all {self.replicas} replicas together and must divide by "
+                f"`batch_size` is the batch of all {self.replicas} replicas together and must be divisible by "
                 f"{self.replicas}. Received: batch_size={batch_size}. Nearest: {near}"
             )
 
     def allows_jit(self, jit: str) -> bool:
-        """Whether XLA may compile: TensorFlow fails to compile steps of several replicas.
+        """Whether XLA may compile the steps: not with a strategy, because TensorFlow fails to compile those.
 
         Raises:
-            RecipeError: it is asked for all the same.
+            RecipeError: `jit` is `on`, but there is a strategy.
         """
         if self.strategy is not None and jit == "on":
             raise RecipeError(
@@ -115,10 +119,11 @@ class Layout:
         return self.strategy is None
 
     def check_optimizer(self, optimizer: Any) -> None:
-        """Refuse what Keras's optimizers cannot do in replicas.
+        """Refuse optimizer settings that Keras does not support with a strategy.
 
         Raises:
-            RecipeError: gradient accumulation, which synchronises within a condition.
+            RecipeError: the optimizer accumulates gradients, which would synchronise replicas inside a
+                condition.
         """
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         steps = getattr(inner, "gradient_accumulation_steps", None)
@@ -129,12 +134,13 @@ class Layout:
             )
 
     def run(self, step: Callable[..., Any], batch: Any, *resident: Any) -> None:
-        """Call `step(batch, at, *resident)`; in every replica, with its slice of the batch.
+        """Call `step(slice, at, *resident)` in every replica, each with its own slice of the batch.
 
         Args:
-            step: takes a batch as `batch` is, the row of the whole batch it begins with, and `resident`.
-            batch: arrays whose first axis is the global batch, in any structure.
-            resident: what `keep` returned.
+            step: a function of a slice with the same structure as `batch`, the row of the global batch at
+                which the slice begins, and `resident`.
+            batch: arrays in any structure. Their first axis is the global batch.
+            resident: arrays that `keep` returned.
         """
         if self.strategy is None:
             step(batch, 0, *resident)
@@ -152,19 +158,19 @@ class Layout:
             step(tf.nest.map_structure(lambda array: rows_of(array, at, share), batch), at, *kept)
 
         if tf.executing_eagerly():
-            # Called as it is, for then a step may make variables, as the first evaluation does.
+            # Do not get a concrete function here: a step may create variables, as the first evaluation does.
             tf.function(lambda: self.strategy.run(replica, args=resident), autograph=False)()
         else:
             self.strategy.run(replica, args=resident)
 
     def keep(self, array: np.ndarray) -> Any:
-        """`array` on every device that computes here."""
+        """Copy `array` to every device that computes in this process."""
         if self.strategy is None:
             return tf.constant(array)
         return self.strategy.experimental_distribute_values_from_function(lambda _: tf.constant(array))
 
     def assign_each(self, variable: keras.Variable, values: Sequence[np.ndarray]) -> None:
-        """Set a variable to a value for each replica."""
+        """Set a variable to a different value in each replica; `values` has one value per replica."""
         if self.strategy is None:
             variable.assign(values[0])
             return
@@ -175,46 +181,49 @@ class Layout:
 
     def compiled(self, step: Callable[..., Any], *args: Any) -> Any:
         """A compiled call of `step(*args)` in every replica."""
-        # Replicas that run op by op are slow, and TensorFlow says so each time.
+        # Without compilation, replicas are slow, and TensorFlow logs a warning at each call.
         everywhere = tf.function(lambda: self.strategy.run(step, args=args), autograph=False)
         return everywhere.get_concrete_function()
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Within the body, TensorFlow's errors about replicas are named ones.
+        """Within the body, replace TensorFlow's errors about replicas by clearer errors.
 
         Raises:
-            RecipeError: a data set's own batch cannot be shared evenly.
-            KerasTicketsError: another worker is gone.
+            RecipeError: the replicas cannot evenly share a batch that a data set made.
+            KerasTicketsError: another worker has stopped.
         """
         try:
             yield
         except tf.errors.OpError as error:
             if self.strategy is not None and _ODD_BATCH in error.message:
                 raise RecipeError(
-                    f"Every batch that the data makes must divide by the {self.replicas} replicas. Received: one that "
-                    "does not. Choose another batch size there, and drop the remainder."
+                    f"Every batch that the data makes must be divisible by the {self.replicas} replicas. "
+                    "Received: one that is not. Choose another batch size there, and drop the remainder."
                 ) from error
             if self.workers > 1:
                 raise KerasTicketsError(
-                    f"All {self.workers} workers must go on to the end. Received: {type(error).__name__}. "
+                    f"All {self.workers} workers must run to the end. Received: {type(error).__name__}. "
                     "Run the same command on every worker again: finished levels are kept."
                 ) from error
             raise
 
     def rows(self, what: str, values: np.ndarray) -> np.ndarray:
-        """What every worker says: an array of (workers, *shape), equal on all of them.
+        """Exchange values between workers.
 
         Args:
-            what: for nothing but the reader.
-            values: whole numbers below 2**31, of one shape on all workers.
+            what: a name for the values; only for readers of the code.
+            values: whole numbers below 2**31, of the same shape on all workers.
+
+        Returns:
+            An array of shape `(workers, *shape)` with each worker's values. It is equal on all workers.
         """
         if self.workers == 1:
             return values[None]
         mine = np.zeros((self.workers, *values.shape), "int32")
         mine[self.worker] = values
         each = self.strategy.experimental_distribute_values_from_function(
-            # Several replicas of a worker must not say it twice.
+            # Only the first replica of each worker adds the values, so that they are not counted twice.
             lambda context: tf.constant(mine * (context.replica_id_in_sync_group % self._local == 0))
         )
         total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None)
@@ -225,7 +234,11 @@ class Layout:
         return self.replicas // self.workers
 
     def masks(self, masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The chief's masks, since another processor may score otherwise in the last bit and break a tie."""
+        """The masks of the chief.
+
+        A worker's own masks may differ, because its processor may round scores differently and so break a tie
+        differently.
+        """
         if self.workers == 1:
             return dict(masks)
         packed = np.packbits(np.concatenate([masks[key].ravel() for key in sorted(masks)]))
@@ -237,17 +250,17 @@ class Layout:
         return {key: result[key] for key in masks}
 
     def number(self, value: int) -> int:
-        """The chief's number."""
+        """The value of `value` on the chief."""
         return int(self.rows("number", np.array([value]))[0, 0])
 
     def agree(self, facts: Mapping[str, str]) -> None:
-        """Make sure that all workers do the same, before they wait for each other in vain.
+        """Check that all workers do the same, because otherwise they would wait for each other forever.
 
         Args:
-            facts: texts that must be equal, by what they are.
+            facts: texts that must be equal on all workers, by a name for the error message.
 
         Raises:
-            RecipeError: on every worker, naming which differs in what.
+            RecipeError: a text differs. It is raised on every worker, and names the worker and the text.
         """
         texts = [sha256(text.encode()).digest() for text in facts.values()]
         said = self.rows(
@@ -259,7 +272,7 @@ class Layout:
         ):
             raise RecipeError(
                 f"Every worker must run the same command and see the same files. Received: on worker {worker} "
-                f"another {name} than on the chief, worker 0."
+                f"a different {name} than on the chief, worker 0."
             )
 
 
@@ -267,7 +280,7 @@ _DEFAULT = tf.distribute.get_strategy()
 
 
 def replica_number() -> Any:
-    """Which replica this is, over all workers; within `Layout.run`."""
+    """The number of this replica over all workers. Call it within `Layout.run`."""
     return tf.distribute.get_replica_context().replica_id_in_sync_group
 
 
@@ -277,15 +290,15 @@ def _length(batch: Any) -> Any:
 
 
 def rows_of(array: Any, at: Any, count: Any) -> Any:
-    """Rows `at` to `at + count` of an array."""
-    # Static lengths where they are known: augmentation and some layers need them.
+    """The rows from `at` up to, but not including, `at + count` of an array."""
+    # Keep lengths static where they are known: augmentation and some layers need static lengths.
     rest = [-1 if length is None else length for length in array.shape[1:]]
     return tf.slice(array, [at] + [0] * len(rest), [count, *rest])
 
 
 @cache
 def _named(name: str) -> Layout:
-    """A strategy that is asked for by name is made once a process: TensorFlow's cluster lasts as long."""
+    """Make the layout for a strategy's name once per process: TensorFlow's cluster lasts that long."""
     if name == "multiworker":
         return _laid_out(name, _multiworker())
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
@@ -304,7 +317,7 @@ def _multiworker() -> Any:
     except RuntimeError as error:
         raise RecipeError(
             "`strategy=multiworker` must come before TensorFlow computes anything. Begin the program with it, or "
-            f"make a tf.distribute.MultiWorkerMirroredStrategy there and pass that. {error}"
+            f"make a tf.distribute.MultiWorkerMirroredStrategy at its beginning and pass that. {error}"
         ) from error
 
 

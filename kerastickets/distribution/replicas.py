@@ -1,4 +1,4 @@
-"""What replicas do together besides a step: an evaluation in shares, and a mean of their statistics."""
+"""Share an evaluation among replicas, and average the statistics that each replica computes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,14 +13,15 @@ from kerastickets.models.variables import walk
 
 
 def shared_evaluation(layout: Layout, model: keras.Model, x: np.ndarray, y: np.ndarray, size: int) -> Any:
-    """A compiled evaluation in which every example counts once, in one replica or another.
+    """Compile an evaluation that divides the examples among replicas; every example counts once.
 
     Args:
-        layout: more than one replica.
-        model: a model with metrics that add up over replicas, as Keras's do.
+        layout: a layout with more than one replica.
+        model: a model whose metrics add up over replicas, as Keras's metrics do.
         x: inputs.
         y: labels.
-        size: examples a step and replica; the last step takes up to twice as many, and what is left.
+        size: examples per step and replica. The last step of a replica takes all its remaining examples: up
+            to twice as many.
 
     Raises:
         RecipeError: there are fewer examples than replicas.
@@ -34,7 +35,7 @@ def shared_evaluation(layout: Layout, model: keras.Model, x: np.ndarray, y: np.n
     whole = max(0, share // size - 1)
 
     def shares(x: Any, y: Any) -> None:
-        # The first replicas take one more each where the examples do not divide.
+        # If the examples do not divide evenly, the first replicas take one more each.
         one = tf.cast(replica_number() < left, tf.int32)
         begin = replica_number() * share + tf.minimum(replica_number(), left)
 
@@ -50,9 +51,10 @@ def shared_evaluation(layout: Layout, model: keras.Model, x: np.ndarray, y: np.n
 
 
 def averaging(layout: Layout, model: keras.Model) -> Callable[[], Any]:
-    """A compiled mean of statistics, such as BatchNormalization's, which Keras lets every replica count alone.
+    """Compile a function that averages statistics over replicas, such as those of BatchNormalization.
 
-    They are linear in what was counted, so it does not matter how often the mean is taken.
+    Keras lets every replica update its own statistics. The updates are linear in the batch statistics, so it
+    does not matter how often the mean is taken.
     """
     own = [
         place.variable
@@ -65,7 +67,7 @@ def averaging(layout: Layout, model: keras.Model) -> Callable[[], Any]:
 
 def _average(own: list[keras.Variable]) -> None:
     context = tf.distribute.get_replica_context()
-    # As differences from the first replica's, so that equal values stay as they are to the last bit.
+    # Average the differences from the first replica, so that equal values stay the same to the last bit.
     first = tf.cast(tf.equal(replica_number(), 0), "float32")
     values = [tf.cast(variable.value, "float32") for variable in own]
     bases = context.all_reduce(tf.distribute.ReduceOp.SUM, [value * first for value in values])

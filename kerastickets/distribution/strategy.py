@@ -1,6 +1,6 @@
-"""Names for where to train, and the cluster that TF_CONFIG describes.
+"""Check the names of strategies, and read the cluster that TF_CONFIG describes.
 
-Imports no TensorFlow, so that a mistyped name or a malformed TF_CONFIG is refused at once.
+This module does not import TensorFlow, so that a mistyped name or a malformed TF_CONFIG is refused at once.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from kerastickets.errors import RecipeError
 from kerastickets.registry.plugin_options import unknown
 
-#: `default` is one device, `mirrored` all devices of this machine, `multiworker` the machines of TF_CONFIG.
+#: `default`: one device. `mirrored`: all devices of this machine. `multiworker`: the machines of TF_CONFIG.
 Strategy = Literal["default", "mirrored", "multiworker"]
 
 _EXAMPLE = (
@@ -23,11 +23,11 @@ _EXAMPLE = (
 
 @dataclass(frozen=True)
 class Cluster:
-    """The worker processes that train together, and which of them this one is.
+    """The worker processes that train together, and the number of this process among them.
 
     Args:
-        workers: the addresses of all, `host:port`, the chief's first.
-        index: this process's place among them; 0 is the chief, which alone writes.
+        workers: the addresses of all workers, as `host:port`. The chief comes first.
+        index: the position of this process in `workers`. 0 is the chief; only the chief writes files.
     """
 
     workers: tuple[str, ...]
@@ -35,13 +35,14 @@ class Cluster:
 
     @classmethod
     def of(cls, text: str | None) -> "Cluster":
-        """The cluster that a TF_CONFIG describes.
+        """Read the cluster from the value of TF_CONFIG.
 
         Args:
-            text: the variable's value; None where it is not set.
+            text: the value of the environment variable; None if it is not set.
 
         Raises:
-            RecipeError: it is missing or malformed; says what and shows a right one.
+            RecipeError: it is missing or malformed. The message says what is wrong and shows a correct
+                example.
 
         Example:
             >>> Cluster.of('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}')
@@ -61,7 +62,7 @@ class Cluster:
         addresses = _addresses(cluster)
         kind, index = task.get("type"), task.get("index")
         if not isinstance(kind, str) or kind not in addresses:
-            raise _malformed(f"task.type={kind!r}, of which the cluster has none")
+            raise _malformed(f"task.type={kind!r}, but the cluster has no process of that type")
         if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(addresses[kind]):
             raise _malformed(f"task.index={index!r} of {len(addresses[kind])} {kind} processes")
         before = len(addresses["chief"]) if kind == "worker" and "chief" in addresses else 0
@@ -71,7 +72,7 @@ class Cluster:
 
     @property
     def chief(self) -> bool:
-        """Whether this process is the one that writes."""
+        """Whether this process is the chief, the only process that writes files."""
         return self.index == 0
 
 
@@ -104,13 +105,13 @@ def _malformed(received: str) -> RecipeError:
 
 
 def check_strategy(strategy: Any) -> None:
-    """Refuse a strategy that cannot be, without importing TensorFlow.
+    """Check a strategy, without importing TensorFlow.
 
     Args:
-        strategy: a name, or a `tf.distribute.Strategy` of one's own.
+        strategy: `default`, `mirrored`, `multiworker`, or your own `tf.distribute.Strategy`.
 
     Raises:
-        RecipeError: no such strategy, or `multiworker` without a proper TF_CONFIG.
+        RecipeError: there is no such strategy, or it is `multiworker` and TF_CONFIG is missing or malformed.
 
     Example:
         >>> check_strategy("mirrored")
@@ -121,7 +122,7 @@ def check_strategy(strategy: Any) -> None:
         if strategy == "multiworker":
             Cluster.of(os.environ.get("TF_CONFIG"))
         return
-    # Whoever has made one has imported TensorFlow.
+    # A caller who made a strategy has imported TensorFlow already.
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is None or not isinstance(strategy, tensorflow.distribute.Strategy):
         raise RecipeError(
@@ -131,10 +132,10 @@ def check_strategy(strategy: Any) -> None:
 
 
 def is_chief(strategy: Any) -> bool:
-    """Whether this process writes and prints what training leads to: all do but the other workers.
+    """Whether this process writes and prints results. All do, except workers other than the chief.
 
     Args:
-        strategy: a name that `check_strategy` lets pass.
+        strategy: the name of a strategy that `check_strategy` accepts.
 
     Example:
         >>> is_chief("default"), is_chief("mirrored")

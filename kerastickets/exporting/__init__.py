@@ -1,4 +1,4 @@
-"""A trained ticket leaves the library: written, read back by another process, compared, and only then there."""
+"""Export a trained ticket to a format that other programs run, and verify the export in a separate process."""
 
 from typing import TYPE_CHECKING
 

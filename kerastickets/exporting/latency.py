@@ -1,4 +1,4 @@
-"""How long models take for a batch, measured against each other in one run."""
+"""Measure how long several models take per batch, side by side in one run."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,20 +23,21 @@ def latencies(
     seconds: float = 3.0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """The time that each model takes for a batch, in milliseconds, in TensorFlow and in this process.
+    """Measure the time per batch of each model, in milliseconds, in TensorFlow and in this process.
 
-    Every model is a `tf.function` of a fixed input shape, without XLA, warmed up before it counts. They take turns
-    round by round, each first as often as the others, so that whatever else the machine does meets all of them.
+    Every model runs as a `tf.function` with a fixed input shape, without XLA. Warm-up calls come first and do
+    not count. The models take turns in every round, and each model goes first equally often. Other load on
+    the machine therefore slows all models alike.
 
     Args:
-        models: models of the same inputs by name.
+        models: models by name; all take the same inputs.
         shape: the shape of one example.
-        batches: how many examples at once.
-        seconds: how long to measure a batch size at most; at most 200 rounds are made.
-        clock: seconds from any moment on.
+        batches: batch sizes to measure, in examples.
+        seconds: longest measurement per batch size; it also ends after 200 rounds.
+        clock: returns the time in seconds, counted from any moment.
 
     Returns:
-        By name and batch size (as text) `p50` and `p95`, the median and the 95th percentile.
+        By model name, then by batch size (as text): `p50` and `p95`, the median and the 95th percentile.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -56,12 +57,15 @@ def latencies(
 def timed(
     calls: Mapping[str, Callable[[], Any]], seconds: float, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, list[float]]:
-    """Seconds that each call took, in rounds of one of each, in another order every round.
+    """Time calls in rounds: every round makes each call once, and the starting call rotates.
 
     Args:
         calls: functions by name.
-        seconds: begin no round after as long; one round is made whatever it takes.
-        clock: seconds from any moment on.
+        seconds: start no further round after this time; the first round always runs.
+        clock: returns the time in seconds, counted from any moment.
+
+    Returns:
+        By name, the seconds that the call took in each round.
 
     Example:
         >>> ticks = iter(range(100))
@@ -90,5 +94,5 @@ def _call(model: "keras.Model", shape: tuple[int, ...]) -> Callable[[], Any]:
 
     x = tf.constant(generator("latency", *shape).standard_normal(shape), tf.float32)
     run = tf.function(lambda x: model(x, training=False), input_signature=[tf.TensorSpec(shape, tf.float32)])
-    # The result is fetched: what is not may not have been computed yet.
+    # Fetch the result: TensorFlow may not have computed it before.
     return lambda: [np.asarray(part) for part in tf.nest.flatten(run(x))]

@@ -1,4 +1,4 @@
-"""What an exporter is: it writes a trained ticket for something else to run."""
+"""The interface of exporters, which write a trained ticket to a format that other programs run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,21 +13,25 @@ if TYPE_CHECKING:
 
 
 class Exporter(Protocol):
-    """A trained ticket in, a file or folder out that something else runs.
+    """Writes a trained ticket to a file or folder that another program runs.
 
-    A frozen dataclass whose fields are its options. It may have a class attribute `tolerance`, the largest
-    difference to the model's own outputs as a share of the largest of them (1e-4 by default), and a method
-    `inputs(x, data)`, which makes of a data set's inputs what the export takes (they are taken as they are), and a
-    class attribute `needs`, modules that an extra brings and without which `kt doctor` does not try it.
+    An exporter is a frozen dataclass; its fields are its options. It may also have:
+
+    - a class attribute `tolerance`: the largest allowed difference from the model's own outputs, as a
+      fraction of the largest absolute output (default 1e-4);
+    - a method `inputs(x, data)`: converts the inputs of a data set to the inputs of the export (by default
+      they are used unchanged);
+    - a class attribute `needs`: modules that an optional extra installs. `kt doctor` skips the exporter when
+      they are missing.
     """
 
     suffix: ClassVar[str]
-    """How the name of the file ends, such as `.tflite`; empty where a folder is written."""
+    """How the name of the file ends, such as `.tflite`; empty if the exporter writes a folder."""
 
     reader: ClassVar[Path]
-    """A script that must not import kerastickets. Called as `python -I READER PATH IN.npy OUT.npy` it loads the
-    export, runs it on the inputs, saves the outputs `(n, outputs)` as float32, and prints one JSON object:
-    `runtime`, a name and version, and `peak_bytes`, what memory loading and running took at most."""
+    """A script that must not import kerastickets. It is called as `python -I READER PATH IN.npy OUT.npy`. It loads
+    the export, runs it on the inputs, saves the outputs `(n, outputs)` as float32, and prints one JSON object:
+    `runtime` (name and version) and `peak_bytes` (peak memory of loading and running, in bytes)."""
 
     def __call__(
         self,
@@ -37,12 +41,15 @@ class Exporter(Protocol):
         model: "keras.Model | None" = None,
         data: "Data | None" = None,
     ) -> Mapping[str, Any]:
-        """Write the export; facts that `json.dumps` takes.
+        """Write the export.
 
         Args:
-            ticket: whose model it is.
-            path: what to make; it does not exist, and its folder does.
+            ticket: the ticket that the model belongs to.
+            path: the file or folder to write; it does not exist yet, but its parent folder does.
             model: the model to export; None takes `kerastickets.models.trained_model.trained_model(ticket)`.
-            data: what the ticket was found on: classes, preprocessing, examples to calibrate with.
+            data: the data set of the ticket; gives classes, preprocessing and examples to calibrate with.
+
+        Returns:
+            Facts about the export, which `json.dumps` accepts.
         """
         ...

@@ -1,4 +1,4 @@
-"""What an export is worth, said honestly: its size beside a dense one's, and what became faster, if anything did."""
+"""Report on an export: its size compared with a dense export, and whether anything became faster."""
 
 import gzip
 import io
@@ -9,35 +9,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: From which share on a difference counts: of bytes, and of a time that was measured.
+#: The smallest relative difference that counts: in bytes, and in measured time.
 _SMALLER, _FASTER = 0.01, 0.1
 
 
 @dataclass(frozen=True)
 class Exported:
-    """An export that was verified, and its report.
+    """A verified export and its report.
 
     Args:
         path: the file or folder.
         format: the exporter's name.
-        bytes: its size, all files of a folder.
-        bytes_dense: the size of the same model without a zero in it, exported in the same way.
-        bytes_gzip: its size as a tar archive compressed with gzip at level 9.
-        bytes_limit: what kept weights as float32 and their places need in any format, see `bytes_limit`.
-        max_abs_difference: between the outputs of the model and those of the export.
-        accuracy_before: of the model on these examples; None where the data has no right answers.
-        accuracy_after: of the export.
-        latency_ms: milliseconds by model, batch size and percentile, see `kerastickets.exporting.latency`; measured in
-            TensorFlow, not in the export's runtime. Empty where it was not measured.
-        summary: what became smaller and faster, in a few sentences.
-        multiply_adds: of one example: `dense`, `theoretical` (with kept weights alone) and `executed`.
-        peak_bytes: what reading and running the export took of memory at most.
-        runtime: what ran it.
-        details: what the exporter said.
-        compaction: what compaction did, or `{"refused": why}`; None where it was not asked for.
-        examples: on how many examples it was verified.
-        standardised: the `mean` and `std` of the data in raw units, by channel or as one: what goes in must be
-            `(raw - mean) / std`. None where raw inputs go in, or where the data say nothing of it.
+        bytes: size of the export; for a folder, of all its files.
+        bytes_dense: size of the same model without any zero weight, exported in the same way.
+        bytes_gzip: size of the export as a tar archive compressed with gzip at level 9.
+        bytes_limit: lower bound for storing the kept weights as float32 with their positions; see
+            `bytes_limit`.
+        max_abs_difference: largest absolute difference between the outputs of the model and of the export.
+        accuracy_before: accuracy of the model on the verification examples; None if the data has no right
+            answers.
+        accuracy_after: accuracy of the export on the same examples.
+        latency_ms: milliseconds by model, batch size and percentile, see `kerastickets.exporting.latency`;
+            measured in TensorFlow, not in the export's runtime. Empty if it was not measured.
+        summary: a few sentences on what became smaller and what became faster.
+        multiply_adds: number per example: `dense`, `theoretical` (counting only kept weights) and `executed`.
+        peak_bytes: peak memory of reading and running the export.
+        runtime: the runtime that ran the export.
+        details: the facts that the exporter returned.
+        compaction: what compaction did, or `{"refused": why}`; None if it was not requested.
+        examples: number of examples that the export was verified on.
+        standardised: the `mean` and `std` of the data in raw units, per channel or one number each. The
+            export expects `(raw - mean) / std` as its input. None if the export takes raw inputs, or if the
+            data set does not state its scaling.
     """
 
     path: Path
@@ -60,17 +63,19 @@ class Exported:
     standardised: Mapping[str, Any] | None = None
 
     def facts(self) -> dict[str, Any]:
-        """What `kt export --json` prints."""
+        """The report as a dict, which `kt export --json` prints."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"path": str(self.path)}
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files of a folder."""
+    """The size in bytes of a file, or of all files in a folder."""
     return sum(file.stat().st_size for file in _files(path))
 
 
 def gzip_size(path: Path) -> int:
-    """Bytes of a file or folder as a `.tar.gz` of level 9 that depends on names and contents alone.
+    """The size in bytes of a file or folder as a `.tar.gz` at level 9.
+
+    The result depends only on file names and contents.
 
     Example:
         >>> import tempfile
@@ -93,7 +98,7 @@ def gzip_size(path: Path) -> int:
 
 
 class _Counted(io.RawIOBase):
-    """A file that forgets everything but its size."""
+    """A file that counts the bytes written to it and discards them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,16 +118,16 @@ def _files(path: Path) -> list[Path]:
 
 
 def bytes_limit(kept: int, total: int) -> int:
-    """The bytes that a sparse network needs at least: kept weights as float32, and which ones they are.
+    """The fewest bytes that can store a sparse network: the kept weights as float32, plus their positions.
 
-    Where `kept` of `total` weights live is one of that many choices; naming it takes total times the binary
-    entropy of the density in bits, but for a vanishing share. Formats come near it, and quantised or
-    clustered ones below it, as does one that was compacted: it has lost kept weights that were of no use. Biases
-    and other weights without a mask are not in it.
+    There are "`total` choose `kept`" ways to place the kept weights. Naming one of them takes `total` times
+    the binary entropy of the density, in bits, up to a vanishing fraction. Good formats come close to this
+    bound. Quantised or clustered formats can go below it. So can a compacted model, because compaction drops
+    kept weights that had no use. The bound leaves out biases and other weights without a mask.
 
     Args:
-        kept: weights that live.
-        total: weights that have a mask.
+        kept: number of kept weights.
+        total: number of weights that have a mask.
 
     Example:
         >>> bytes_limit(400, 800)  # 400 * 4, and one bit for each of 800
@@ -145,11 +150,11 @@ def summary(
     compaction: Mapping[str, Any] | None,
     latency_ms: Mapping[str, Mapping[str, Mapping[str, float]]],
 ) -> str:
-    """What became smaller and what became faster, in a few sentences that are true.
+    """Say in a few true sentences what became smaller and what became faster.
 
     Args:
         sizes: `bytes`, `bytes_dense` and `bytes_gzip`, as in `Exported`.
-        dense_gzip: bytes of the dense one, gzipped.
+        dense_gzip: bytes of the dense export, gzipped.
         pruned: whether the ticket prunes any weight.
         multiply_adds: `dense` and `executed`.
         compaction: as in `Exported`.
@@ -212,7 +217,7 @@ def _speed_sentence(
 
 
 def kib(size: float) -> str:
-    """Bytes as text: in KiB, with a digit after the point below 100.
+    """A number of bytes as text in KiB, with one decimal below 100 KiB.
 
     Example:
         >>> kib(1024), kib(1_064_960)

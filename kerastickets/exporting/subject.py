@@ -1,4 +1,4 @@
-"""What is exported: a ticket's masked model, the data that it is verified on, and what builds its like."""
+"""Prepare an export: build the ticket's masked model and find the data to verify it on."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -25,22 +25,23 @@ def subject(
     custom_objects: Mapping[str, Any] | None,
     note: Callable[[str], None],
 ) -> tuple["keras.Model", Data | None, "Build"]:
-    """The masked model, the data to verify on, and what builds the model of a ticket like this one.
+    """Build the masked model and find the data to verify it on.
 
     Args:
-        ticket: and the next three: as `kerastickets.export` takes them.
-        data: where None, and the ticket's own cannot be had or do not fit, there are none.
-        model: what builds the model.
+        ticket: the ticket to export. This and the next three arguments are as in `kerastickets.export`.
+        data: the data set to verify on. None takes the ticket's own data set; if that cannot be loaded or
+            does not fit the model, no data is used.
+        model: builds the model, for tickets without an architecture.
         custom_objects: your classes by name.
-        note: called with why there are no data.
+        note: called with the reason if no data is used.
 
     Returns:
-        The model, not compiled; the data or None; a function of such a ticket.
+        The model, not compiled; the data or None; and a function that builds the model of a similar ticket.
 
     Raises:
         TicketError: the ticket cannot be built.
         ExportError: the model has several inputs or outputs.
-        DataError: the data given cannot be had, or do not fit the model.
+        DataError: the given data cannot be loaded, or does not fit the model.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -58,10 +59,10 @@ def subject(
 
 
 def _data(ticket: Ticket, data: str | Data | None) -> tuple[Data | None, str]:
-    """The data, or why there are none; an error where they were asked for."""
+    """The data, or None and the reason; raises an error if the caller named the data."""
     try:
         return data_of(data_spec(ticket, data)), ""
-    except (DataError, PluginError) as error:  # a ticket can be found on data that have no registered name
+    except (DataError, PluginError) as error:  # a ticket may come from data without a registered name
         if data is not None:
             raise
         return None, str(error)
@@ -70,11 +71,11 @@ def _data(ticket: Ticket, data: str | Data | None) -> tuple[Data | None, str]:
 def _builder(
     ticket: Ticket, data: Data | None, why: str, model: Any, custom_objects: Mapping[str, Any] | None
 ) -> "Build":
-    """What makes the model of a ticket with its `final` weights, zero where pruned."""
+    """A function that builds a ticket's model with its `final` weights, zero where they are pruned."""
     if model is None:
         return lambda one: trained_model(one, custom_objects)
     if data is None and _needs_data(find_model(model)):
-        raise DataError(f"A model that a function builds is built for data. Received: none. {why}")
+        raise DataError(f"A function that builds a model needs a data set. Received: none. {why}")
     source = ticket_source(ticket, cast(Data, data), model, custom_objects)
 
     def build(one: Ticket) -> "keras.Model":
@@ -94,7 +95,10 @@ def _needs_data(found: Any) -> bool:
 
 
 def _fitting(net: "keras.Model", data: Data | None, why: str, given: bool) -> tuple[Data | None, str]:
-    """The data, where the model takes its inputs and has outputs for its answers."""
+    """Check that the inputs and outputs of the data fit the model.
+
+    Returns the data, or None and the reason. If the caller named the data (`given`), a misfit is an error.
+    """
     ends = [getattr(net, name, None) or () for name in ("inputs", "outputs")]
     if max(map(len, ends)) > 1:
         raise ExportError(

@@ -1,4 +1,4 @@
-"""Whether an export computes what its model does: another process reads it back, and its outputs are compared."""
+"""Verify an export: run it in a separate process and compare its outputs with the model's."""
 
 import json
 import os
@@ -16,26 +16,26 @@ from kerastickets.foundations.tree import generator
 if TYPE_CHECKING:
     import keras
 
-#: How many examples are compared at most, and how many are made up where there are none.
+#: The largest number of examples to compare, and the number of random examples to use without data.
 MOST, MADE_UP = 10_000, 64
 _BATCH = 500
-#: What a size that the model leaves open is taken as.
+#: Stands in for each size that the model's input shape leaves open.
 _OPEN = 32
 
 
 def examples(model: "keras.Model", data: Data | None) -> np.ndarray:
-    """The inputs that an export is verified on.
+    """The inputs on which to verify an export.
 
     Args:
-        model: whose inputs they are.
-        data: its test examples are taken, at most 10 000; without it 64 examples of standard-normal numbers,
-            always the same, are.
+        model: the model to export; gives the input shape if there is no data.
+        data: gives its first test examples, at most 10 000. Without data, 64 standard-normal examples are
+            used, the same in every call.
 
     Returns:
         Float32 inputs `(n, ...)`.
 
     Raises:
-        DataError: neither data nor a model that says what its inputs look like.
+        DataError: there is no data, and the model does not state its input shape.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -52,7 +52,7 @@ def examples(model: "keras.Model", data: Data | None) -> np.ndarray:
         )
     shape = (MADE_UP, *(size or _OPEN for size in tensors[0].shape[1:]))
     random = generator("export", *shape)
-    # Whole numbers are numbers of something, such as words: few enough to be known everywhere.
+    # Integer inputs are indices, such as word numbers. 0 and 1 are valid in any vocabulary.
     whole = "int" in str(tensors[0].dtype)
     return (random.integers(0, 2, shape) if whole else random.standard_normal(shape)).astype("float32")
 
@@ -75,7 +75,7 @@ def outputs_of(model: "keras.Model", x: np.ndarray) -> np.ndarray:
 
 
 class Reading(NamedTuple):
-    """What a reader makes of an export: outputs `(n, outputs)`, its runtime, and its memory at most in bytes."""
+    """The result of a reader: outputs `(n, outputs)`, the runtime's name, and the peak memory in bytes."""
 
     outputs: np.ndarray
     runtime: str
@@ -83,16 +83,17 @@ class Reading(NamedTuple):
 
 
 def read_back(reader: Path, path: Path, x: np.ndarray, folder: Path) -> Reading:
-    """Run an export in a process of its own, isolated (`python -I`) and in another folder.
+    """Run an export in a separate, isolated process (`python -I`) and in another working folder.
 
     Args:
         reader: the exporter's script, see `kerastickets.plugin.Exporter`.
         path: the export.
-        x: inputs as the export takes them.
-        folder: an empty folder, where the process runs and puts its outputs.
+        x: inputs in the form that the export takes.
+        folder: an empty folder; the process runs there and writes its outputs there.
 
     Raises:
-        ExportError: the reader fails, or does not say what it must; with the last line of its stderr.
+        ExportError: the reader fails, or its output is incomplete. The message has the last line of its
+            stderr.
     """
     given, made = folder.absolute() / "in.npy", folder.absolute() / "out.npy"
     np.save(given, x)
@@ -119,15 +120,15 @@ def read_back(reader: Path, path: Path, x: np.ndarray, folder: Path) -> Reading:
 
 
 def largest_difference(expected: np.ndarray, received: np.ndarray, tolerance: float) -> float:
-    """The largest absolute difference between a model's outputs and its export's.
+    """The largest absolute difference between the outputs of a model and of its export.
 
     Args:
-        expected: the model's, `(n, outputs)`.
-        received: the export's.
-        tolerance: how large it may be, as a share of the largest absolute output of the model.
+        expected: outputs of the model, `(n, outputs)`.
+        received: outputs of the export.
+        tolerance: largest allowed difference, as a fraction of the model's largest absolute output.
 
     Raises:
-        ExportError: it is larger, or is no number, or the shapes differ.
+        ExportError: the difference is larger or not a number, or the shapes differ.
 
     Example:
         >>> largest_difference(np.array([[1.0, -4.0]]), np.array([[1.0, -3.5]]), tolerance=0.2)
@@ -135,7 +136,7 @@ def largest_difference(expected: np.ndarray, received: np.ndarray, tolerance: fl
     """
     if not np.isfinite(expected).all():
         raise ExportError(
-            "The model's own outputs must be finite to be compared. Received: others. Train the ticket again."
+            "The model's own outputs must be finite. Received: NaN or infinite outputs. Train the ticket again."
         )
     if expected.shape != received.shape:
         raise ExportError(
@@ -144,20 +145,21 @@ def largest_difference(expected: np.ndarray, received: np.ndarray, tolerance: fl
         )
     difference = float(np.abs(expected - received).max(initial=0))
     allowed = tolerance * float(np.abs(expected).max(initial=0))
-    if not difference <= allowed:  # NaN is not, either
+    if not difference <= allowed:  # also true if the difference is NaN
         raise ExportError(
-            f"The export must compute what the model does, to {allowed:.3g} ({tolerance:g} of its largest output). "
+            f"The export's outputs must equal the model's within {allowed:.3g} ({tolerance:g} of its largest output). "
             f"Received: a difference of {difference:.3g}. Nothing was written; use other options or another format."
         )
     return difference
 
 
 def accuracy(outputs: np.ndarray, data: Data | None, probabilities: bool) -> float | None:
-    """The share of right answers on the first test examples, in [0, 1]; None where there are none to be right.
+    """The accuracy on the first test examples, in [0, 1]; None if the data has no right answers.
 
     Args:
-        outputs: `(n, outputs)` for the first n test examples.
-        data: classes, one or several tasks of them, or yes-or-no targets; None, or any other target, gives None.
+        outputs: outputs `(n, outputs)` for the first n test examples.
+        data: a data set with classes (for one or several tasks) or with yes-or-no targets. None, or data with
+            any other target, gives None.
         probabilities: whether yes-or-no outputs are probabilities rather than logits.
 
     Example:

@@ -1,4 +1,7 @@
-"""Export a trained ticket: written beside its place, read back by another process, compared, and only then there."""
+"""Export a trained ticket: write it to a temporary folder, verify it in a separate process, then move it into place.
+
+The temporary folder lies beside the target path.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -38,32 +41,34 @@ def export(
     latency: bool = True,
     on_note: Callable[[str], None] | None = None,
 ) -> Exported:
-    """Write a trained ticket for something else to run, check that it computes the same, and report honestly.
+    """Write a trained ticket to a deployable format, verify it in a separate process, and report size and latency.
 
-    Another process, which knows nothing of this library, reads the export back and runs it on the test
-    examples; its outputs are compared with the masked model's. What does not agree is not left behind.
+    The separate process does not use this library. It reads the export and runs it on the test examples. Its
+    outputs are compared with the outputs of the masked model. If they differ too much, no file is left
+    behind.
 
     Args:
         ticket: a trained ticket or its file.
         exporter: a registered name, options included (`litert:sparse=true`), or an instance.
-        path: the file or folder to make; None makes one in `saved_models/` below the working folder.
-        data: a data set's name or a `Data`; None takes the one it was found on, and where that cannot be had
-            checks on 64 standard-normal examples.
-        compact: leave out what pruning has made useless, see `kerastickets.compact`.
-        model: what builds the model, for tickets without an architecture.
+        path: the file or folder to write; None writes to `saved_models/` in the working folder.
+        data: a data set's name or a `Data`. None takes the ticket's own data set; if that cannot be loaded,
+            the export is verified on 64 standard-normal examples.
+        compact: remove the parts of the model that pruning made useless, see `kerastickets.compact`.
+        model: builds the model, for tickets without an architecture.
         custom_objects: your classes by name.
-        force: replace `path` where it exists.
-        latency: measure how long the dense, the masked and the compacted model take, in TensorFlow; seconds.
-        on_note: called with what a reader of the report should know besides.
+        force: replace `path` if it exists.
+        latency: measure the time per batch of the dense, the masked and the compacted model, in TensorFlow;
+            this takes some seconds.
+        on_note: called with remarks that a reader of the report should also know.
 
     Returns:
         An `Exported`.
 
     Raises:
-        ExportError: the export cannot be written or read back, or computes something else.
+        ExportError: the export cannot be written or read back, or its outputs differ from the model's.
         TicketError: the ticket is not trained or cannot be built, or `path` exists.
-        RecipeError: the name of `path` does not end as the format's do.
-        DataError: the data given cannot be had, or does not fit the model.
+        RecipeError: `path` does not end in the format's suffix.
+        DataError: the given data cannot be loaded, or does not fit the model.
 
     Example:
         >>> import tempfile
@@ -76,9 +81,9 @@ def export(
     name, made = exporter_of(exporter)
     path = default_path(source, name, made.suffix) if path is None else Path(path)
     check_target(path, made.suffix, force, [source] if source else ())
-    ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
+    ticket = Ticket.of(ticket)
     if "final" not in ticket.snapshots:
-        trained_model(ticket)  # refuses it, and says what to do
+        trained_model(ticket)  # raises an error that says what to do
     note = on_note or (lambda text: None)
     net, found, build = subject(ticket, data, model, custom_objects, note)
     shipped, compaction = _compacted(net, compact, custom_objects, note)
@@ -95,13 +100,13 @@ def export(
 
 
 def exporter_of(exporter: str | Exporter) -> tuple[str, Exporter]:
-    """An exporter and its name: the registered one, else its class in kebab case.
+    """An exporter and its name: the registered name, or else its class name in kebab case.
 
     Args:
         exporter: a registered name, options included, or an instance.
 
     Raises:
-        PluginError: no exporter of that name, or an option that it does not have.
+        PluginError: there is no exporter of that name, or it does not have one of the options.
     """
     if isinstance(exporter, str):
         return exporter.partition(":")[0], registry.create("exporters", exporter)
@@ -111,10 +116,10 @@ def exporter_of(exporter: str | Exporter) -> tuple[str, Exporter]:
 
 
 def default_path(source: Path | None, name: str, suffix: str) -> Path:
-    """Where an export goes that is given no path, below the working folder.
+    """The default path of an export, relative to the working folder.
 
     Args:
-        source: the ticket's file; None where it is in memory.
+        source: the ticket's file; None for a ticket in memory.
         name: the exporter's name.
         suffix: how the export's name must end.
 
@@ -126,13 +131,13 @@ def default_path(source: Path | None, name: str, suffix: str) -> Path:
 
 
 def dense_twin(ticket: Ticket) -> Ticket:
-    """A ticket of the same model that prunes nothing, with no zero among its prunable weights.
+    """A ticket of the same model that prunes nothing and has no zero among its prunable weights.
 
-    What was pruned gets its initial value. A zero among those, or among kept weights, gets the mean magnitude of
-    the others, so that no format saves anything by it.
+    Pruned weights get their initial value back. A weight that is still zero gets the mean magnitude of its
+    layer's weights, so that no format saves space by leaving out zeros.
 
     Args:
-        ticket: a trained one.
+        ticket: a trained ticket.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -152,7 +157,7 @@ def dense_twin(ticket: Ticket) -> Ticket:
 def _compacted(
     net: "keras.Model", compact: bool, custom_objects: Mapping[str, Any] | None, note: Callable[[str], None]
 ) -> tuple["keras.Model", dict[str, Any] | None]:
-    """The model to export, and what compaction did to it."""
+    """The model to export, and the facts of its compaction."""
     if not compact:
         return net, None
     from kerastickets.compaction.compact_model import compact as compacted
@@ -166,7 +171,7 @@ def _compacted(
 
 
 def _verified(exporter: Exporter, file: Path, net: "keras.Model", data: Data | None) -> dict[str, Any]:
-    """Read an export back and compare it; what `Exported` holds of that."""
+    """Read an export back and compare it with the model; returns these fields of `Exported`."""
     from kerastickets.models.objective import gives_probabilities
 
     x = examples(net, data)
@@ -189,7 +194,7 @@ def _verified(exporter: Exporter, file: Path, net: "keras.Model", data: Data | N
 
 
 def _standardised(data: Data | None) -> dict[str, Any] | None:
-    """What raw inputs are to be standardised by, before they go in."""
+    """The mean and standard deviation by which callers must standardise raw inputs; None if unknown."""
     if data is None or data.scaling is None:
         return None
     return {name: np.ravel(value).tolist() for name, value in zip(("mean", "std"), data.scaling, strict=True)}
@@ -204,7 +209,7 @@ def _measured(
     x: np.ndarray,
     latency: bool,
 ) -> dict[str, Any]:
-    """Sizes, multiply-adds, times and what they come to; what `Exported` holds of that."""
+    """Measure sizes, multiply-adds and latencies and sum them up; returns these fields of `Exported`."""
     from kerastickets.models.multiply_adds import multiply_adds
 
     counts = multiply_adds(models["masked"], x)

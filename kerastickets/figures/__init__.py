@@ -1,6 +1,6 @@
 """Tables, charts, graphs and networks as plain values, and as image files.
 
-The values import no drawing library; `save` does.
+Only `save` imports a drawing library; the values do not.
 """
 
 from typing import TYPE_CHECKING

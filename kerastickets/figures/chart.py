@@ -1,7 +1,7 @@
-"""Charts, heat maps, graphs and networks as plain values: what is drawn, not how.
+"""Charts, heat maps and graphs as plain values. They say what to draw, not how.
 
-An analyzer's `figure(facts)` and a study return these. `kerastickets.figures.matplotlib_figures` makes image files
-of them, `kerastickets.reports.html` interactive figures; neither is imported here.
+An analyzer's `figure(facts)` and a study return these values. `kerastickets.figures.matplotlib_figures` turns
+them into image files, and `kerastickets.reports.html` into interactive figures. This module imports neither.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,22 +20,23 @@ Style = Literal["line", "points", "line+points", "bar", "band", "area"]
 
 @dataclass(frozen=True)
 class Series:
-    """What a chart draws in one colour.
+    """One set of points in a chart, drawn in one colour.
 
     Args:
-        name: in the legend.
+        name: the name in the legend.
         x: numbers, or names of categories.
-        y: numbers; None, NaN and infinity leave a gap.
+        y: numbers, as many as in `x`. None, NaN and infinity leave a gap.
         low: the lower end of an interval around each `y`, such as the mean minus a standard deviation.
-        high: the upper end. Lines get a band, points and bars get error bars.
-        style: `line`, `points`, `line+points`, `bar`, `band` (the area between `low` and `high` alone), or `area`
-            (filled from the top of the areas before it).
-        dashed: draw a dashed line: a control, a published number, a fit.
-        like: the name of an earlier series whose colour this one takes, as a fit takes that of its points.
+        high: the upper end of the interval. Lines show the interval as a band, points and bars as error bars.
+        style: `"line"`, `"points"`, `"line+points"`, `"bar"`, `"band"` (only the area between `low` and
+            `high`), or `"area"` (filled from the top of the earlier areas).
+        dashed: whether to draw a dashed line, such as for a control, a published number or a fit.
+        like: the name of an earlier series in the same colour. For example, a fit can take the colour of its
+            points.
 
     Raises:
-        RecipeError: lengths differ, one end of an interval is missing, the style is unknown, or `y` holds other
-            values than numbers.
+        RecipeError: lengths differ, one end of an interval is missing, the style is unknown, or `y`, `low` or
+            `high` hold values that are not numbers.
     """
 
     name: str
@@ -59,33 +60,38 @@ class Series:
             )
         if (self.low is None) != (self.high is None) or (self.style == "band" and self.low is None):
             raise RecipeError(
-                f"An interval has `low` and `high`. Received: series {self.name!r} without both."
+                f"An interval must have `low` and `high`. Received: series {self.name!r} without both."
             )
         lengths = [len(values) for values in (self.x, self.y, self.low, self.high) if values is not None]
         if len({*lengths}) > 1:
-            raise RecipeError(f"A series has as many x as y. Received: {lengths} in {self.name!r}.")
+            raise RecipeError(f"A series must have as many x as y. Received: {lengths} in {self.name!r}.")
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Series over common axes.
+    """A chart: one or more series over common axes.
 
     Args:
-        name: what its files are called, as `accuracy-by-density`.
-        title: a line above it.
-        x_label: the horizontal axis, with its unit.
-        y_label: the vertical axis, with its unit.
-        series: up to eight get colours that colour-blind readers tell apart; more are taken to be an ordered
-            family, such as levels, and get shades in their order.
-        alt: what the chart shows, in words, for readers who do not see it.
-        note: what a reader must know to read it right.
-        x_log: a logarithmic horizontal axis.
-        y_log: a logarithmic vertical axis.
-        stacked: bars stand on each other.
-        x_format: how numbers on the axis are shown, as `.0%`; empty lets the plotting library choose.
-        y_format: the same of the vertical axis.
-        x_reversed: large values at the left, as in charts over falling density.
-        y_range: what of the vertical axis is shown at first; everything if left out.
+        name: the name of its files, such as `accuracy-by-density`.
+        title: the line above the chart.
+        x_label: the label of the horizontal axis, with the unit.
+        y_label: the label of the vertical axis, with the unit.
+        series: the series to draw. Up to eight colours are distinct for colour-blind readers. More series are
+            treated as an ordered family, such as levels, and get shades in their order.
+        alt: what the chart shows, in words, for readers who cannot see it.
+        note: what a reader must know to read the chart correctly.
+        x_log: whether the horizontal axis is logarithmic.
+        y_log: whether the vertical axis is logarithmic.
+        stacked: whether bars are stacked on each other.
+        x_format: the number format of the horizontal axis, such as `.0%`. If empty, the plotting library
+            chooses.
+        y_format: the number format of the vertical axis, in the same form.
+        x_reversed: whether large values are at the left, as in charts over falling density.
+        y_range: the `(low, high)` range of the vertical axis that is shown at first. If left out, everything
+            is shown.
+
+    Raises:
+        RecipeError: a text field is not text, `y_range` does not hold numbers, or a format is invalid.
 
     Example:
         >>> chart = Chart("fit", "A fit", "epoch", "accuracy", (Series("seed 0", [0, 1], [0.1, 0.9]),), "Rises.")
@@ -117,7 +123,7 @@ class Chart:
         check_format(self.y_format)
 
     def colours(self) -> list[int]:
-        """Which colour, from 0, each series has: those that are like another share its colour."""
+        """The colour of each series, as an index from 0. A series with `like` shares another's colour."""
         found: dict[str, int] = {}
         chosen: list[int] = []
         for series in self.series:
@@ -127,13 +133,16 @@ class Chart:
         return chosen
 
     def named(self) -> list[int]:
-        """Which series a legend names: of those that share a colour the first, and of a large family some."""
+        """The indices of the series that the legend names.
+
+        If several series share a colour, the legend names the first. Of a large family it names only some.
+        """
         colours = self.colours()
         own = [index for index, colour in enumerate(colours) if colour not in colours[:index]]
         return [own[n] for n in legible(len(own))]
 
     def facts(self) -> dict[str, Any]:
-        """The chart as JSON; `Chart.of` reads it back."""
+        """The chart as JSON. `Chart.of` reads it back."""
         return {
             "kind": "chart",
             **facts_of(self, "series"),
@@ -142,33 +151,34 @@ class Chart:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "Chart":
-        """The chart that `facts` describe.
+        """Make a chart from the JSON that `Chart.facts` returned.
 
         Raises:
-            RecipeError: they describe none.
+            RecipeError: `facts` do not describe a chart.
         """
         return made_of(cls, facts, series=lambda many: tuple(made_of(Series, one) for one in many))
 
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Numbers in a grid, as shades.
+    """A heat map: a grid of numbers, drawn as shades.
 
     Args:
-        name: what its files are called.
-        title: a line above it.
-        x_labels: names of the columns.
-        y_labels: names of the rows, from the top down.
-        values: one row per `y_labels`, each with one number (or None) per `x_labels`.
-        alt: what it shows, in words.
-        note: what a reader must know to read it right.
-        format: how numbers are shown.
-        x_label: what the columns are.
-        y_label: what the rows are.
-        range: the numbers at both ends of the scale of shades; the least and the greatest if left out.
+        name: the name of its files.
+        title: the line above the heat map.
+        x_labels: the names of the columns.
+        y_labels: the names of the rows, from the top down.
+        values: one row per entry of `y_labels`. Each row has one number (or None) per entry of `x_labels`.
+        alt: what the heat map shows, in words, for readers who cannot see it.
+        note: what a reader must know to read it correctly.
+        format: the number format of the values, as in `format(value, ".2f")`.
+        x_label: what the columns stand for.
+        y_label: what the rows stand for.
+        range: the `(low, high)` ends of the colour scale. If left out, the smallest and the largest value.
 
     Raises:
-        RecipeError: rows of other lengths than the labels.
+        RecipeError: the shape of `values` does not fit the labels, a value is not a number, a text field is
+            not text, or the format is invalid.
 
     Example:
         >>> Heatmap("iou", "Overlap", ("a", "b"), ("a",), [[1.0, 0.5]], "Half.").facts()["values"]
@@ -201,22 +211,22 @@ class Heatmap:
             raise RecipeError(f"`values` must be {shape}, as the labels. Received: {[*map(len, values)]}.")
 
     def facts(self) -> dict[str, Any]:
-        """The heat map as JSON; `Heatmap.of` reads it back."""
+        """The heat map as JSON. `Heatmap.of` reads it back."""
         return {"kind": "heatmap", **facts_of(self)}
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "Heatmap":
-        """The heat map that `facts` describe.
+        """Make a heat map from the JSON that `Heatmap.facts` returned.
 
         Raises:
-            RecipeError: they describe none.
+            RecipeError: `facts` do not describe a heat map.
         """
         return made_of(cls, facts)
 
 
 @dataclass(frozen=True)
 class Node:
-    """A box of a graph: `label`, and `detail` below it; `key` is what edges call it."""
+    """A box of a graph. It shows `label`, and `detail` below it. Edges refer to the node by `key`."""
 
     key: str
     label: str
@@ -228,18 +238,18 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """What comes from what, such as tickets and their parents.
+    """A directed graph without cycles, such as tickets and their parents.
 
     Args:
-        name: what its files are called.
-        title: a line above it.
+        name: the name of its files.
+        title: the line above the graph.
         nodes: the boxes.
-        edges: pairs of node keys, from parent to child. Without circles.
-        alt: what it shows, in words.
-        note: what a reader must know to read it right.
+        edges: pairs `(parent, child)` of node keys. They must not form a cycle.
+        alt: what the graph shows, in words, for readers who cannot see it.
+        note: what a reader must know to read it correctly.
 
     Raises:
-        RecipeError: an edge names no node, or edges lead in a circle.
+        RecipeError: an edge names an unknown node, edges form a cycle, or a text field is not text.
     """
 
     name: str
@@ -255,34 +265,34 @@ class Graph:
         object.__setattr__(self, "edges", tuple((parent, child) for parent, child in self.edges))
         known = {node.key for node in self.nodes}
         if strange := [key for edge in self.edges for key in edge if key not in known]:
-            raise RecipeError(f"An edge leads from node to node. Received: {strange[0]!r}, which is none.")
+            raise RecipeError(f"An edge must join two nodes. Received: {strange[0]!r}, which is not a node.")
         try:
             self.ordered()
         except CycleError as error:
             circle = " > ".join(error.args[1])
             raise RecipeError(
-                f"Edges lead from parents to children. Received: a circle, {circle}."
+                f"Edges lead from parents to children and must not form a cycle. Received: a cycle, {circle}."
             ) from error
 
     def ordered(self) -> list[str]:
-        """The nodes' keys, parents before their children."""
+        """The keys of the nodes, sorted so that parents come before their children."""
         parents: dict[str, list[str]] = {node.key: [] for node in self.nodes}
         for parent, child in self.edges:
             parents[child].append(parent)
         return [*TopologicalSorter(parents).static_order()]
 
     def facts(self) -> dict[str, Any]:
-        """The graph as JSON; `Graph.of` reads it back."""
+        """The graph as JSON. `Graph.of` reads it back."""
         nodes = [facts_of(node) for node in self.nodes]
         edges = [list(edge) for edge in self.edges]
         return {"kind": "graph", **facts_of(self, "nodes", "edges"), "nodes": nodes, "edges": edges}
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "Graph":
-        """The graph that `facts` describe.
+        """Make a graph from the JSON that `Graph.facts` returned.
 
         Raises:
-            RecipeError: they describe none.
+            RecipeError: `facts` do not describe a graph.
         """
         return made_of(cls, facts, nodes=lambda many: tuple(made_of(Node, one) for one in many))
 
@@ -291,13 +301,15 @@ Figure = Chart | Heatmap | Graph | Network
 
 
 def figure(facts: Mapping[str, Any]) -> Figure:
-    """The chart, heat map, graph or network that `facts` describe, by their `kind` (a chart if left out).
+    """Make a chart, heat map, graph or network from its JSON.
+
+    The entry `kind` says which of them it is. Without it, it is a chart.
 
     Raises:
-        RecipeError: of another kind, or incomplete.
+        RecipeError: the kind is unknown, or `facts` are incomplete.
     """
     kinds: dict[str, Any] = {"chart": Chart, "heatmap": Heatmap, "graph": Graph, "network": Network}
     kind = facts.get("kind", "chart") if isinstance(facts, Mapping) else type(facts).__name__
     if kind not in kinds:
-        raise RecipeError(f"A figure is a chart, a heatmap, a graph or a network. Received: {kind!r}.")
+        raise RecipeError(f"A figure must be a chart, a heatmap, a graph or a network. Received: {kind!r}.")
     return kinds[kind].of(facts)

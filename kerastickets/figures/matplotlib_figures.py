@@ -1,4 +1,4 @@
-"""Charts, heat maps, graphs and networks as image files, for papers and pages that run no scripts."""
+"""Draw charts, heat maps, graphs and networks as image files, for papers and for pages without scripts."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-#: Inches: the width of a paper's column, and text that can be read at that size.
+#: Width and height in inches, and dots per inch. The width is that of a paper's column.
 _WIDTH, _HEIGHT, _DPI = 3.5, 2.7, 300
 _MARKERS = "osD^vPX*"
-#: Letters below an axis that can stand side by side.
+#: The most letters that fit side by side below an axis.
 _LETTERS = 44
-#: Rows or columns of a heat map whose cells have room for their numbers.
+#: The most rows or columns of a heat map whose cells have room for numbers.
 _MOST_CELLS = 26
-#: Columns of a heat map whose numbers can be written large.
+#: The most columns of a heat map whose numbers can be written large.
 _FEW_CELLS = 8
 
 
 def draw(figure: Figure, folder: str | Path) -> tuple[Path, Path]:
-    """Write a figure as SVG and as PNG; equal figures give equal bytes.
+    """Write a figure as SVG and as PNG. Equal figures give equal bytes.
 
     Args:
         figure: a chart, a heat map, a graph or a network.
-        folder: where `<name>.svg` and `<name>.png` go; made if missing.
+        folder: the folder for `<name>.svg` and `<name>.png`. It is created if missing.
 
     Returns:
-        The two paths.
+        The paths of the SVG and of the PNG file.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: a file cannot be written.
 
     Example:
         >>> import tempfile
@@ -55,18 +55,18 @@ def draw(figure: Figure, folder: str | Path) -> tuple[Path, Path]:
 
 
 def save(figure: Figure, file: str | Path) -> Path:
-    """Write a figure as one file; equal figures give equal bytes.
+    """Write a figure as one image file. Equal figures give equal bytes.
 
     Args:
         figure: a chart, a heat map, a graph or a network.
-        file: where, in a folder that exists; its name ends in `.svg` or `.png`.
+        file: the path of the file. Its folder must exist, and its name must end in `.svg` or `.png`.
 
     Returns:
         The path.
 
     Raises:
-        RecipeError: a file of another kind.
-        OSError: it cannot be written.
+        RecipeError: the name has another ending.
+        OSError: the file cannot be written.
     """
     file = Path(file)
     metadata: dict[str, dict[str, Any]] = {
@@ -75,7 +75,7 @@ def save(figure: Figure, file: str | Path) -> Path:
     }
     kind = file.suffix.lower()
     if kind not in metadata:
-        raise RecipeError(f"A figure is saved as .svg or .png. Received: {file}")
+        raise RecipeError(f"A figure must be saved as .svg or .png. Received: {file}")
     with _style(figure.name):
         _canvas(figure).savefig(file, dpi=_DPI if kind == ".png" else "figure", metadata=metadata[kind])
     return file
@@ -87,8 +87,8 @@ def _style(name: str) -> Iterator[None]:
 
     quiet = dict.fromkeys(("xtick.color", "ytick.color", "axes.labelcolor"), LIGHT.quiet)
     settings: Any = {
-        "svg.hashsalt": name,  # else identifiers in the SVG are drawn at random
-        "font.family": "DejaVu Sans",  # it comes with matplotlib: the same letters everywhere
+        "svg.hashsalt": name,  # without it, identifiers in the SVG are random
+        "font.family": "DejaVu Sans",  # comes with matplotlib, so text looks the same everywhere
         "font.size": 7,
         "axes.titlesize": 8,
         "axes.titleweight": "bold",
@@ -104,7 +104,7 @@ def _style(name: str) -> Iterator[None]:
         "lines.markersize": 3.2,
         "legend.frameon": False,
         "text.color": LIGHT.text,
-        "text.parse_math": False,  # a dollar in a name is a dollar
+        "text.parse_math": False,  # a dollar sign in a name is plain text
         "axes.titlecolor": LIGHT.text,
         **quiet,
     }
@@ -113,7 +113,7 @@ def _style(name: str) -> Iterator[None]:
 
 
 def _canvas(figure: Figure) -> "Canvas":
-    # Not pyplot, which keeps every figure and belongs to the user.
+    # Not pyplot: it keeps every figure, and its state belongs to the user.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
@@ -136,7 +136,7 @@ def _size(figure: Figure) -> tuple[float, float]:
     if isinstance(figure, Heatmap):
         rows, columns = len(figure.y_labels), len(figure.x_labels)
         if _fine(figure):
-            # Several pictures side by side may fill a page, where one stays in a column.
+            # Several pictures side by side may fill the width of a page. A single one stays within a column.
             scale = max(2.6 / max(rows, columns), min(0.05, 6.0 / columns))
             return max(_WIDTH, 1.1 + scale * columns), 0.7 + scale * rows
         return max(_WIDTH, 1.4 + 0.26 * columns), max(_HEIGHT, 1.0 + 0.22 * rows)
@@ -180,13 +180,13 @@ def _draw_chart(canvas: "Canvas", axes: "Axes", chart: Chart) -> None:
 
 
 def _pile(floor: dict[Any, float], x: list[Any], series: Series) -> None:
-    """Raise what the next bar or area stands on."""
+    """Add the series' heights to `floor`, the height at which the next bar or area begins."""
     for at, height in zip(x, series.y, strict=True):
         floor[at] += height or 0.0
 
 
 def categories_of(chart: Chart) -> list[str]:
-    """The names along the horizontal axis, in order; none where it is a scale of numbers."""
+    """The category names along the horizontal axis, in order. Empty if the axis is numeric."""
     named = any(series.style == "bar" or isinstance(x, str) for series in chart.series for x in series.x)
     return list(dict.fromkeys(str(x) for series in chart.series for x in series.x)) if named else []
 
@@ -221,7 +221,7 @@ def _draw_bars(
 
 
 def _ends(series: Series) -> list[list[float]] | None:
-    """How far an interval reaches below and above its middle."""
+    """The length of each error bar below and above its value."""
     if series.low is None or series.high is None:
         return None
     y, low, high = _floats(series.y), _floats(series.low), _floats(series.high)
@@ -248,7 +248,7 @@ def _draw_axes(axes: "Axes", chart: Chart, categories: list[str]) -> None:
     if all(isinstance(x, int) for series in chart.series for x in series.x) and not chart.x_log:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     if categories:
-        # Slanted where they would run into each other.
+        # Slant the names if they would overlap.
         slant: dict[str, Any] = (
             {"rotation": 25, "ha": "right"} if sum(map(len, categories)) > _LETTERS else {}
         )
@@ -260,12 +260,12 @@ def _draw_axes(axes: "Axes", chart: Chart, categories: list[str]) -> None:
 
 
 def _tick(value: float, spec: str) -> str:
-    """A number beside an axis. Ticks lie where they like: 97.5 % stays 97.5 %, whatever the format says."""
+    """The text of a tick. Ticks can lie anywhere, so a percentage keeps its digits: 97.5 % stays 97.5 %."""
     return f"{value * 100:g}%" if spec.endswith("%") else format(value, spec or "g")
 
 
 def _fine(heatmap: Heatmap) -> bool:
-    """Whether cells are too many for numbers: a map of pixels, to be seen as an image."""
+    """Whether there are too many cells for numbers. Such a heat map is drawn as an image of pixels."""
     return max(len(heatmap.y_labels), len(heatmap.x_labels)) > _MOST_CELLS
 
 
@@ -294,7 +294,7 @@ def _draw_heatmap(canvas: "Canvas", axes: "Axes", heatmap: Heatmap) -> None:
 
 
 def _ticks(labels: Sequence[str], fine: bool) -> list[int]:
-    """Which labels are written: all, or on a map of pixels every fourth or so."""
+    """The indices of the labels to write: all, or about seven evenly spaced ones if `fine`."""
     return list(range(0, len(labels), max(1, len(labels) // 7) if fine else 1))
 
 
@@ -304,7 +304,7 @@ def _write_numbers(axes: "Axes", values: Sequence[list[float]], spec: str, ends:
     for row, numbers in enumerate(values):
         for column, number in enumerate(numbers):
             if number == number:
-                dark = number > low + 0.78 * (high - low)  # of the scale's end, where black text would drown
+                dark = number > low + 0.78 * (high - low)  # black text would be hard to read here
                 color = LIGHT.page if dark else LIGHT.text
                 text = format(number, spec)
                 axes.text(column, row, text, ha="center", va="center", color=color, fontsize=size)
@@ -318,7 +318,7 @@ def _draw_graph(axes: "Axes", graph: Graph) -> None:
     where = places(graph)
     for parent, child in graph.edges:
         (x, y), (to_x, to_y) = where[parent], where[child]
-        axes.plot([x, to_x], [-y, -to_y], color=LIGHT.quiet, linewidth=0.7)  # the boxes hide its ends
+        axes.plot([x, to_x], [-y, -to_y], color=LIGHT.quiet, linewidth=0.7)  # boxes cover the line's ends
     for node in graph.nodes:
         x, y = where[node.key]
         text = f"{node.label}\n{node.detail}" if node.detail else node.label

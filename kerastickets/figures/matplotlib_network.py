@@ -1,4 +1,4 @@
-"""Networks as image files: what `kerastickets.figures.matplotlib_figures` draws of a `Network`."""
+"""Draw a `Network` with matplotlib, for the image files of `kerastickets.figures.matplotlib_figures`."""
 
 from typing import TYPE_CHECKING
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-#: Lines are drawn from what matters least to what matters most, each over those before.
+#: The kinds of lines that are drawn first, in this order. All other kinds are drawn on top of them.
 _ORDER = ("inactive", "zombie")
-#: More lines than this are drawn thin and pale, so that they stay apart.
+#: If there are more lines than this, they are drawn thin and pale so that each stays visible.
 _MANY = 300
 
 
 def net_size(network: Network) -> tuple[float, float]:
-    """Inches: a column of the page for small networks, all of it for those of many layers or wide ones."""
+    """Width and height in inches. A small network fits a column; more or wider layers make it larger."""
     tallest = max((_linked(network, layer) for layer in network.layers), default=0)
     legend = 0.13 * ((len(network.kinds()) + 1) // 2)
     return max(3.5, 1.0 + 1.1 * len(network.layers)), min(6.0, max(2.2, 1.0 + 0.11 * tallest)) + legend
@@ -72,6 +72,6 @@ def _linked(network: Network, layer: str) -> int:
 
 
 def _dot(network: Network) -> float:
-    """Points across: as large as the tallest column leaves room for, within what can be seen and looks well."""
+    """The diameter of a neuron in points: as large as the tallest column allows, but from 1 to 5."""
     tallest = max((_linked(network, layer) for layer in network.layers), default=1)
     return min(5.0, max(1.0, 0.55 * 72 * (net_size(network)[1] - 0.8) / max(1, tallest)))

@@ -1,4 +1,4 @@
-"""A network as a figure: neurons in columns, the weights between them, and the category of each."""
+"""A network as a figure: neurons in columns, the weights between them, and a category for each."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,24 +9,25 @@ from kerastickets.errors import RecipeError
 from kerastickets.figures.json_fields import check_numbers, facts_of, made_of
 from kerastickets.figures.table import check_texts, plain_value
 
-#: Categories of neurons and their colours in a palette; weights have all but the last.
+#: The categories of neurons, and their index in a palette's colours.
+#: Weights have every category except the last.
 _COLOURS = {"active": 0, "inactive": 1, "zombie": 2, "isolated": 6}
-#: Colours of active groups, none of which is that of another category.
+#: The colour indices of active groups. No other category uses them.
 _GROUPS = (0, 3, 4, 5, 7)
 
 
 @dataclass(frozen=True)
 class Neuron:
-    """A dot of a network.
+    """A neuron of a network, drawn as a dot.
 
     Args:
-        layer: its column.
-        index: its place in the layer, from 0.
-        category: `active`, `inactive`, `zombie` or `isolated`.
-        group: what an active one belongs to, such as a subnetwork; may be empty.
+        layer: the layer's name. Each layer is a column.
+        index: the neuron's position in the layer, from 0.
+        category: `"active"`, `"inactive"`, `"zombie"` or `"isolated"`.
+        group: the group that an active neuron belongs to, such as a subnetwork. May be empty.
 
     Raises:
-        RecipeError: another category.
+        RecipeError: the category is unknown, or a text field is not text.
     """
 
     layer: str
@@ -40,24 +41,25 @@ class Neuron:
 
     @property
     def kind(self) -> str:
-        """What a legend calls it: its category, and of active ones their group."""
+        """The neuron's name in the legend: its category, and also its group if it is active."""
         return _kind(self.category, self.group)
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A line of a network.
+    """A connection between two neurons, drawn as a line.
 
     Args:
-        source: the position in the network's `neurons` that it leads from.
-        target: the position that it leads to.
-        category: `active`, `inactive` or `zombie`.
-        key: the weight's key; empty where nodes are joined without weights.
-        weight: its value, or of several weights the sum of their magnitudes; None if unknown.
-        weights: how many weights it stands for.
+        source: the position of the first neuron in the network's `neurons`.
+        target: the position of the second neuron in the network's `neurons`.
+        category: `"active"`, `"inactive"` or `"zombie"`.
+        key: the key of the weight. Empty if the neurons are joined without weights.
+        weight: the weight's value. If the edge stands for several weights, the sum of their magnitudes. None
+            if unknown.
+        weights: how many weights the edge stands for.
 
     Raises:
-        RecipeError: another category.
+        RecipeError: the category is unknown, a text field is not text, or `weight` is not a number.
     """
 
     source: int
@@ -76,18 +78,18 @@ class Edge:
 
 @dataclass(frozen=True)
 class Network:
-    """A network, drawn from its first layer at the left to its last at the right.
+    """A network, drawn with its first layer at the left and its last layer at the right.
 
     Args:
-        name: what its files are called.
-        title: a line above it.
-        neurons: layer by layer.
-        edges: between positions in `neurons`.
-        alt: what it shows, in words.
-        note: what a reader must know to read it right.
+        name: the name of its files.
+        title: the line above the network.
+        neurons: all neurons, layer by layer.
+        edges: the connections. They refer to positions in `neurons`.
+        alt: what the figure shows, in words, for readers who cannot see it.
+        note: what a reader must know to read it correctly.
 
     Raises:
-        RecipeError: an edge names no neuron.
+        RecipeError: an edge refers to a neuron that does not exist, or a text field is not text.
 
     Example:
         >>> neurons = (Neuron("input", 0, "active"), Neuron("dense", 0, "active"), Neuron("dense", 1, "isolated"))
@@ -110,20 +112,20 @@ class Network:
         known = range(len(self.neurons))
         if strange := [end for edge in self.edges for end in (edge.source, edge.target) if end not in known]:
             raise RecipeError(
-                f"An edge leads between the {len(known)} neurons, counted from 0. Received: {strange[0]!r}."
+                f"An edge must join two of the {len(known)} neurons, counted from 0. Received: {strange[0]!r}."
             )
 
     @property
     def layers(self) -> list[str]:
-        """The columns, from left to right."""
+        """The names of the layers, which are the columns from left to right."""
         return list(dict.fromkeys(neuron.layer for neuron in self.neurons))
 
     def kind(self, edge: Edge) -> str:
-        """What a legend calls an edge: its category, and of active ones the group of their neurons."""
+        """An edge's name in the legend: its category, and if it is active the group of its source neuron."""
         return _kind(edge.category, self.neurons[edge.source].group)
 
     def kinds(self) -> dict[str, int]:
-        """What a legend names, and its colour in a palette: active groups first, isolated neurons last."""
+        """The names in the legend, each with its colour index: active groups first, isolated neurons last."""
         found = Counter(neuron.kind for neuron in self.neurons)
         found.update(map(self.kind, self.edges))
         others = [category for category in _COLOURS if category != "active"]
@@ -132,16 +134,16 @@ class Network:
         return colours | {category: _COLOURS[category] for category in others if category in found}
 
     def facts(self) -> dict[str, Any]:
-        """The network as JSON; `Network.of` reads it back."""
+        """The network as JSON. `Network.of` reads it back."""
         parts = {"neurons": [*map(facts_of, self.neurons)], "edges": [*map(facts_of, self.edges)]}
         return {"kind": "network", **facts_of(self, "neurons", "edges"), **parts}
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "Network":
-        """The network that `facts` describe.
+        """Make a network from the JSON that `Network.facts` returned.
 
         Raises:
-            RecipeError: they describe none.
+            RecipeError: `facts` do not describe a network.
         """
 
         def neurons(many: Any) -> tuple[Neuron, ...]:

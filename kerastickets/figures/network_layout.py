@@ -1,21 +1,25 @@
-"""Where the neurons of a network stand: a column a layer, few crossings, and apart what nothing leads to or from."""
+"""Place the neurons of a network: one column per layer, few crossings, isolated neurons apart."""
 
 import math
 from collections.abc import Sequence
 
 from kerastickets.figures.network import Network
 
-#: Times that neighbours move neurons nearer to them.
+#: How many times neurons are sorted by the positions of their neighbours.
 _SWEEPS = 4
-#: Where isolated neurons begin, how far their rows are apart, and how much room they take; a column's height is 1.
+#: For isolated neurons: the top of their block, the distance between its rows, and the most height it takes.
+#: The height of a column is 1.
 _BELOW, _ROW, _MOST = 1.1, 0.035, 0.2
 
 
 def net_places(network: Network) -> list[tuple[float, float]]:
-    """The place of each neuron: `x` is its column, from 0, and `y` goes from 0 at the top to 1 at the bottom.
+    """The position `(x, y)` of each neuron.
 
-    Subnetworks stand above each other, zombies and inactive neurons under them, and isolated ones in a block
-    below 1. Within each of these neurons stand near those they are linked with.
+    `x` is the neuron's column, from 0. `y` is 0 at the top and 1 at the bottom.
+
+    The groups of active neurons stand one above the other. Zombies follow below them, then inactive neurons.
+    Isolated neurons form a block below the column, at `y` above 1. Within each group, neurons stand near the
+    neurons they are linked with.
 
     Example:
         >>> from kerastickets.figures.network import Edge, Neuron
@@ -57,14 +61,14 @@ def _neighbours(network: Network) -> list[list[int]]:
 
 
 def _ranks(network: Network) -> list[int]:
-    """Groups from the top down in the order of their first neurons, then zombies, then the inactive."""
+    """The rank of each neuron from the top down: active groups (by first neuron), zombies, inactive."""
     groups = list(dict.fromkeys(neuron.kind for neuron in network.neurons if neuron.category == "active"))
     order = {kind: rank for rank, kind in enumerate([*groups, "zombie", "inactive", "isolated"])}
     return [order[neuron.kind] for neuron in network.neurons]
 
 
 def _spaced(column: Sequence[int], tallest: int) -> dict[int, float]:
-    """Evenly spaced around the middle; a short column takes more room a neuron than the tallest."""
+    """Positions evenly spaced around the middle. A short column has more room per neuron than the tallest."""
     height = math.sqrt(len(column) / tallest) if tallest else 0.0
     top = (1 - height) / 2
     return {n: top + height * (row + 0.5) / len(column) for row, n in enumerate(column)}
@@ -75,7 +79,7 @@ def _mean(near: Sequence[int], y: dict[int, float]) -> float:
 
 
 def _block(isolated: Sequence[int], x: int) -> dict[int, tuple[float, float]]:
-    """Rows below the column; as many in each as keep the block low."""
+    """Positions in rows below the column. Each row has enough neurons to keep the block low."""
     across = max(6, math.ceil(math.sqrt(3 * len(isolated))))
     rows = math.ceil(len(isolated) / across)
     row = min(_ROW, _MOST / max(1, rows))

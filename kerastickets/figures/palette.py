@@ -1,7 +1,8 @@
-"""Colours that colour-blind readers tell apart, for light and for dark pages.
+"""Colours that colour-blind readers can tell apart, for light and for dark pages.
 
 Reference:
-    Okabe & Ito, "Color Universal Design" (2008): the hues; lightness is adapted to either background.
+    The hues are from Okabe & Ito, "Color Universal Design" (2008). Their lightness is adapted to each
+    background.
 """
 
 from collections.abc import Sequence
@@ -14,14 +15,14 @@ class Palette:
 
     Args:
         page: the background.
-        text: what is read.
+        text: main text.
         quiet: labels and notes.
         line: rules, grids and borders.
-        panel: what is set apart from the background.
+        panel: the background of panels, which stand out from the page.
         accent: links.
-        series: eight hues of things without an order.
-        family: stops of a scale for lines with an order, such as levels.
-        heat: stops of a scale from the least to the greatest number.
+        series: eight hues for series without an order.
+        family: the stops of a colour scale for series with an order, such as levels.
+        heat: the stops of a colour scale from the smallest to the largest number.
     """
 
     page: str
@@ -35,7 +36,7 @@ class Palette:
     heat: tuple[str, ...]
 
     def colours(self, count: int) -> list[str]:
-        """Colours of `count` series: hues for up to eight, else shades in order.
+        """The colours of `count` series: distinct hues for up to eight, ordered shades for more.
 
         Example:
             >>> len(LIGHT.colours(3)), LIGHT.colours(9)[0] == LIGHT.family[0]
@@ -71,7 +72,7 @@ DARK = Palette(
 
 
 def shade(stops: Sequence[str], where: float) -> str:
-    """The colour at `where` of [0, 1] between evenly spaced `stops`.
+    """The colour at position `where`, in [0, 1], of a colour scale with evenly spaced `stops`.
 
     Example:
         >>> shade(("#000000", "#0000ff"), 0.2)
@@ -85,7 +86,7 @@ def shade(stops: Sequence[str], where: float) -> str:
 
 
 def legible(count: int, most: int = 6) -> list[int]:
-    """Which of `count` series a legend names: all up to eight, else `most` of an ordered family.
+    """The indices of the series that a legend names: all up to eight, or `most` evenly spaced ones of more.
 
     Example:
         >>> legible(3), legible(22)

@@ -1,6 +1,6 @@
-"""`Table`: what a study or a report says in rows, as one value that prints as Markdown, CSV or HTML.
+"""`Table`: a table of a study or a report as one value, which prints as Markdown, CSV or HTML.
 
-Cells are plain JSON values. How a number is shown belongs to its column, so that files keep all digits.
+Cells are plain JSON values. The column says how a number is shown, so that files keep all digits.
 """
 
 import csv
@@ -24,12 +24,13 @@ class Column:
     """A column of a table.
 
     Args:
-        key: what rows call it.
-        label: what readers see; the key if left out.
-        format: how numbers are shown, as in `format(value, ".2%")`; empty for text and for numbers as they are.
+        key: the column's key in each row.
+        label: the heading that readers see. If left out, it is the key.
+        format: the number format, as in `format(value, ".2%")`. Empty for text, and for numbers without a
+            special format.
 
     Raises:
-        RecipeError: `format` formats no number.
+        RecipeError: `format` is not a number format, or a field is not text.
     """
 
     key: str
@@ -42,7 +43,7 @@ class Column:
         check_format(self.format)
 
     def show(self, value: Any) -> str:
-        """A cell as readers see it: an en dash for None, text as it is.
+        """The text of a cell as readers see it. None becomes an en dash, and text stays unchanged.
 
         Example:
             >>> Column("density", format=".1%").show(0.216), Column("kept", format=",").show(266200)
@@ -64,15 +65,15 @@ class Table:
     """A named table.
 
     Args:
-        name: what its files are called, as `accuracy-by-density`.
-        title: a line above it.
-        columns: from left to right; rows may hold more, which is dropped.
-        rows: cells by column key: text, numbers, booleans or None. What is missing, infinite or not a number
-            is None; NumPy's numbers become Python's.
-        note: what a reader must know to read it right.
+        name: the name of its files, such as `accuracy-by-density`.
+        title: the line above the table.
+        columns: the columns, from left to right. Entries of rows without a column are dropped.
+        rows: the cells of each row by column key: text, numbers, booleans or None. Missing cells, NaN and
+            infinity become None. NumPy numbers become Python numbers.
+        note: what a reader must know to read the table correctly.
 
     Raises:
-        RecipeError: two columns have one key, or a cell is not JSON.
+        RecipeError: two columns have the same key, a cell is not JSON, or a text field is not text.
 
     Example:
         >>> table = Table("densities", "Densities", (Column("level"), Column("density", format=".1%")),
@@ -101,36 +102,39 @@ class Table:
         object.__setattr__(self, "rows", rows)
 
     def facts(self) -> dict[str, Any]:
-        """The table as JSON; `Table.of` reads it back."""
+        """The table as JSON. `Table.of` reads it back."""
         columns = [{"key": c.key, "label": c.label, "format": c.format} for c in self.columns]
         rows = [dict(row) for row in self.rows]
         return {"name": self.name, "title": self.title, "columns": columns, "rows": rows, "note": self.note}
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "Table":
-        """The table that `facts` describe.
+        """Make a table from the JSON that `Table.facts` returned.
 
         Args:
-            facts: what `facts` returned, before or after a trip through JSON.
+            facts: the result of `Table.facts`, before or after it was written as JSON text and read back.
 
         Raises:
-            RecipeError: they describe none.
+            RecipeError: `facts` do not describe a table.
         """
         try:
             columns = tuple(Column(**column) for column in facts["columns"])
             return cls(facts["name"], facts["title"], columns, tuple(facts["rows"]), facts.get("note", ""))
         except (KeyError, TypeError, AttributeError) as error:
             raise RecipeError(
-                f"A table has a name, a title, columns and rows. Received: {_short(facts)} ({error!r})."
+                f"A table must have a name, a title, columns and rows. Received: {_short(facts)} ({error!r})."
             ) from error
 
     def numeric(self, column: Column) -> bool:
-        """Whether a column holds numbers (or nothing), and so is aligned right and sorted by value."""
+        """Whether all cells of a column are numbers or None, and at least one is a number.
+
+        Such a column is aligned right and sorted by value.
+        """
         values = [row[column.key] for row in self.rows if row[column.key] is not None]
         return bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
     def markdown(self) -> str:
-        """The table in Markdown, its title above and its note below.
+        """The table as Markdown, with the title above and the note below.
 
         Example:
             >>> print(Table("t", "Kept", (Column("level"),), ({"level": 1},)).markdown(), end="")
@@ -148,9 +152,9 @@ class Table:
         return f"**{_cell(self.title)}**\n\n" + "\n".join(lines) + f"\n{note}"
 
     def csv(self) -> str:
-        """The table as CSV: keys, then unrounded values, nothing for None.
+        """The table as CSV: a row of keys, then unrounded values. None is an empty cell.
 
-        Text that a spreadsheet would run as a formula gets an apostrophe before it.
+        Text that a spreadsheet would run as a formula gets an apostrophe in front.
         """
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
@@ -160,10 +164,12 @@ class Table:
 
 
 def plain_value(value: Any) -> Any:
-    """A value as JSON holds it: NumPy's numbers as Python's, lists for tuples, None for NaN and infinity.
+    """Convert a value to plain JSON.
+
+    NumPy numbers become Python numbers, tuples become lists, and NaN and infinity become None.
 
     Raises:
-        RecipeError: JSON has no such value.
+        RecipeError: the value has no JSON form.
     """
     if value is None or isinstance(value, str | bool | int):
         return value
@@ -171,7 +177,7 @@ def plain_value(value: Any) -> Any:
         return {str(key): plain_value(part) for key, part in value.items()}
     if isinstance(value, Sequence):
         return [plain_value(part) for part in value]
-    if hasattr(value, "tolist"):  # NumPy's arrays and numbers
+    if hasattr(value, "tolist"):  # NumPy arrays and numbers
         return plain_value(value.tolist())
     if isinstance(value, numbers.Real):
         return float(value) if math.isfinite(value) else None
@@ -179,7 +185,7 @@ def plain_value(value: Any) -> Any:
 
 
 def file_stem(name: str) -> str:
-    """A name as files and downloads bear it: letters, digits, `_`, `.` and `-`.
+    """A name made safe for files and downloads: only letters, digits, `_`, `.` and `-`.
 
     Example:
         >>> file_stem("../Table II")
@@ -189,10 +195,10 @@ def file_stem(name: str) -> str:
 
 
 def check_texts(value: Any, *names: str) -> None:
-    """Refuse fields that hold anything but text: values may come from files of strangers.
+    """Refuse fields that are not text. The values may come from untrusted files.
 
     Raises:
-        RecipeError: naming the first.
+        RecipeError: a field is not text. The message names the first such field.
     """
     for name in names:
         if not isinstance(getattr(value, name), str):
@@ -201,10 +207,10 @@ def check_texts(value: Any, *names: str) -> None:
 
 
 def check_format(spec: str) -> None:
-    """Refuse a format that formats no number.
+    """Refuse a format that cannot format a number.
 
     Raises:
-        RecipeError: naming it.
+        RecipeError: `spec` is no number format. The message names it.
     """
     try:
         format(0.5, spec)
@@ -213,7 +219,7 @@ def check_format(spec: str) -> None:
             format(1, spec)
         except (ValueError, TypeError) as error:
             raise RecipeError(
-                f"A format is what format(number, ...) takes, as '.2%' or ','. Received: {spec!r}."
+                f"A format must be one that format(number, ...) takes, such as '.2%' or ','. Received: {spec!r}."
             ) from error
 
 

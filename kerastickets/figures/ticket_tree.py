@@ -1,4 +1,4 @@
-"""Where the boxes of a graph stand, and the graph as SVG: parents at the left, children at the right."""
+"""Place the boxes of a graph, and draw it as SVG: parents at the left, children at the right."""
 
 from html import escape
 
@@ -8,9 +8,10 @@ _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _EDGE = 112, 44, 28, 14, 2
 
 
 def places(graph: Graph) -> dict[str, tuple[int, int]]:
-    """Column and row of each node, from 0.
+    """The `(column, row)` of each node, both from 0.
 
-    A node stands right of all its parents, and as near to the middle of their rows as is free.
+    A node stands to the right of all its parents. Its row is the first free one from the mean row of its
+    parents downwards.
 
     Example:
         >>> from kerastickets.figures.chart import Node
@@ -34,7 +35,7 @@ def places(graph: Graph) -> dict[str, tuple[int, int]]:
 
 
 def svg(graph: Graph) -> str:
-    """The graph as one `<svg>` that takes its colours from the page's CSS; all text is escaped."""
+    """The graph as one `<svg>` element. It takes its colours from the page's CSS, and all text is escaped."""
     where = places(graph)
     columns = max((column for column, _ in where.values()), default=0) + 1
     rows = max((row for _, row in where.values()), default=0) + 1

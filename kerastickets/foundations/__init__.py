@@ -1,4 +1,7 @@
-"""Time, files, processes and the machine: what every other package stands on. Imports nothing heavy."""
+"""Durations, array trees, files, processes and hardware facts: the base of every other package.
+
+Importing it imports nothing heavy.
+"""
 
 from typing import TYPE_CHECKING
 

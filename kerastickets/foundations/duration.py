@@ -1,4 +1,4 @@
-"""Time in training: one value, counted in iterations or in epochs, and one parser for it."""
+"""Training durations: a number of iterations or of epochs, and one parser for their text form."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Literal
 
 from kerastickets.errors import RecipeError
 
-# Eighteen digits: more would only be a typo, and Python refuses to parse thousands of them.
+# At most eighteen digits: a longer number is a typo, and Python refuses to parse thousands of digits.
 _TEXT = re.compile(r"([0-9]{1,18})(it|ep)")
 
 
@@ -14,15 +14,15 @@ _TEXT = re.compile(r"([0-9]{1,18})(it|ep)")
 class Duration:
     """A number of iterations (`it`, optimizer steps) or of epochs (`ep`, passes over the training data).
 
-    Durations have no order of their own, because `20ep` against `500it` depends on the data:
-    compare `iterations(per_epoch)` instead.
+    Durations cannot be compared directly: whether `20ep` is longer than `500it` depends on the data.
+    Compare `iterations(per_epoch)` instead.
 
     Args:
-        count: how many, 0 or more.
-        unit: `"it"` or `"ep"`.
+        count: the number of iterations or epochs, 0 or more.
+        unit: `"it"` for iterations or `"ep"` for epochs.
 
     Raises:
-        RecipeError: if `count` or `unit` is anything else.
+        RecipeError: `count` or `unit` is anything else.
 
     Example:
         >>> Duration(20, "ep").iterations(per_epoch=916)
@@ -44,16 +44,16 @@ class Duration:
 
     @classmethod
     def parse(cls, value: "str | int | Duration") -> "Duration":
-        """The duration that `value` means.
+        """Read a duration from text or from a number.
 
         Args:
-            value: text like `"500it"` or `"20ep"`, a number of iterations, or a `Duration`.
+            value: text like `"500it"` or `"20ep"`, an integer number of iterations, or a `Duration`.
 
         Returns:
             A `Duration`.
 
         Raises:
-            RecipeError: for anything else; a number in text needs its unit.
+            RecipeError: `value` is anything else. In text, the number must have its unit.
 
         Example:
             >>> Duration.parse("20ep"), Duration.parse(500)
@@ -71,13 +71,13 @@ class Duration:
         return cls(int(match[1]), "it" if match[2] == "it" else "ep")
 
     def iterations(self, per_epoch: int) -> int:
-        """This duration in iterations.
+        """Convert this duration to iterations.
 
         Args:
-            per_epoch: iterations in one epoch, at least 1.
+            per_epoch: the number of iterations per epoch, at least 1.
 
         Returns:
-            A number of iterations, 0 or more.
+            The number of iterations, 0 or more.
 
         Example:
             >>> Duration(500, "it").iterations(per_epoch=916)

@@ -1,4 +1,4 @@
-"""Hardware and system, as far as they explain a number."""
+"""Facts about the hardware and the software that help to explain a measured number."""
 
 import os
 import platform
@@ -8,7 +8,9 @@ from typing import Any
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores that this process may use, memory and system; nothing that names the host.
+    """Describe the machine: processor, cores that this process may use, memory, system and Python version.
+
+    Nothing in it identifies the host. Memory is in GiB.
 
     Example:
         >>> sorted(machine())
@@ -24,12 +26,12 @@ def machine() -> dict[str, Any]:
 
 
 def cores() -> int:
-    """How many processors this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def versions() -> dict[str, str]:
-    """The versions of this library and of those that decide bits."""
+    """The versions of this library and of the libraries whose version can change results bit by bit."""
     names = ("kerastickets", "keras", "tensorflow", "numpy")
     return {name: version(name) for name in names}
 

@@ -1,4 +1,4 @@
-"""Names that a package offers and that load on first use, each written in one place."""
+"""Lazy imports: a package's public names load on first use and are listed in one place."""
 
 import ast
 import sys
@@ -9,17 +9,18 @@ from typing import Any
 
 
 def offered(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """What a package's `__init__.py` assigns to `__getattr__, __dir__, __all__`.
+    """The values that a package's `__init__.py` assigns to `__getattr__, __dir__, __all__`.
 
-    The names are those that the package's own source imports under `if TYPE_CHECKING:` as themselves
-    (`from package.module import Name as Name`). Type checkers read the same lines, so no name is written twice,
-    and importing the package imports none of its modules.
+    The public names are the imports under `if TYPE_CHECKING:` in the package's own source
+    (`from package.module import Name as Name`). Type checkers read the same lines, so no name is written
+    twice. Importing the package imports none of its modules.
 
     Args:
         package: the package's `__name__`.
 
     Returns:
-        `__getattr__`, which imports a name's module on first use; `__dir__`; and `__all__`, sorted.
+        Three values: `__getattr__`, which imports a name's module on first use; `__dir__`; and `__all__`,
+        sorted.
 
     Example:
         >>> load, names, everything = offered("kerastickets.registry")
@@ -40,7 +41,7 @@ def offered(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]
 
 
 def _homes(package: str) -> dict[str, str]:
-    """Name -> module that it comes from; a module of the package comes from itself."""
+    """Map each public name to the module to import; a module of the package maps to itself."""
     spec = sys.modules[package].__spec__ or find_spec(package)
     loader: Any = spec.loader if spec else None
     homes: dict[str, str] = {}

@@ -1,7 +1,7 @@
-"""Worker processes of one thread each, so that their number changes no number that they compute.
+"""Worker processes with one thread each, so that results do not depend on how many workers run.
 
-Two one-thread processes are also the better use of two cores for nets of LeNet's size. A process imports
-TensorFlow once and then takes one task after another.
+For networks of LeNet's size, two one-thread processes also use two cores better than one process with two
+threads. A worker imports TensorFlow once and then does one task after another.
 """
 
 import multiprocessing
@@ -24,12 +24,12 @@ Emit = Callable[[str, Any], None]
 
 @dataclass(frozen=True)
 class Event:
-    """What a worker tells.
+    """A message from a worker.
 
     Args:
-        kind: `done` with a task's result, or whatever the work itself emits.
+        kind: `done` when a task has finished, or the kind that the work itself emitted.
         key: the task's key.
-        content: what was told.
+        content: the task's result if `kind` is `done`, else what the work emitted.
     """
 
     kind: str
@@ -38,17 +38,18 @@ class Event:
 
 
 class Pool:
-    """Processes that do tasks, at most `jobs` at a time; none is started before it is needed.
+    """A pool of at most `jobs` worker processes. A process starts only when a task needs it.
 
-    As a context manager: leaving it, also by an error or Ctrl-C, ends the processes at once. What work
-    writes must therefore be complete at any moment.
+    Use it as a context manager. Leaving the context, also by an error or Ctrl-C, kills the processes at
+    once. The files that the work writes must therefore be complete at any moment.
 
     Args:
-        work: `work(task, emit)` does one task and returns its result; an importable function, called in a
-            worker. `emit(kind, content)` tells the main process something on the way.
-        jobs: how many processes, at least 1.
-        prepare: called first in each process, before TensorFlow is imported.
-        worn: asked in a process after each task whether another process should take its place.
+        work: `work(task, emit)` does one task in a worker and returns its result. It must be an importable
+            function. `emit(kind, content)` sends a message to the main process before the task is done.
+        jobs: the largest number of processes, at least 1.
+        prepare: a function that each process calls first, before it imports TensorFlow.
+        worn: a function that a process calls before each task. If it returns True, the process ends and a
+            new one takes its place. The default is `worn_out`.
     """
 
     def __init__(
@@ -77,11 +78,11 @@ class Pool:
 
     @property
     def open(self) -> int:
-        """How many tasks were submitted and are not done."""
+        """The number of submitted tasks that are not done."""
         return len(self._open)
 
     def submit(self, key: Hashable, task: Any) -> None:
-        """Hand over a task; what it tells later carries `key`."""
+        """Submit a task. All events of this task carry `key`."""
         self._open.add(key)
         self._tasks.put((key, task))
         if len(self._workers) < min(self._most, len(self._open)):
@@ -91,7 +92,8 @@ class Pool:
         worker = self._context.Process(
             target=_live, args=(self._work, self._prepare, self._worn, self._tasks, self._events), daemon=True
         )
-        # Ctrl-C in a terminal reaches every process. Only this one is to answer; the others inherit the deafness.
+        # Ctrl-C in a terminal reaches every process, but only this one should react to it.
+        # The workers inherit the setting that ignores it.
         alone = threading.current_thread() is threading.main_thread()
         before = signal.signal(signal.SIGINT, signal.SIG_IGN) if alone else None
         try:
@@ -102,10 +104,10 @@ class Pool:
         self._workers.append(worker)
 
     def next(self) -> Event:
-        """What is told next; waits for it.
+        """Wait for the next event and return it.
 
         Raises:
-            KerasTicketsError: the error that a task raised, or a process ended by itself.
+            KerasTicketsError: a task raised this error, or a process ended unexpectedly.
         """
         while True:
             codes = [worker.exitcode for worker in self._workers]
@@ -127,7 +129,7 @@ class Pool:
             return Event(kind, key, content)
 
     def _renewed(self) -> bool:
-        """Start processes in place of those that were worn out; whether there were any."""
+        """Replace the worn-out processes by new ones. Returns whether there were any."""
         worn = [worker for worker in self._workers if worker.exitcode == 0]
         for worker in worn:
             worker.join()
@@ -137,11 +139,13 @@ class Pool:
 
 
 def worn_out() -> bool:
-    """Whether this process holds so much memory, or so many maps of it, that another should go on.
+    """Whether this process holds so much memory, or so many memory maps, that it should be replaced.
 
-    Linux allows a process 65 530 maps by default. Each net that XLA compiles takes some hundred and keeps them; a
-    process that finds none left dies of it. And TensorFlow keeps the training data of every net that it compiled: a
-    quarter of the machine's memory is more than one net needs.
+    The limits are half of the memory maps that Linux allows, and a quarter of the machine's memory.
+
+    Linux allows a process 65 530 memory maps by default. Each network that XLA compiles takes some hundred
+    maps and keeps them. A process that has no map left dies. TensorFlow also keeps the training data of every
+    network that it compiled. One network needs less than a quarter of the machine's memory.
     """
     try:
         with open("/proc/self/maps", "rb") as maps, open("/proc/sys/vm/max_map_count") as most:
@@ -149,7 +153,7 @@ def worn_out() -> bool:
         with open("/proc/self/statm") as pages:
             held = int(pages.read().split()[1])
         return many or held > os.sysconf("SC_PHYS_PAGES") // 4
-    except OSError:  # another system than Linux
+    except OSError:  # not Linux
         return False
 
 
@@ -160,7 +164,7 @@ def _live(
     tasks: Any,
     events: Any,
 ) -> None:
-    """The life of a worker: tasks until it is ended, or worn."""
+    """The main loop of a worker: do tasks until the process is killed or worn out."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -168,14 +172,14 @@ def _live(
         prepare()
     import tensorflow as tf
 
-    # Said here as well, for provenance: the environment does not show in TensorFlow's own setting.
+    # Set here as well, for provenance: TensorFlow's own settings do not show the environment variables.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     while not worn():
         key, task = tasks.get()
         try:
             events.put(("done", key, work(task, partial(_tell, events, key))))
-        except KerasTicketsError as error:  # anything else ends the process, with its traceback
+        except KerasTicketsError as error:  # any other error ends the process and prints its traceback
             events.put(("error", key, type(error)(str(error))))
 
 

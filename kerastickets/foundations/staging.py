@@ -1,4 +1,4 @@
-"""A file or folder that appears whole or not at all: made in a folder beside it, checked there, then moved."""
+"""Atomic output: make a file or folder in a temporary folder beside its target, check it, then move it."""
 
 import fcntl
 import os
@@ -11,17 +11,18 @@ from kerastickets.errors import ExportError, RecipeError, TicketError
 
 
 def check_target(path: Path, suffix: str, force: bool = False, keep: Collection[Path] = ()) -> None:
-    """Refuse a path that nothing should be written to, before anything slow begins.
+    """Refuse an output path that must not be written, before any slow work begins.
 
     Args:
         path: the file or folder to make.
-        suffix: how its name must end; empty where a folder is made.
-        force: whether what is there may be replaced.
-        keep: what must not be lost: `path` may be neither these nor a folder around them.
+        suffix: the required ending of the name. Empty for a folder.
+        force: whether an existing file or folder may be replaced.
+        keep: paths that must not be lost. `path` must not be one of them, nor a folder that contains one.
+            The working folder and the home folder are always protected in the same way.
 
     Raises:
-        RecipeError: the name has another ending.
-        TicketError: the path exists, or replacing it would take along what must not be lost.
+        RecipeError: the path has no name of its own, or its name has another ending.
+        TicketError: the path exists and `force` is False, or replacing it would remove a protected path.
 
     Example:
         >>> check_target(Path("net.onnx"), ".tflite")
@@ -42,28 +43,28 @@ def check_target(path: Path, suffix: str, force: bool = False, keep: Collection[
     for kept in (Path.cwd(), Path.home(), *keep):
         if kept.resolve().is_relative_to(around):
             raise TicketError(
-                f"Replacing {path} must not take anything else along. Received: a path that is or holds {kept}. "
+                f"Replacing {path} must not remove anything else. Received: a path that is or contains {kept}. "
                 "Give another path."
             )
 
 
 @contextmanager
 def staged(path: Path, force: bool = False) -> Iterator[Path]:
-    """A folder beside `path` to make it in; when the body ends well, what was made there is moved to `path`.
+    """Give a temporary folder beside `path`. If the body succeeds, move the result from there to `path`.
 
-    What a killed process left of an earlier attempt is taken away first. If anything fails, also Ctrl-C, nothing
-    is left behind, and what was at `path` is as it was.
+    Remains of an earlier attempt, left by a killed process, are removed first. If anything fails, also by
+    Ctrl-C, no temporary file is left and `path` is unchanged.
 
     Args:
-        path: the file or folder to make; missing folders above it are made.
-        force: whether what is there may be replaced.
+        path: the file or folder to make. Missing parent folders are created.
+        force: whether an existing file or folder may be replaced.
 
     Yields:
-        The folder, empty; make `path` in it under its own name.
+        The empty temporary folder. Make the result in it under the name `path.name`.
 
     Raises:
-        ExportError: nothing was made, or the operating system refuses.
-        TicketError: `path` exists, or another process is making it.
+        ExportError: the body made nothing, or the operating system refuses.
+        TicketError: `path` exists and `force` is False, or another process is writing `path`.
 
     Example:
         >>> import tempfile
@@ -82,7 +83,7 @@ def staged(path: Path, force: bool = False) -> Iterator[Path]:
                 yield folder
                 made = folder / path.name
                 check_made(made)
-                if os.path.lexists(path) and not force:  # since it was checked
+                if os.path.lexists(path) and not force:  # it may have appeared since `check_target`
                     raise _exists(path)
                 _finish(made)
                 _put(made, path)
@@ -94,10 +95,10 @@ def staged(path: Path, force: bool = False) -> Iterator[Path]:
 
 
 def check_made(path: Path) -> None:
-    """Refuse an exporter that has not written the path that it was given.
+    """Refuse an exporter that did not write its output path.
 
     Raises:
-        ExportError: nothing is there.
+        ExportError: `path` does not exist.
     """
     if not os.path.lexists(path):
         raise ExportError(
@@ -126,7 +127,7 @@ def _named_refusals(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _held(path: Path) -> Iterator[Path]:
-    """The folder beside `path`, empty and this process's own; taken away in the end."""
+    """Give an empty temporary folder beside `path`, locked for this process. Remove it at the end."""
     part = path.absolute().with_name(f".{path.name}.part")
     part.mkdir(exist_ok=True)
     handle = os.open(part, os.O_RDONLY)
@@ -153,11 +154,11 @@ def _aside(path: Path) -> Path:
 
 
 def _put(made: Path, path: Path) -> None:
-    """Move `made` to `path`; what is there goes last."""
+    """Move `made` to `path`. What was at `path` is deleted last."""
     if not os.path.lexists(path) or not (made.is_dir() or path.is_dir()):
         os.replace(made, path)
         return
-    # A folder cannot be replaced in one step: until the new one is there, the old one has another name.
+    # A folder cannot be replaced in one step, so the old one gets another name until the new one is there.
     old = _aside(path)
     os.rename(path, old)
     try:
@@ -169,7 +170,10 @@ def _put(made: Path, path: Path) -> None:
 
 
 def _recover(path: Path) -> None:
-    """End what a process was killed in the middle of: the old folder comes back, or goes."""
+    """Finish a replacement that a killed process left half done.
+
+    The old folder is deleted if the new one is in place, else it gets its name back.
+    """
     old = _aside(path)
     if os.path.lexists(old):
         if os.path.lexists(path):
@@ -186,10 +190,10 @@ def _remove(path: Path) -> None:
 
 
 def _finish(path: Path) -> None:
-    """Have every file readable for whoever is to serve it, and on the disk before its name says that it is."""
+    """Make every file readable for all users, and sync it to the disk before it gets its final name."""
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file():
-            file.chmod(0o644)  # some libraries write for their own user alone
+            file.chmod(0o644)  # some libraries write files that only their owner can read
             handle = os.open(file, os.O_RDONLY)
             try:
                 os.fsync(handle)

@@ -1,6 +1,7 @@
-"""Trees: `dict[str, np.ndarray]`, the one shape in which masks, scores and weights travel.
+"""Trees: mappings from keys to NumPy arrays, the common form of masks, scores and weights.
 
-Masks and scores share the prunable keys; weight Trees hold all variables. Every function here is pure.
+Masks and scores have one array per prunable weight. Weight Trees hold all variables of a model.
+Every function here except `sealed` is pure.
 """
 
 import hashlib
@@ -13,16 +14,16 @@ Tree = Mapping[str, np.ndarray]
 
 
 def frozen(tree: Tree) -> Tree:
-    """A read-only copy of `tree`: the mapping and every array in it.
+    """A read-only copy of `tree`: neither the mapping nor its arrays can be changed.
 
-    Arrays that already own read-only memory are shared, not copied, so that tickets of one run
-    hold one copy of their initial weights.
+    C-contiguous arrays that already own read-only memory are shared, not copied. Tickets of one run
+    therefore share one copy of their initial weights.
 
     Args:
-        tree: arrays of any shape by key.
+        tree: arrays of any shape, by key.
 
     Returns:
-        A mapping with the same keys in the same order, whose arrays refuse writes.
+        A read-only mapping with the same keys in the same order. Its arrays are read-only.
 
     Example:
         >>> kept = frozen({"dense/kernel": np.ones((2, 2), bool)})
@@ -34,7 +35,7 @@ def frozen(tree: Tree) -> Tree:
 
 def _frozen_array(value: np.ndarray) -> np.ndarray:
     array = np.asarray(value)
-    # A read-only view of somebody's writable array could still change under us: only owners are shared.
+    # A read-only view of a writable array can still change, so only arrays that own their memory are shared.
     if not array.flags.writeable and array.flags.owndata and array.flags.c_contiguous:
         return array
     array = np.array(array, order="C", copy=True)
@@ -43,21 +44,21 @@ def _frozen_array(value: np.ndarray) -> np.ndarray:
 
 
 def sealed(array: np.ndarray) -> np.ndarray:
-    """`array` itself, made read-only: for whoever has just made it and is done writing to it.
+    """Make an array read-only in place and return it. Use it on a new array that is completely written.
 
-    A ticket takes such arrays as they are, instead of copying them.
+    A `Ticket` shares such an array instead of copying it.
 
     Example:
         >>> sealed(np.ones(2)).flags.writeable
         False
     """
-    array = np.asarray(array)  # NumPy's own functions give scalars for arrays without a dimension
+    array = np.asarray(array)  # for arrays without a dimension, NumPy's functions return scalars
     array.flags.writeable = False
     return array
 
 
 def kept(masks: Tree) -> int:
-    """The number of weights that `masks` keep, over all keys.
+    """The number of kept weights, summed over all keys.
 
     Example:
         >>> kept({"a": np.array([True, False]), "b": np.array([True])})
@@ -67,7 +68,7 @@ def kept(masks: Tree) -> int:
 
 
 def total(masks: Tree) -> int:
-    """The number of weights that `masks` speak of, kept or not.
+    """The number of maskable weights, kept or pruned, summed over all keys.
 
     Example:
         >>> total({"a": np.array([True, False]), "b": np.array([True])})
@@ -77,7 +78,7 @@ def total(masks: Tree) -> int:
 
 
 def density(masks: Tree) -> float:
-    """The share of weights that `masks` keep, in [0, 1]; 1 where nothing is prunable.
+    """The fraction of weights that `masks` keep, in [0, 1]. It is 1 if `masks` hold no weights.
 
     Example:
         >>> density({"a": np.array([True, False, False, False])})
@@ -87,13 +88,13 @@ def density(masks: Tree) -> float:
 
 
 def masked(weights: Tree, masks: Tree) -> dict[str, np.ndarray]:
-    """`weights` with zeros where `masks` prune; keys without a mask pass through.
+    """Set pruned weights to zero. Weights without a mask stay unchanged.
 
     Example:
         >>> masked({"k": np.array([1.0, 2.0]), "b": np.array([3.0])}, {"k": np.array([True, False])})
         {'k': array([1., 0.]), 'b': array([3.])}
     """
-    # Not a product: inf * 0 is NaN and -1 * 0 is -0.
+    # `np.where`, not a product: inf * 0 is NaN and -1 * 0 is -0.
     return {
         key: np.where(masks[key], value, np.zeros((), value.dtype)) if key in masks else value
         for key, value in weights.items()
@@ -101,10 +102,10 @@ def masked(weights: Tree, masks: Tree) -> dict[str, np.ndarray]:
 
 
 def generator(*key: int | str) -> np.random.Generator:
-    """A random generator that depends on `key` alone: equal on every machine and in every process.
+    """A random generator that depends only on `key`. It is the same on every machine and in every process.
 
     Args:
-        key: what the randomness is for, such as `("init", 0, "dense/kernel")`.
+        *key: what the random numbers are for, such as `"init", 0, "dense/kernel"`.
 
     Example:
         >>> bool(generator("order", 0, 1).random() == generator("order", 0, 1).random())
@@ -114,7 +115,9 @@ def generator(*key: int | str) -> np.random.Generator:
 
 
 def integer(*key: int | str) -> int:
-    """A 31-bit seed that depends on `key` alone. Python's `hash` is salted per process, so sha256.
+    """A 31-bit seed that depends only on `key`.
+
+    It is computed with sha256, because Python's `hash` differs between processes.
 
     Example:
         >>> integer("init", 0, "dense/kernel") == integer("init", 0, "dense/kernel")

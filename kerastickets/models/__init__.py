@@ -1,4 +1,4 @@
-"""One live Keras model: its variables by key, its masks, its architecture, its initial weights."""
+"""Work with one live Keras model: name its variables, mask it, rebuild it and draw its initial weights."""
 
 from typing import TYPE_CHECKING
 

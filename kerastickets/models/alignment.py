@@ -1,4 +1,4 @@
-"""Which variable of a model each weight of a ticket belongs to."""
+"""Match each weight of a ticket to the model variable that it belongs to."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,21 +17,23 @@ def align(
     by: str = "key",
     custom_objects: Mapping[str, Any] | None = None,
 ) -> dict[str, keras.Variable]:
-    """The variables of `model` that a ticket's weights belong to, by the ticket's keys.
+    """Match the weights of a ticket to the variables of a model.
 
     Args:
         ticket: any ticket.
         model: a built model.
-        by: `"key"` matches names; `"order"` matches the n-th variable of the ticket's model, which is built
-            to know its order, with the n-th of `model`, whatever they are called. Never a silent fallback.
-        custom_objects: your classes by name, where the ticket's model needs them to be built.
+        by: how to match. `"key"` matches equal keys. `"order"` matches the n-th variable of the ticket's
+            model with the n-th variable of `model`, whatever their names. To learn the order, it builds
+            the ticket's model. Neither way falls back on the other.
+        custom_objects: your classes by name, if the ticket's model needs them to be built.
 
     Returns:
-        The model's variables under the ticket's keys.
+        A dict from each key of the ticket to the matching variable of `model`.
 
     Raises:
-        AlignError: the first key or shape that does not match, and what was found instead.
-        TicketError: by order, and the ticket's model cannot be built.
+        AlignError: a key or shape does not match. The message names the first mismatch and what was found
+            instead. Also raised if `by` is neither `"key"` nor `"order"`.
+        TicketError: `by="order"`, and the ticket's model cannot be built.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -48,7 +50,7 @@ def align(
         return {key: own[key] for key in theirs}
     if by != "order":
         raise AlignError(f"`by` must be 'key' or 'order'. Received: by={by!r}")
-    # A ticket sorts its keys; only its model knows which variable comes first.
+    # A ticket sorts its keys, so only its model knows the order of the variables.
     order = [*variables(ticket.build(custom_objects))]
     _check_order(shapes, {key: theirs[key] for key in order})
     return dict(zip(order, own.values(), strict=True))

@@ -1,4 +1,4 @@
-"""A model's config as JSON that is equal for equal models, and building a model from it."""
+"""Describe a model as JSON that is equal for equal models, and rebuild a model from that JSON."""
 
 import copy
 import json
@@ -12,14 +12,14 @@ from kerastickets.models.initial_weights import python_random
 from kerastickets.models.variables import check_aligned, variables
 from kerastickets.tickets.layer_names import made_up, numbered
 
-# The places of a Keras config that hold layer names.
+# The keys of a Keras config under which layer names stand.
 _PLACES = {"name", "keras_history", "input_layers", "output_layers"}
-# Filled by `kerastickets.layers.aware`: the plain class of each mask-aware one.
+# Maps each mask-aware class to its plain class. `kerastickets.layers.aware` fills it.
 _plain: dict[type, type] = {}
 
 
 def plain_class(layer_class: type) -> type:
-    """The Keras class that a mask-aware layer class was made of; any other class is its own."""
+    """The plain class behind a mask-aware layer class; any other class is returned unchanged."""
     return _plain.get(layer_class, layer_class)
 
 
@@ -29,21 +29,22 @@ def is_keras(layer_class: type) -> bool:
 
 
 def mark_aware(layer_class: type, base: type) -> None:
-    """Record that `layer_class` is `base` with masks, so that architectures name `base`."""
+    """Record that `layer_class` is `base` plus masks, so that architectures name `base` instead."""
     _plain[layer_class] = base
 
 
 def architecture(model: keras.Model) -> dict[str, Any]:
-    """The config of the plain model, with made-up layer names renumbered in reading order.
+    """Describe a model as JSON: the Keras config of the model without masks.
 
-    Two builds of one model give the same value; mask-aware layers appear as their base class.
+    Two builds of the same model give equal values, because layer names that Keras made up are renumbered in
+    the order in which they appear. Mask-aware layers appear as their plain class.
 
     Args:
         model: a built model.
 
     Returns:
-        A JSON object for `rebuild`; empty where the model has no config (a subclassed model without
-        `get_config`).
+        A JSON object that `rebuild` accepts. It is empty if the model has no config, as a subclassed model
+        without `get_config`.
 
     Example:
         >>> build = lambda: keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -57,13 +58,13 @@ def architecture(model: keras.Model) -> dict[str, Any]:
     build = node.get("build_config")
     _clean(node)
     if not isinstance(model, keras.Sequential) and not hasattr(model, "_nodes_by_depth"):
-        # A subclassed model is built by its input shape, which only its build_config knows.
+        # Building a subclassed model needs its input shape, which only build_config holds.
         node["build_config"] = build
     return _rename(node, _new_names(node))
 
 
 def _clean(node: Any) -> None:
-    """Drop compile state, and give mask-aware layers back their base class."""
+    """Drop compile and build state, and replace each mask-aware class by its plain class."""
     if isinstance(node, dict):
         node.pop("compile_config", None)
         node.pop("build_config", None)
@@ -77,7 +78,7 @@ def _clean(node: Any) -> None:
 
 
 def _new_names(node: Any) -> dict[str, str]:
-    """What every made-up layer name becomes; names that somebody chose are never given to another layer."""
+    """The new name for each made-up layer name. No new name equals a name that the user chose."""
     stems: dict[str, str | None] = {}
     for name, class_name in _named(node):
         stems.setdefault(name, made_up(name, class_name))
@@ -88,7 +89,7 @@ def _new_names(node: Any) -> dict[str, str]:
 
 
 def _named(node: Any) -> Iterator[tuple[str, str]]:
-    """The name and class of every layer, in reading order."""
+    """The name and class of every layer, in the order in which they appear."""
     if isinstance(node, dict):
         config = node.get("config")
         name = node.get("name") or (config.get("name") if isinstance(config, dict) else None)
@@ -104,7 +105,7 @@ def _children(node: Any) -> Iterable[Any]:
 
 def _rename(node: Any, names: Mapping[str, str], here: bool = False) -> Any:
     if isinstance(node, dict):
-        # Outputs may be a mapping, whose values name layers as a list's would.
+        # Outputs may be a mapping; then its values name layers, as the items of a list do.
         return {key: _rename(value, names, here or key in _PLACES) for key, value in node.items()}
     if isinstance(node, list):
         return [_rename(value, names, here) for value in node]
@@ -112,25 +113,26 @@ def _rename(node: Any, names: Mapping[str, str], here: bool = False) -> Any:
 
 
 def rebuild(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> keras.Model:
-    """A fresh model from an `architecture` that this process made itself.
+    """Build a new model from an `architecture` that this process made itself.
 
-    Architectures that came from a file go through `Ticket.build`, which checks what they name first.
+    For an architecture from a file, use `Ticket.build`: it first checks the classes and functions that the
+    architecture names.
 
     Args:
         config: what `architecture` returned.
-        custom_objects: classes by name, for layers that are not Keras's.
+        custom_objects: your classes by name, for layers that Keras does not define.
 
     Returns:
         A built model with freshly drawn weights.
     """
-    # Keras empties the config it is given.
+    # Keras empties the config that it receives, so pass a copy.
     config = copy.deepcopy(dict(config))
     with python_random():
         return keras.saving.deserialize_keras_object(config, custom_objects=dict(custom_objects or {}))
 
 
 def custom_classes(model: keras.Model) -> dict[str, type]:
-    """The layer classes of a live model that are not Keras's own, by both names Keras looks up."""
+    """The layer classes of a live model that Keras does not define, by both names that Keras may look up."""
     layers = model._flatten_layers() if isinstance(model, keras.Layer) else []
     own = {plain_class(type(layer)) for layer in layers}
     strangers = [cls for cls in own if not is_keras(cls)]
@@ -140,25 +142,25 @@ def custom_classes(model: keras.Model) -> dict[str, type]:
 def faithful_architecture(
     model: keras.Model, custom_objects: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """`architecture(model)`, after rebuilding it once and comparing keys and shapes.
+    """Return `architecture(model)`, after checking that it rebuilds a model with the same keys and shapes.
 
     Args:
         model: a built model.
-        custom_objects: its classes and functions by name, besides the classes of its layers.
+        custom_objects: custom classes and functions by name, besides the classes of the model's layers.
 
     Returns:
-        The architecture; empty where the model cannot be rebuilt from a config at all.
+        The architecture. It is empty if the model cannot be rebuilt from a config at all.
 
     Raises:
-        AlignError: the rebuilt model has other keys or shapes, as when Keras un-shares a layer that a
-            nested and an outer model share.
+        AlignError: the rebuilt model has different keys or shapes. This happens when a nested model and its
+            outer model share a layer, because Keras rebuilds it as two layers.
     """
     config = architecture(model)
     if not config:
         return {}
     try:
         twin = rebuild(config, custom_classes(model) | dict(custom_objects or {}))
-    except Exception:  # any fault of a stranger's from_config means "not rebuildable"
+    except Exception:  # any error in a custom from_config means "not rebuildable"
         return {}
     if not twin.built:
         return {}

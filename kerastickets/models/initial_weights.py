@@ -1,4 +1,7 @@
-"""Initial weights keyed by (seed, key): equal in every process, and for a layer whatever stands around it."""
+"""Draw initial weights that depend only on the seed and on each weight's key.
+
+They are equal in every process, and a layer gets the same weights whichever layers surround it.
+"""
 
 import random
 from collections.abc import Callable, Iterator
@@ -13,16 +16,16 @@ from kerastickets.models.variables import Place, assign, snapshot, walk
 
 
 def fresh(build: Callable[[], keras.Model], seed: int) -> keras.Model:
-    """A model whose initial weights depend on `seed` and each weight's key alone.
+    """Build a model whose initial weights depend only on `seed` and on each weight's key.
 
     Args:
-        build: makes the model; called once.
+        build: a function that makes the model; it is called once.
         seed: the init seed.
 
     Returns:
-        The model, its weights drawn by each layer's own initializer under `(seed, key)`. A random weight whose
-        layer does not show its initializer (`kernel_initializer` for `kernel`) is repeatable too, but
-        depends on the layers built before it.
+        The model. Each layer's own initializer draws its weights, seeded by `(seed, key)`. Some layers do not
+        expose an initializer (such as `kernel_initializer` for `kernel`). Their random weights are repeatable
+        too, but depend on the layers built before.
 
     Example:
         >>> build = lambda: keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
@@ -37,16 +40,16 @@ def fresh(build: Callable[[], keras.Model], seed: int) -> keras.Model:
 
 
 def draw_weights(model: keras.Layer, seed: int, purpose: str = "init") -> dict[str, np.ndarray]:
-    """New values for the randomly initialised weights of `model`, keyed by `(seed, key)`.
+    """Draw new values for the randomly initialised weights of `model`, each seeded by `(seed, key)`.
 
     Args:
         model: a built model; it is not changed.
         seed: the init seed.
-        purpose: part of the key, so that a second draw under one seed is another.
+        purpose: part of the seed; give another text to get different values for the same `seed`.
 
     Returns:
-        Values by key for every weight whose layer has a random initializer of its name
-        (`kernel_initializer` for `kernel`); constants such as zero biases are left out.
+        Values by key, for every weight with a random initializer named after it in its layer
+        (`kernel_initializer` for `kernel`). Constants such as zero biases are left out.
     """
     values = {}
     for place in walk(model):
@@ -54,7 +57,7 @@ def draw_weights(model: keras.Layer, seed: int, purpose: str = "init") -> dict[s
         config = initializer.get_config() if isinstance(initializer, keras.initializers.Initializer) else {}
         if "seed" in config:
             config["seed"] = integer(purpose, seed, place.key)
-            # VarianceScaling's subclasses (GlorotNormal, ...) take only a seed, and say so in their config.
+            # Subclasses of VarianceScaling (GlorotNormal, ...) accept only a seed, as their config shows.
             value = type(initializer).from_config(config)(place.variable.shape, place.variable.dtype)
             array = keras.ops.convert_to_numpy(value)
             values[place.key] = array.astype("float32") if array.dtype.name == "bfloat16" else array
@@ -63,8 +66,8 @@ def draw_weights(model: keras.Layer, seed: int, purpose: str = "init") -> dict[s
 
 def _initializer(place: Place) -> Any:
     stem = place.variable.name
-    # `kernel` -> kernel_initializer, `recurrent_kernel` -> recurrent_initializer, and so on; the kernel of a
-    # depthwise convolution goes by the name of its layer.
+    # `kernel` -> kernel_initializer, `recurrent_kernel` -> recurrent_initializer, and so on. A depthwise
+    # convolution names its weight `kernel`, but its initializer `depthwise_initializer`.
     own = ["depthwise_initializer"] if stem == "kernel" else []
     for name in (f"{stem}_initializer", f"{stem.removesuffix('_kernel')}_initializer", *own):
         if hasattr(place.layer, name):
@@ -74,9 +77,9 @@ def _initializer(place: Place) -> Any:
 
 @contextmanager
 def python_random(seed: int | None = None) -> Iterator[None]:
-    """Leave Python's generator as it was, and start it from `seed` inside where one is given.
+    """Restore Python's random generator after the body; within the body, seed it with `seed` if given.
 
-    Keras draws the seeds of unseeded initializers and layers from it, so building a model moves it.
+    Keras draws seeds for unseeded initializers and layers from this generator: building a model advances it.
     """
     state = random.getstate()
     if seed is not None:

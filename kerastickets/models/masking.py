@@ -1,7 +1,7 @@
-"""Masks on a live model: the stored weight is zero where pruned, and training keeps it so.
+"""Attach masks to a live model: pruned weights are set to zero, and training keeps them at zero.
 
-Gradients are masked on entry to the optimizer, before moments, clipping, decay, averages and loss
-unscaling; a constraint on the variable is the second guard. Nothing changes in any layer's `call`.
+The optimizer masks gradients first, before moments, clipping, decay, averages and loss unscaling. A
+constraint on each variable is a second safeguard. No layer's `call` changes.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -19,7 +19,7 @@ from kerastickets.models.variables import Mask, Place, assign, mask_of, paths, s
 
 
 class WeightReport(NamedTuple):
-    """What `sparsify` did with one trainable variable: its key, shape, whether it is masked, and why."""
+    """What `sparsify` did with one trainable variable: its key, its shape, whether it is masked, and why."""
 
     key: str
     shape: tuple[int, ...]
@@ -30,15 +30,17 @@ class WeightReport(NamedTuple):
 def weight_reports(
     model: keras.Layer, include: Collection[str] = (), exclude: Collection[str] = ()
 ) -> list[WeightReport]:
-    """Which trainable variables of `model` are prunable, and why.
+    """List the trainable variables of `model`: whether each is prunable, and why.
 
-    Kernels and embeddings of rank above 1 are; biases, normalisation and everything else only when a
-    pattern of `include` asks for them.
+    Kernels and embeddings of rank 2 or more are prunable. Biases, normalisation weights and everything else
+    are prunable only if a pattern in `include` matches them.
 
     Args:
         model: a built model.
-        include: glob patterns over keys (`"dense/bias"`, `"*/gamma"`) or layer paths, added to the default.
-        exclude: glob patterns over keys or layer paths, taken away last.
+        include: glob patterns over keys (`"dense/bias"`, `"*/gamma"`) or layer paths. Matching weights are
+            prunable in addition to the default.
+        exclude: glob patterns over keys or layer paths. Matching weights are not prunable, even if `include`
+            matches them too.
 
     Returns:
         One entry per trainable variable, in the model's order.
@@ -62,7 +64,7 @@ def weight_reports(
 
 
 def matches(key: str, pattern: str) -> bool:
-    """Whether a glob `pattern` names `key` or a layer on its path.
+    """Whether a glob `pattern` matches `key`, or a layer on the path to it.
 
     Example:
         >>> matches("block/dense/kernel", "*/kernel"), matches("dense/kernel", "dense")
@@ -99,24 +101,26 @@ def sparsify(
     include: Collection[str] = (),
     exclude: Collection[str] = (),
 ) -> list[WeightReport]:
-    """Attach masks to a plain Keras model, in place.
+    """Attach masks to a Keras model, in place, and set the pruned weights to zero.
 
-    Every prunable weight gets a mask (all ones unless given); a weight that is pruned is set to zero.
-    A compiled optimizer is guarded so that training keeps the zeros; if you compile afterwards, add
-    `kerastickets.callbacks.KeepMasks()` to `fit` (or call `sparsify` again).
+    Without `masks`, every prunable weight gets a mask of ones, unless it has a mask already. With `masks`,
+    only the weights named there get one. If the model is compiled, its optimizer is changed so that training
+    keeps the zeros. If you compile afterwards, pass `kerastickets.callbacks.KeepMasks()` to `fit`, or call
+    `sparsify` again.
 
     Args:
         model: a built model.
-        masks: boolean arrays by key, True where kept, or None to keep what is there (ones at first).
-        include: glob patterns of weights to mask besides kernels and embeddings.
-        exclude: glob patterns of weights to leave alone.
+        masks: boolean arrays by key, each of its weight's shape, True where a weight is kept. None keeps the
+            masks that the model has, and starts the others as all ones.
+        include: glob patterns of weights to mask in addition to kernels and embeddings.
+        exclude: glob patterns of weights not to mask.
 
     Returns:
-        What became of each trainable variable: masked, or skipped and why.
+        One `WeightReport` per trainable variable: whether it is masked, and why.
 
     Raises:
-        AlignError: a mask has no weight, or another shape; nothing is masked then.
-        RecipeError: the model is not built, or a pattern matches nothing.
+        AlignError: a mask names no weight of the model, or has a different shape. Then no mask is attached.
+        RecipeError: the model is not built, or a pattern matches no trainable variable.
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -150,13 +154,13 @@ def _outcome(
 
 
 def _retrace(model: keras.Model) -> None:
-    """A training step that `fit` traced before keeps the masks, or the lack of them, that it saw."""
+    """Rebuild the training step, if `fit` traced one: it still uses the masks from when it was traced."""
     if getattr(model, "train_function", None) is not None:
         model.make_train_function(force=True)
 
 
 def _check_masks(own: Mapping[str, keras.Variable], masks: Tree) -> None:
-    """Refuse masks before any is attached, so that a model is never left half masked."""
+    """Check all masks before any is attached, so that a model is never left partly masked."""
     for key, mask in masks.items():
         if key not in own:
             raise AlignError(f"Masks must name weights of the model: {', '.join(own)}. Received: {key!r}")
@@ -167,7 +171,7 @@ def _check_masks(own: Mapping[str, keras.Variable], masks: Tree) -> None:
 
 
 def attach(variable: keras.Variable, value: keras.Variable | None = None) -> Mask:
-    """Give `variable` a mask (all ones, or the given variable) unless it has one; returns the mask."""
+    """Give `variable` a mask unless it has one, and return the mask: `value`, or all ones if that is None."""
     mask = mask_of(variable)
     if mask is None:
         if value is None:
@@ -180,16 +184,16 @@ def attach(variable: keras.Variable, value: keras.Variable | None = None) -> Mas
 
 
 def masks_of(model: keras.Layer) -> dict[str, np.ndarray]:
-    """The masks that `model` holds, as booleans by key; empty where it holds none."""
+    """The masks that `model` holds: boolean arrays by key, True where kept. Empty if it holds none."""
     own = ((key, mask_of(variable)) for key, variable in variables(model).items())
     return {key: keras.ops.convert_to_numpy(mask.value.value) != 0 for key, mask in own if mask}
 
 
 def assign_masks(model: keras.Layer, masks: Tree) -> None:
-    """Set masks that are attached already, and zero the weights they prune.
+    """Change masks that are already attached, and set the weights that they prune to zero.
 
     Raises:
-        AlignError: a key without a mask, or another shape.
+        AlignError: a key names no weight or a weight without a mask, or a mask has a different shape.
     """
     own = variables(model)
     _check_masks(own, masks)
@@ -205,10 +209,10 @@ def assign_masks(model: keras.Layer, masks: Tree) -> None:
 
 
 def guard(optimizer: Any) -> bool:
-    """Make `optimizer` mask gradients on entry to `apply`; False if it did so already.
+    """Make `optimizer` mask gradients at the start of `apply`. Returns False if it did so already.
 
-    Averages that it writes over the weights at the end of `fit` are masked as well: those of weights that
-    were pruned on the way still remember them.
+    At the end of `fit`, an optimizer may overwrite the weights with their averages. These averages are masked
+    too, because the average of a weight that was pruned during training is not zero.
     """
     if getattr(optimizer.apply, "masks_gradients", False):
         return False
@@ -244,17 +248,17 @@ def _masked(gradient: Any, variable: keras.Variable) -> Any:
 
 
 def strip(model: keras.Model) -> keras.Model:
-    """The plain model: detach what `sparsify` attached; weights stay, zeros included.
+    """Remove the masks from a model. The weights stay as they are, zeros included.
 
     Args:
         model: a model with masks.
 
     Returns:
-        `model` itself, without masks; or, where its layers are mask-aware, a new model of the plain
-        layers with the same weights, not compiled.
+        `model` itself, without masks. If its layers are mask-aware: a new model of plain layers with the same
+        weights, not compiled.
 
     Raises:
-        AlignError: a model of mask-aware layers that has no config to rebuild it from.
+        AlignError: the layers are mask-aware, and the model has no config to rebuild it from.
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])

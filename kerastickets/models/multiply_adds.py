@@ -1,4 +1,4 @@
-"""How many multiplications with weights a model does for one example, and how many of them are with zeros."""
+"""Count the multiplications with weights that a model does per example, with and without zero weights."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -14,26 +14,30 @@ from kerastickets.models.variables import paths
 _CONV = tuple(getattr(keras.layers, f"{kind}Conv{n}D") for kind in ("", "Depthwise") for n in (1, 2))
 _CONV += (keras.layers.Conv3D, keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 _TRANSPOSED = tuple(getattr(keras.layers, f"Conv{n}DTranspose") for n in (1, 2, 3))
-#: What a size that the model leaves open is taken as.
+#: The size assumed for each axis that the model leaves open.
 _OPEN = 32
 
 
 def multiply_adds(model: keras.Model, inputs: Any = None) -> dict[str, int]:
-    """Multiplications of weights with activations, each with its addition, for one example.
+    """Count the multiply-adds of weights with activations for one example.
 
-    The model runs once on one example, so that shared layers count at every call and subclassed models like
-    any other. Kernels count where they are applied: of a convolution at every output position, whatever padding
-    adds (of a transposed one at every input position), of a dense layer at every position before the last axis,
-    of a recurrent one at every step. Biases, normalisation, pooling, table look-ups and products of
-    activations with each other do not count.
+    The model runs once on one example. So a shared layer counts at every call, and subclassed models work
+    like any other. A kernel counts once per position at which it is applied:
+
+    - convolution: every output position, positions that overlap padding included;
+    - transposed convolution: every input position;
+    - dense layer: every position of the axes between batch and last axis;
+    - recurrent layer: every step.
+
+    Biases, normalisation, pooling, table look-ups and products of activations with each other do not count.
 
     Args:
         model: a built model; it is not changed.
-        inputs: one example with its batch axis, or a list of them; None makes zeros of the model's own input
-            shapes, with 32 where they are open. A subclassed model needs it.
+        inputs: one example with its batch axis, or a list of such arrays for several inputs. None uses zeros
+            of the model's input shapes, with size 32 for every open axis. A subclassed model needs `inputs`.
 
     Returns:
-        `dense`, every entry of every kernel, and `theoretical`, those that are not zero.
+        A dict of two counts: `dense` counts every entry of every kernel, `theoretical` only nonzero entries.
 
     Raises:
         ValueError: a subclassed model without `inputs`.
@@ -69,9 +73,9 @@ def _zeros(model: keras.Model) -> Any:
 
 @contextmanager
 def _watched(model: keras.Model, seen: Callable[[keras.Layer, Any, Any], None]) -> Iterator[None]:
-    """Within the body, `seen` is told each layer's inputs and outputs whenever it is called."""
+    """Within the body, call `seen(layer, inputs, outputs)` whenever a layer of `model` is called."""
     layers = {id(layer): layer for _, layer in paths(model)}.values()
-    # Not through Keras's own __setattr__, which would look into what a layer is given.
+    # Bypass Keras's own __setattr__, which would track the value as part of the layer.
     for layer in layers:
         object.__setattr__(layer, "call", _telling(layer, layer.call, seen))
     try:
@@ -91,7 +95,7 @@ def _telling(layer: keras.Layer, call: Callable[..., Any], seen: Callable[..., N
 
 
 def _applied(layer: keras.Layer, given: Any, result: Any) -> Iterator[tuple[np.ndarray, int]]:
-    """The layer's own kernels, and at how many places each of their entries is multiplied with something."""
+    """The layer's own kernels, each with the number of positions at which it is applied."""
     if isinstance(layer, keras.layers.RNN):
         yield from _recurrent(layer, given, result)
     elif isinstance(layer, keras.layers.EinsumDense):
@@ -102,8 +106,8 @@ def _applied(layer: keras.Layer, given: Any, result: Any) -> Iterator[tuple[np.n
         places = math.prod(_space(layer, given if isinstance(layer, _TRANSPOSED) else result))
         names = ("kernel", "depthwise_kernel", "pointwise_kernel")
         yield from ((_value(getattr(layer, name)), places) for name in names if hasattr(layer, name))
-    elif not is_keras(type(layer)) and not hasattr(layer, "state_size"):  # a cell is its RNN's to count
-        # A layer of one's own: its matrices are taken to be applied as those of a dense layer are.
+    elif not is_keras(type(layer)) and not hasattr(layer, "state_size"):  # the RNN counts its cell
+        # A custom layer: assume that it applies its matrices as a dense layer does.
         for variable in layer._trainable_variables:
             if len(variable.shape) > 1 and hasattr(given, "shape"):
                 yield _value(variable), math.prod(given.shape[1:-1])
@@ -115,23 +119,23 @@ def _recurrent(layer: keras.layers.RNN, given: Any, result: Any) -> Iterator[tup
         for variable in cell._trainable_variables:
             rank = len(variable.shape)
             if rank > 1 and variable.name != "bias":  # a GRU has two rows of biases
-                # Of a ConvLSTM the kernels are applied at every position of its output.
+                # A ConvLSTM applies its kernels at every position of its output.
                 output = keras.tree.flatten(result)[0]
                 space = math.prod(_space(cell, output)[-(rank - 2) :]) if rank > 2 else 1
                 yield _value(variable), steps * space
 
 
 def _space(layer: keras.Layer, tensor: Any) -> tuple[int, ...]:
-    """The axes of `tensor` that are neither examples nor channels."""
+    """The sizes of the axes of `tensor` other than batch and channels."""
     first = getattr(layer, "data_format", None) == "channels_first"
     return tuple(tensor.shape[2:] if first else tensor.shape[1:-1])
 
 
 def _einsum_places(equation: str, shape: Any) -> int:
-    """The product of the input's axes that are not the kernel's: `abc,cd->abd` has `a` and `b`."""
+    """The product of the input axes that the kernel does not have: `a` and `b` in `abc,cd->abd`."""
     given, _, kernel = equation.replace(" ", "").partition("->")[0].partition(",")
     before, dots, after = given.partition("...")
-    # Letters for what the dots stand for, which no kernel has.
+    # Replace `...` by one letter per axis that it stands for; no kernel has that letter.
     letters = [*before, *("." * (len(shape) - len(before) - len(after)) if dots else ""), *after]
     sizes = zip(letters, shape, strict=True)
     return math.prod(size for letter, size in sizes if letter not in kernel)

@@ -1,4 +1,7 @@
-"""A narrower dense net with a given number of weights: the control that asks whether sparsity itself helps."""
+"""Build a narrower dense network with a given number of weights.
+
+It is the control that tests whether sparsity itself helps: it has as many weights, but none is pruned.
+"""
 
 import copy
 import math
@@ -15,19 +18,19 @@ _WIDTHS = ("units", "filters")
 
 
 def narrowed(model: keras.Model, weights: int) -> keras.Model:
-    """`model` with all hidden widths times one factor, closest to `weights` in number.
+    """Scale all hidden widths of `model` by one factor, so that it has about `weights` prunable weights.
 
     Args:
-        model: a Sequential or Functional model with one output; its last layer with a width keeps it. It
-            is not changed.
-        weights: how many prunable weights the narrower net should have.
+        model: a Sequential or Functional model with one output; it is not changed. The last layer with
+            `units` or `filters` keeps its width.
+        weights: the number of prunable weights to come as close to as possible.
 
     Returns:
-        A freshly built model; each hidden width is at least 1.
+        A newly built model. Each hidden width is at least 1.
 
     Raises:
-        RecipeError: the model has no config, has no hidden width or cannot be narrowed, as with
-            residual additions of widths that are tied otherwise.
+        RecipeError: the model has no config, has no hidden layer with a width, or cannot be narrowed, because
+            other parts fix its widths, such as a skip connection or the inputs of a nested model.
 
     Example:
         >>> wide = keras.Sequential([keras.Input((4,)), keras.layers.Dense(10), keras.layers.Dense(2)])
@@ -63,8 +66,8 @@ def _scaled(plain: Mapping[str, Any], factor: float, custom: Mapping[str, type])
     wide = [node for node in _nodes(config) if any(width in node["config"] for width in _WIDTHS)]
     if len(wide) < 2:
         raise RecipeError(
-            f"Narrowing needs a hidden layer with units or filters. Received: {len(wide)} layers with either, "
-            "of which the last is the output. Use another control."
+            "Narrowing needs a hidden layer with units or filters. Received: a model with "
+            f"{len(wide)} such layers, counting the output layer. Use another control."
         )
     for node in wide[:-1]:
         for width in _WIDTHS:
@@ -84,7 +87,7 @@ def _outputs(model: keras.Model) -> list[tuple[int | None, ...]]:
 
 
 def _nodes(node: Any) -> list[dict[str, Any]]:
-    """Every layer config, in reading order."""
+    """Every layer config, in the order in which they appear."""
     if isinstance(node, list):
         return [found for child in node for found in _nodes(child)]
     if not isinstance(node, dict):

@@ -1,4 +1,7 @@
-"""Normalising layers that Keras lacks. Tickets with them rebuild anywhere: `models.untrusted` knows these layers."""
+"""Normalisation layers that Keras lacks.
+
+A ticket with such a layer rebuilds without `custom_objects`, because `models.untrusted` knows these layers.
+"""
 
 from typing import Any
 
@@ -7,18 +10,18 @@ import keras
 
 @keras.saving.register_keras_serializable("kerastickets")
 class LocalResponseNormalization(keras.layers.Layer):
-    """Divides each channel by what it and its neighbours at the same pixel amount to.
+    """Divide each channel by a value computed from it and its neighbouring channels at the same pixel.
 
     `y[c] = x[c] / (bias + alpha * sum(x[c - depth_radius : c + depth_radius + 1] ** 2)) ** beta`, computed by
-    TensorFlow's own `tf.nn.local_response_normalization`. It has no weights. The defaults are those of
+    TensorFlow's `tf.nn.local_response_normalization`. The layer has no weights. The defaults come from
     TensorFlow's CIFAR-10 tutorial.
 
     Args:
-        depth_radius: neighbours on each side, in channels; at least 0.
-        bias: added to the sum.
-        alpha: what the sum of squares is multiplied by.
+        depth_radius: number of neighbouring channels on each side; at least 0.
+        bias: constant added to the scaled sum.
+        alpha: factor for the sum of squares.
         beta: the exponent.
-        **kwargs: those of `keras.layers.Layer`.
+        **kwargs: arguments of `keras.layers.Layer`.
 
     Example:
         >>> import numpy as np
@@ -32,7 +35,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         Networks, section 3.3.
     """
 
-    __module__ = "kerastickets.normalizing"  # `.keras` files name it
+    __module__ = "kerastickets.normalizing"  # `.keras` files name this module
 
     def __init__(
         self,
@@ -47,19 +50,19 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, inputs: Any) -> Any:
-        """The normalised images `(n, height, width, channels)`."""
+        """The normalised images; shape `(n, height, width, channels)`, as the inputs."""
         import tensorflow as tf
 
-        # Other dtypes have no kernel on some device; a sum of squares of half precision would overflow, too.
+        # Some devices support float32 only, and a sum of squares in half precision could overflow.
         x = tf.cast(inputs, "float32")
         y = tf.nn.local_response_normalization(x, self.depth_radius, self.bias, self.alpha, self.beta)
         return tf.cast(y, inputs.dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The shape of the inputs."""
+        """The same shape as the inputs."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """What makes the same layer again."""
+        """The config that rebuilds this layer."""
         own = {name: getattr(self, name) for name in ("depth_radius", "bias", "alpha", "beta")}
         return {**super().get_config(), **own}

@@ -1,4 +1,4 @@
-"""What training minimises and reports: the data's loss and metrics, or those a model was compiled with."""
+"""Choose the loss and the metrics of training: from the data set, or from the compiled model."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-import kerastickets.data.losses  # noqa: F401 - registers what a data set's loss may name
+import kerastickets.data.losses  # noqa: F401 - registers the losses that a data set may name
 from kerastickets.data.dataset import Data, Loss
 from kerastickets.data.metrics import task_metrics
 from kerastickets.errors import DataError
@@ -18,8 +18,8 @@ class Objective:
     """A loss and its metrics.
 
     Args:
-        loss: what `compile(loss=)` takes.
-        metrics: makes fresh metrics.
+        loss: any value that `compile(loss=)` accepts.
+        metrics: a function that makes new metrics.
     """
 
     loss: Any
@@ -27,15 +27,16 @@ class Objective:
 
     @classmethod
     def of(cls, data: Data, model: keras.Model) -> "Objective":
-        """The objective of a data set, fitted to how the model's outputs end.
+        """The objective of a data set, adapted to the outputs of the model.
 
         Args:
-            data: its `loss` and `metrics`.
-            model: checked for enough outputs; one that ends in softmax or sigmoid gives probabilities, so
-                the loss is then told that its inputs are not logits.
+            data: the data set; its `loss` and `metrics` are used.
+            model: must have one output layer, with as many units as the data set has outputs. If it ends in
+                softmax or sigmoid, its outputs are probabilities, and the loss gets `from_logits=False`.
 
         Raises:
-            DataError: the model's output does not fit the labels.
+            DataError: the model has more than one output layer or another number of units; or it gives
+                probabilities although the data set has several tasks.
         """
         outputs = getattr(model, "outputs", None) or ()
         if len(outputs) > 1:
@@ -56,20 +57,26 @@ class Objective:
 
     @classmethod
     def compiled(cls, model: keras.Model, data: Data) -> "Objective | None":
-        """The objective a user compiled `model` with (metrics of `data` where it has none), or None."""
+        """The loss and metrics that `model` was compiled with; None if it is not compiled or has no loss.
+
+        Without metrics of its own, the model gets the metrics of `data`.
+
+        Raises:
+            DataError: the model was compiled with more than one loss.
+        """
         if not getattr(model, "compiled", False) or getattr(model, "loss", None) is None:
             return None
         losses = keras.tree.flatten(model.loss)
         if len(losses) > 1:
             raise DataError(f"A model for {data.name} needs one loss. Received: {len(losses)}, from compile")
-        # What was passed to compile: its serialized form lacks functions and classes that are not registered.
+        # Use the objects passed to compile: their serialized form lacks unregistered functions and classes.
         given = keras.tree.flatten(getattr(model._compile_metrics, "_user_metrics", None) or [])
         if not given:
             return cls(losses[0], lambda: _metrics(data))
         return cls(losses[0], lambda: [_again(metric) for metric in given])
 
     def describe(self) -> Any:
-        """The loss as JSON; a function of one's own by its name alone."""
+        """The loss as JSON. A function, or a loss that cannot be serialized, is described by its name."""
         loss = self.loss
         try:
             known = keras.losses.serialize(loss) if isinstance(loss, keras.losses.Loss) else loss
@@ -79,11 +86,11 @@ class Objective:
 
 
 def fitting_loss(loss: Loss, model: keras.Model) -> Any:
-    """A data set's loss, or a task's, told whether the model's outputs are logits.
+    """The loss of a data set or task, with `from_logits=False` if the model gives probabilities.
 
     Args:
         loss: a Keras identifier.
-        model: one that ends in softmax or sigmoid gives probabilities.
+        model: the model to train. If it ends in softmax or sigmoid, it gives probabilities.
 
     Example:
         >>> layers = [keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid")]
@@ -97,7 +104,7 @@ def fitting_loss(loss: Loss, model: keras.Model) -> Any:
 
 
 def _metrics(data: Data) -> list[Any]:
-    """The data's own, and those of its tasks that it does not make itself."""
+    """The metrics of the data set, and the metrics of its tasks unless a metric has the same name already."""
     own = [_metric(metric) for metric in data.metrics]
     names = {getattr(metric, "name", metric) for metric in own}
     return [*own, *(metric for metric in task_metrics(data) if metric.name not in names)]
@@ -110,14 +117,14 @@ def _metric(metric: Any) -> Any:
 
 
 def _again(metric: Any) -> Any:
-    """A metric without what the user's own has counted."""
+    """A new copy of a metric, without the values that the user's metric has accumulated."""
     if isinstance(metric, keras.metrics.Metric):
         return type(metric).from_config(metric.get_config())
     return metric
 
 
 def gives_probabilities(model: keras.Model) -> bool:
-    """Whether the model ends in softmax or sigmoid, so that its outputs are no logits.
+    """Whether the model ends in softmax or sigmoid, so that its outputs are probabilities and not logits.
 
     Example:
         >>> layers = [keras.Input((4,)), keras.layers.Dense(2), keras.layers.Softmax()]
@@ -125,14 +132,14 @@ def gives_probabilities(model: keras.Model) -> bool:
         True
     """
     last = _last(model)
-    # `keras.ops.softmax` on a model's tensors is an operation of that name.
+    # `keras.ops.softmax` in a Functional model is an operation of the class `Softmax`.
     if type(last).__name__ in ("Softmax", "Sigmoid"):
         return True
     return getattr(last, "activation", None) in (keras.activations.softmax, keras.activations.sigmoid)
 
 
 def _last(model: Any) -> Any:
-    """The layer or operation that makes a model's output; for a subclassed one the layer made last."""
+    """The layer or operation that makes the model's output; in a subclassed model, the layer made last."""
     if getattr(model, "outputs", None):
         operation = model.outputs[0]._keras_history.operation
     else:

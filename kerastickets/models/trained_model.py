@@ -1,4 +1,4 @@
-"""The model that leaves the house: a ticket with its trained weights."""
+"""Build the Keras model of a ticket with its trained weights, for export or use elsewhere."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 def trained_model(ticket: Ticket, custom_objects: Mapping[str, Any] | None = None) -> "keras.Model":
-    """The Keras model of a ticket with its `final` weights, zero where pruned.
+    """Build the Keras model of a ticket with its `final` weights; pruned weights are zero.
 
     Args:
-        ticket: a trained one.
+        ticket: a trained ticket.
         custom_objects: your classes by name.
 
     Returns:
         A new model, not compiled.
 
     Raises:
-        TicketError: the ticket is not trained, or cannot be built.
+        TicketError: the ticket is not trained, or its model cannot be built.
 
     Example:
         >>> from kerastickets.testing import toy_ticket

@@ -1,8 +1,9 @@
-"""Names for variables that are equal in every build of a model, and moving weights in and out by them.
+"""Name a model's variables by keys that are equal in every build, and read or set weights by key.
 
-`variable.path` and made-up layer names differ between two builds, after loading and in clones. The
-key of a variable is its path of segments from the model down plus its own name, where a segment is the
-layer's own name or, where Keras made it up, its class in snake case.
+`variable.path` and the layer names that Keras makes up differ between two builds, after loading and in
+clones. Keys do not. A key is a path such as `block/dense/kernel`: one segment per layer from the model down,
+then the variable's own name. A segment is the layer's name if the user chose it; otherwise it is the layer's
+class in snake case.
 """
 
 import re
@@ -18,14 +19,14 @@ from kerastickets.tickets.layer_names import numbered, segments
 
 
 class Mask(keras.constraints.Constraint):
-    """Which entries of one variable live: a constraint that sets the others to zero.
+    """The mask of one variable: a constraint that sets the pruned entries to zero.
 
-    It is the only place where a live model holds a mask: `variable.constraint`. The optimizer's guard
-    (`kerastickets.models.masking.guard`) finds it there and masks gradients too.
+    A live model holds a mask only in `variable.constraint`. `kerastickets.models.masking.guard` finds it
+    there and makes the optimizer mask gradients too.
 
     Args:
         value: float variable of the weight's shape and dtype, 1 where kept and 0 where pruned.
-        inner: the constraint that the variable had before, applied first.
+        inner: the constraint that the variable had before; it is applied first.
     """
 
     def __init__(self, value: keras.Variable, inner: Any = None) -> None:
@@ -33,16 +34,16 @@ class Mask(keras.constraints.Constraint):
         self.inner = inner
 
     def __call__(self, w: Any) -> Any:
-        """`w` after the inner constraint, with zeros where pruned."""
+        """Apply the inner constraint to `w`, then set pruned entries to zero."""
         return (self.inner(w) if self.inner else w) * self.value.value
 
     def get_config(self) -> dict[str, Any]:
-        """Refused: a mask belongs to one variable and cannot be part of a layer's config."""
+        """Raises an error: a mask belongs to one variable and cannot be part of a layer's config."""
         raise NotImplementedError("A Mask is attached to a variable by sparsify, not passed to a layer.")
 
 
 class Place(NamedTuple):
-    """Where a variable stands: its key, itself, and the layer that owns it."""
+    """A variable, its key and the layer that owns it."""
 
     key: str
     variable: keras.Variable
@@ -50,15 +51,16 @@ class Place(NamedTuple):
 
 
 def walk(model: keras.Layer) -> Iterator[Place]:
-    """Every variable of `model` with its key, each once, at the first place it is met.
+    """Go through every variable of `model` once, with its key and layer.
 
-    Seeds of random layers, optimizer slots, metrics and masks are not weights and are left out.
+    A shared variable gets the key of the first place where it is found. Seeds of random layers, optimizer
+    slots, metrics and masks are not weights and are left out.
 
     Args:
         model: a built Keras model or layer.
 
     Yields:
-        A `Place` per variable, in creation order.
+        One `Place` per variable, in creation order.
 
     Example:
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
@@ -89,12 +91,14 @@ def _walk(model: keras.Layer, prefix: tuple[str, ...], seen: set[int]) -> Iterat
 def paths(
     model: keras.Layer, prefix: tuple[str, ...] = (), above: tuple[keras.Layer, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], keras.Layer]]:
-    """Every layer of `model`, itself first, with its path of segments; a shared layer is met more than once.
+    """Go through `model` and all its layers, each with its path of segments.
+
+    A shared layer appears more than once.
 
     Args:
         model: a Keras model or layer.
-        prefix: segments before its own.
-        above: layers not to enter again, since one may hold a reference to its parent.
+        prefix: the segments of the path to `model`.
+        above: layers not to enter again, because a layer may hold a reference to its parent.
 
     Example:
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
@@ -110,18 +114,18 @@ def paths(
 
 
 def _children(layer: keras.Layer) -> list[keras.Layer]:
-    # Functional and Sequential list their layers publicly; `_layers` also holds their bookkeeping.
+    # Use the public `layers` of a model: its `_layers` also holds objects for internal use.
     listed = layer.layers if isinstance(layer, keras.Model) else layer._layers
     return [child for child in listed if isinstance(child, keras.Layer)]
 
 
 def variables(model: keras.Layer) -> dict[str, keras.Variable]:
-    """The variables of `model` by key: trainable ones and statistics, no masks, no seeds."""
+    """The variables of `model` by key: trainable weights and statistics, but no masks and no seeds."""
     return {place.key: place.variable for place in walk(model)}
 
 
 def snapshot(model: keras.Layer) -> dict[str, np.ndarray]:
-    """The values of all variables of `model` by key, as a weight Tree; bfloat16 becomes float32.
+    """Copy the values of all variables of `model` into arrays, by key. bfloat16 becomes float32.
 
     Example:
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
@@ -141,10 +145,10 @@ def assign(model: keras.Layer, weights: Tree) -> None:
 
     Args:
         model: a built model.
-        weights: values for exactly its variables.
+        weights: arrays by key: one for each variable of `model`, of the same shape, and no others.
 
     Raises:
-        AlignError: keys or shapes differ; names the first mismatch.
+        AlignError: keys or shapes differ. The message names the first mismatch.
     """
     own = variables(model)
     check_aligned({key: v.shape for key, v in own.items()}, {key: a.shape for key, a in weights.items()})
@@ -153,14 +157,14 @@ def assign(model: keras.Layer, weights: Tree) -> None:
 
 
 def check_aligned(expected: Mapping[str, tuple[int, ...]], received: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise `AlignError` naming the first difference between two sets of shapes.
+    """Check that a model and a ticket have the same keys and shapes.
 
     Args:
         expected: the model's shapes by key.
         received: the ticket's shapes by key.
 
     Raises:
-        AlignError: the first mismatch.
+        AlignError: keys or shapes differ. The message names the first difference.
 
     Example:
         >>> check_aligned({"a": (2,)}, {"a": (3,)})
@@ -178,7 +182,7 @@ def check_aligned(expected: Mapping[str, tuple[int, ...]], received: Mapping[str
 
 
 def check_shapes(ours: str, shape: tuple[int, ...], theirs: str, other: tuple[int, ...]) -> None:
-    """Raise `AlignError` where a variable of the model and one of the ticket differ in shape."""
+    """Raise `AlignError` if a variable of the model and a weight of the ticket differ in shape."""
     if tuple(shape) != tuple(other):
         raise AlignError(
             f"The model has {ours} of shape {tuple(shape)}. Received: {theirs} of shape {tuple(other)}."

@@ -1,4 +1,4 @@
-"""What a weight does in its model: convolution or dense, and whether its layer makes the output."""
+"""Find the role of each weight: convolution or dense, and whether it belongs to an output layer."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from kerastickets.models.variables import paths, walk
 
 
 def kinds(model: keras.Layer, keys: Collection[str]) -> dict[str, str]:
-    """`conv`, `dense` or `other` for each of `keys`, by the class of the layer that owns it.
+    """Classify each key as `conv`, `dense` or `other`, by the class of the layer that owns the weight.
 
     Example:
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
@@ -28,7 +28,7 @@ def _kind(layer: keras.Layer) -> str:
 
 
 def depthwise_keys(model: keras.Layer, keys: Collection[str]) -> set[str]:
-    """Those of `keys` that are depthwise kernels: their channels are on the axis before the last.
+    """The subset of `keys` that are depthwise kernels. Their channels are on the second-to-last axis.
 
     Example:
         >>> model = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.DepthwiseConv2D(2)])
@@ -40,14 +40,17 @@ def depthwise_keys(model: keras.Layer, keys: Collection[str]) -> set[str]:
 
 
 def output_keys(model: keras.Model, keys: Collection[str]) -> set[str]:
-    """Those of `keys` whose result reaches an output of `model` through no other weight of `keys`.
+    """The subset of `keys` that belong to output layers.
+
+    A weight belongs to an output layer if a path leads from its layer to an output of `model` without passing
+    another weight in `keys`.
 
     Args:
-        model: a Sequential or Functional model, nested ones included.
+        model: a Sequential or Functional model; it may contain nested models.
         keys: prunable weights.
 
     Raises:
-        RecipeError: a subclassed model has no graph to follow.
+        RecipeError: the model is subclassed, so there is no graph to follow.
 
     Example:
         >>> layers = [keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2), keras.layers.Softmax()]
@@ -71,14 +74,17 @@ def output_keys(model: keras.Model, keys: Collection[str]) -> set[str]:
 
 
 def _graph(model: keras.Model) -> Any:
-    # A Sequential keeps its graph in a Functional of its own.
+    # A Sequential model keeps its graph in an internal Functional model.
     return getattr(model, "_functional", None) or model
 
 
 def _stops(
     model: Any, outputs: Sequence[Any], owners: Mapping[int, set[str]], found: set[str]
 ) -> Iterator[int]:
-    """Walk back from `outputs` to the first layers that own keys; yield the inputs reached without one."""
+    """Walk back from `outputs` to the first layers that own keys, and add their keys to `found`.
+
+    Yields the index of each input of `model` that is reached without passing such a layer.
+    """
     pending = list(outputs)
     seen: set[int] = set()
     while pending:

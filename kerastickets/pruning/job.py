@@ -1,36 +1,37 @@
-"""A pruning job: every dial checked before TensorFlow is imported or any data is read."""
+"""A pruning job: every setting checked before TensorFlow is imported or any data is read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from kerastickets.data.dataset import Data
+from kerastickets.data.spec import FoundData, find_data
 from kerastickets.distribution.strategy import check_strategy
 from kerastickets.errors import RecipeError
 from kerastickets.pruning.method import Method
-from kerastickets.pruning.settings import MethodDials
-from kerastickets.pruning.widening import Extension, check_extendable
+from kerastickets.pruning.settings import MethodSettings
+from kerastickets.pruning.variants import StartModel
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.model_source import find_model, model_recipe
-from kerastickets.training.recipe import Dials, Recipe
+from kerastickets.training.recipe import Recipe, TrainSettings
 
-_METHOD = frozenset(MethodDials.__annotations__)
+_METHOD = frozenset(MethodSettings.__annotations__)
 
 
-class PruneDials(MethodDials, Dials, total=False):
-    """Every dial of `prune`: those of `Method` and those of `Recipe`."""
+class PruneSettings(MethodSettings, TrainSettings, total=False):
+    """Every setting of `prune`: those of `Method` and those of `Recipe`."""
 
 
 @dataclass(frozen=True)
 class PruneJob:
-    """A pruning job whose dials are checked, before TensorFlow is imported or any data read.
+    """A pruning job whose settings are checked, before TensorFlow is imported or any data is read.
 
     Args:
         model: what `find_model` found.
-        data: a data set's spec, or a `Data`.
+        data: what `find_data` found.
         method: how to prune.
-        dials: how to train, as far as the caller said.
+        training: the settings of training that the caller gave.
         model_name: for provenance.
         seed: keys initial weights, data order and scoring batches.
         start: a ticket to continue from, or None.
@@ -38,9 +39,9 @@ class PruneJob:
     """
 
     model: Any
-    data: str | Data
+    data: FoundData
     method: Method
-    dials: Mapping[str, Any]
+    training: Mapping[str, Any]
     model_name: str
     seed: int
     start: Ticket | None = None
@@ -56,40 +57,48 @@ class PruneJob:
         start: Ticket | str | Path | None = None,
         seed: int = 0,
         strategy: Any = "default",
-        dials: PruneDials | None = None,
+        dials: PruneSettings | None = None,
     ) -> "PruneJob":
         """Check everything that can be checked without TensorFlow; see `prune`."""
-        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-            raise RecipeError(f"`seed` must be an integer of at least 0. Received: seed={seed!r}")
         check_strategy(strategy)
         given: dict[str, Any] = dict(dials or {})
-        ticket = start if isinstance(start, Ticket) or start is None else Ticket.load(start)
+        ticket = None if start is None else Ticket.of(start)
         found = _found(model, ticket)
-        method_dials = {name: value for name, value in given.items() if name in _METHOD}
-        train_dials = {k: v for k, v in given.items() if k not in _METHOD and v is not None}
         own, pruning = model_recipe(found)
         if not pruning and ticket:
             pruning = model_recipe(ticket)[1]
-        method = Method.of(criterion, method_dials, pruning)  # type: ignore[arg-type]
-        Recipe.of(train_dials, own)
+        method = Method.of(criterion, {k: v for k, v in given.items() if k in _METHOD}, pruning)  # type: ignore[arg-type]
+        training = {k: v for k, v in given.items() if k not in _METHOD and v is not None}
+        Recipe.of(training, own)
         name = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
-        if method.extend is not None:
-            check_extendable(found, name if ticket is None else "a ticket to continue from")
-        return cls(found, data, method, train_dials, name, seed, ticket, strategy)
+        for variant in method.variants:
+            variant.check_model(found, name if ticket is None else "a ticket to continue from")
+        job = cls(found, find_data(data), method, training, name, 0, ticket, strategy)
+        return job.with_seed(seed)
 
-    def extension(self, data: Data) -> Extension:
-        """The model that the run begins with: widened, or as it is.
-
-        Args:
-            data: what it is for.
+    def with_seed(self, seed: int) -> "PruneJob":
+        """The same job with another seed; nothing is looked up again.
 
         Raises:
-            RecipeError: it cannot be widened, or not so far.
+            RecipeError: the seed is no integer of at least 0.
         """
-        if self.method.extend is None:
-            return Extension(self.model, self.model_name)
-        rate = float(cast(float, self.method.rate))
-        return Extension.of(self.model, self.model_name, data, rate, self.method.extend)
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise RecipeError(f"`seed` must be an integer of at least 0. Received: seed={seed!r}")
+        return replace(self, seed=seed)
+
+    def start_model(self, data: Data) -> StartModel:
+        """The model that the run begins with, as the method's variants make it.
+
+        Args:
+            data: the data set that the model is for.
+
+        Raises:
+            RecipeError: a variant cannot make it.
+        """
+        start = StartModel(self.model, self.model_name)
+        for variant in self.method.variants:
+            start = variant.start_model(start, data, self.method)
+        return start
 
 
 def _found(model: Any, ticket: Ticket | None) -> Any:

@@ -1,12 +1,12 @@
-"""Which weights go, how many, and what happens between: the dials of the one pruning loop.
+"""Which weights go, how many, and what happens between: the settings of the one pruning loop.
 
-Every method is a setting of them: iterative magnitude pruning trains between its levels, SNIP has one
-level and trains only after it, iterative SNIP has several. Imports no TensorFlow, so that a mistyped dial
-is refused at once.
+Every method is a choice of settings. Iterative magnitude pruning trains between its levels. SNIP has one level and
+trains only after it. Iterative SNIP has several. Imports no TensorFlow, so that a mistyped setting is refused at once.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -14,12 +14,13 @@ from kerastickets.cutting.cut_scores import Granularity
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.duration import Duration
 from kerastickets.foundations.tree import Tree
-from kerastickets.pruning.schedule import Schedule, along, check_amounts, plan, rates_by_key
+from kerastickets.pruning.only_alive import OnlyAlive
+from kerastickets.pruning.schedule import Schedule, Scope, Spacing, along, check_amounts, plan, rates_by_key
 from kerastickets.pruning.settings import (
     AMOUNTS,
     AfterCut,
     Between,
-    MethodDials,
+    MethodSettings,
     Rate,
     amounts,
     check_kinds,
@@ -27,8 +28,33 @@ from kerastickets.pruning.settings import (
     scope_of,
 )
 from kerastickets.pruning.stop_rules import StopRule
-from kerastickets.pruning.widening import check_extend
-from kerastickets.registry import plugin_options as options
+from kerastickets.pruning.variants import Variant
+from kerastickets.pruning.widening import Widening
+from kerastickets.registry import plugin_options
+from kerastickets.registry.plugin_options import setting
+
+#: Setting -> what makes a variant of its value, or None where the value asks for none.
+VARIANTS: Mapping[str, Callable[[Any], Variant | None]] = {
+    "extend": lambda times: None if times is None else Widening(times),
+    "all_alive": lambda wanted: OnlyAlive() if wanted else None,
+}
+
+# Settings that came later: where they have their default they are not recorded, so that older runs go on.
+_LATER = ("spacing", "cuts", "extend", "stop_when", "all_alive")
+
+
+def _durations(given: Collection[Any]) -> tuple[Duration, ...]:
+    return tuple(Duration.parse(when) for when in given)
+
+
+# How a value that a caller gives becomes the value of a field.
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "stop_when": lambda rules: tuple(map(StopRule.parse, rules)),
+    "include": tuple,
+    "exclude": tuple,
+    "rewind_to": Duration.parse,
+    "snapshot_at": _durations,
+}
 
 
 @dataclass(frozen=True)
@@ -38,113 +64,95 @@ class Method:
     Args:
         name: the criterion's name.
         criterion: the criterion itself.
-        options: its options, JSON-ready.
-        levels: number of prunings; any two of levels, rate and target (or sparsity) fix the third.
-        rate: share of the kept weights that a level prunes, or shares by pattern (`{"conv": 0.1}`).
-        target: weights to keep in the end.
-        sparsity: share of all prunable weights that is pruned in the end.
-        scope: `global` ranks all weights together, `layer` each layer's by themselves (the default, unless the
-            criterion has its own).
-        spacing: of levels on the way to a target: `geometric`, an equal share of what is left each, or `linear`,
-            equally many weights each.
-        cuts: prunings that a level stands for: with 2 every second is trained, the others are only counted.
-        extend: times to widen the model, whose `rate` (one number) then says how; the run prunes from the widest to
-            the model itself, through all widths between (`levels` of them, where given). None leaves it as it is.
-        stop_when: the first level that fulfils any of these is the last, trained or not; see `StopRule`.
-        include: glob patterns of weights to prune besides kernels and embeddings.
-        exclude: glob patterns of weights not to prune.
-        between: `train` each level, or `none` of them but the last.
-        after_cut: `rewind` weights and learning rate, rewind only the learning rate (`lr-rewind`), or
-            `fine-tune` at the last learning rate.
-        rewind_to: the step whose weights later levels start from; 0 is the initial weights.
-        snapshot_at: further steps of level 0 whose weights every ticket carries.
+        options: the criterion's options, JSON-ready.
+        between: train every level, or only the last.
+        levels: how many times to prune.
+        rate: fraction of the kept weights that a level prunes: 0.2, or by pattern conv=0.1, output=0.1, KEY=0.
+        target: number of weights to keep in the end.
+        sparsity: fraction of all prunable weights that is pruned in the end.
+        scope: rank all weights together, or each layer's weights by themselves.
+        spacing: how to space levels on the way to a target: prune the same fraction at each level (geometric), or the
+            same number of weights (linear).
+        cuts: prunings per level, without training between them.
+        extend: widen the model this many times, as the rate says, and prune it back to its own size.
+        stop_when: stop after the first level for which ANALYZER.FACT=VALUE holds; also !=, <, <=, >, >=.
+        include: prune these weights as well: patterns of keys.
+        exclude: do not prune these weights: patterns of keys.
+        snapshot_at: keep the weights of these moments of level 0.
+        rewind_to: later levels start from the weights of this moment of level 0.
+        after_cut: what starts again after a cut: weights and learning rate (rewind), the learning rate alone
+            (lr-rewind), or nothing (fine-tune).
         no_train: leave the last level untrained.
         allow_collapse: let a cut empty a layer.
-        all_alive: take away what cannot matter, and keep more of what can instead: as many alive weights as are
-            reached without more than planned. Over all layers together, weight by weight.
-        granularity: `weight`, or `channel`: whole output channels go, output layers and depthwise kernels excepted.
+        all_alive: drop weights on no path from input to output, and keep others in their place.
+        granularity: prune single weights, or whole output channels (output layers and depthwise kernels excepted).
     """
 
     name: str
     criterion: Any
     options: Mapping[str, Any]
-    levels: int | None
-    rate: Rate | None
-    target: int | None
-    sparsity: float | None
-    scope: str | None
-    spacing: str
-    cuts: int
-    extend: int | None
-    stop_when: tuple[StopRule, ...]
-    include: tuple[str, ...]
-    exclude: tuple[str, ...]
-    between: Between
-    after_cut: AfterCut
-    rewind_to: Duration
-    snapshot_at: tuple[Duration, ...]
-    no_train: bool
-    allow_collapse: bool
-    all_alive: bool
-    granularity: Granularity
+    between: Between = setting("train", shown="as the criterion says")
+    levels: int | None = setting(None, metavar="L")
+    rate: Rate | None = setting(None, metavar="P")
+    target: int | None = None
+    sparsity: float | None = setting(None, metavar="S")
+    scope: Scope | None = setting(None, shown="as the criterion says")
+    spacing: Spacing = "geometric"
+    cuts: int = 1
+    extend: int | None = None
+    stop_when: tuple[StopRule, ...] = setting((), metavar="RULE")
+    include: tuple[str, ...] = setting((), metavar="PATTERN")
+    exclude: tuple[str, ...] = setting((), metavar="PATTERN")
+    snapshot_at: tuple[Duration, ...] = setting((), metavar="WHEN,...")
+    rewind_to: Duration = Duration(0, "it")
+    after_cut: AfterCut = "rewind"
+    no_train: bool = False
+    allow_collapse: bool = False
+    all_alive: bool = False
+    granularity: Granularity = "weight"
 
     @classmethod
     def of(
-        cls, criterion: Any, dials: MethodDials, own: Mapping[str, Any] = MappingProxyType({})
+        cls, criterion: Any, settings: MethodSettings, own: Mapping[str, Any] = MappingProxyType({})
     ) -> "Method":
-        """The method that a criterion and some dials give.
+        """The method that a criterion and some settings give.
 
         Args:
             criterion: a name, `NAME:k=v`, or an instance.
-            dials: what the caller asked for; None and absent mean the same.
-            own: the `rate` and `scope` of the model's own recipe, used when the caller names no rate, target or
-                sparsity and the criterion has no default for them.
+            settings: what the caller asked for; None and absent mean the same.
+            own: the `rate` and `scope` of the model's own recipe. They are used where the caller names no rate, target
+                or sparsity and the criterion has no default for them.
 
         Raises:
             PluginError: no such criterion, or not with these options.
-            RecipeError: a dial that is out of range or contradicts another.
+            RecipeError: a setting is out of range or contradicts another.
 
         Example:
             >>> method = Method.of("snip", {"sparsity": 0.5})
             >>> method.levels, method.sparsity, method.between
             (1, 0.5, 'none')
         """
-        given: dict[str, Any] = {name: value for name, value in dials.items() if value is not None}
+        given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
         name, made = criterion_of(criterion, given.pop("options", {}))
         check_kinds(given)
-        merged = amounts(given, dict(getattr(made, "defaults", {})), own) | {
-            name: value for name, value in given.items() if name not in AMOUNTS
-        }
         defaults = dict(getattr(made, "defaults", {}))
-        method = cls(
-            name=name,
-            criterion=made,
-            options=options.describe(made),
-            levels=merged.get("levels"),
-            rate=merged.get("rate"),
-            target=merged.get("target"),
-            sparsity=merged.get("sparsity"),
-            scope=merged.get("scope") or scope_of(merged, defaults),
-            spacing=merged.get("spacing", "geometric"),
-            cuts=merged.get("cuts", 1),
-            extend=merged.get("extend"),
-            stop_when=tuple(map(StopRule.parse, merged.get("stop_when", ()))),
-            include=tuple(merged.get("include", ())),
-            exclude=tuple(merged.get("exclude", ())),
-            between=merged.get("between") or defaults.get("between", "train"),
-            after_cut=merged.get("after_cut", "rewind"),
-            rewind_to=Duration.parse(merged.get("rewind_to", 0)),
-            snapshot_at=tuple(Duration.parse(when) for when in merged.get("snapshot_at", ())),
-            no_train=bool(merged.get("no_train", False)),
-            allow_collapse=bool(merged.get("allow_collapse", False)),
-            all_alive=bool(merged.get("all_alive", False)),
-            granularity=merged.get("granularity", "weight"),
-        )
+        variants = variants_of(given)
+        merged = amounts(given, defaults, own, any(variant.plans_counts for variant in variants))
+        merged |= {setting: value for setting, value in given.items() if setting not in AMOUNTS}
+        merged.setdefault("scope", scope_of(merged, defaults, variants))
+        merged.setdefault("between", defaults.get("between", cls.between))
+        read = {setting: _READERS[setting](merged[setting]) for setting in _READERS if setting in merged}
+        method = cls(name, made, plugin_options.describe(made), **merged | read)
         method.check()
         return method
 
+    @cached_property
+    def variants(self) -> tuple[Variant, ...]:
+        """The variants that the settings ask for."""
+        return variants_of({name: getattr(self, name) for name in VARIANTS})
+
     def check(self) -> None:
-        """Refuse dials that contradict each other, before any model is built."""
+        """Refuse settings that contradict each other, before any model is built."""
         for name, value, allowed in (
             ("between", self.between, get_args(Between)),
             ("after_cut", self.after_cut, get_args(AfterCut)),
@@ -163,14 +171,8 @@ class Method:
             raise RecipeError(f"`cuts` must be an integer of at least 1. Received: cuts={self.cuts!r}")
         if self.cuts > 1 and self.levels is None:
             raise RecipeError(f"`cuts` needs `levels`. Received: cuts={self.cuts} and no levels")
-        if self.extend is not None:
-            ends = {"target": self.target, "sparsity": self.sparsity}
-            check_extend(self.extend, self.rate, ends, (self.levels or 0) * self.cuts)
-        if self.all_alive and (self.scope, self.granularity) != ("global", "weight"):
-            raise RecipeError(
-                "`all_alive` counts weights over all layers: it needs scope global and granularity weight. "
-                f"Received: scope={self.scope}, granularity={self.granularity}"
-            )
+        for variant in self.variants:
+            variant.check(self)
         check_amounts(self.levels, self._rates(), self.target, self.sparsity, self.scope, self.spacing)
 
     def _rates(self) -> Rate | None:
@@ -245,36 +247,33 @@ class Method:
 
     def describe(self) -> dict[str, Any]:
         """The method as JSON: what `run.json` and provenance record."""
-        # Absent where they change nothing, as before there were such dials: those runs can be continued.
-        later = {
-            "spacing": self.spacing,
-            "cuts": self.cuts,
-            "extend": self.extend,
-            "stop_when": [rule.text for rule in self.stop_when],
-            "all_alive": self.all_alive,
-        }
-        return {name: value for name, value in later.items() if value != _USUAL[name]} | {
-            "levels": self.levels,
-            "rate": dict(self.rate) if isinstance(self.rate, Mapping) else self.rate,
-            "target": self.target,
-            "sparsity": self.sparsity,
-            "scope": self.scope,
-            "include": list(self.include),
-            "exclude": list(self.exclude),
-            "between": self.between,
-            "after_cut": self.after_cut,
-            "rewind_to": str(self.rewind_to),
-            "snapshot_at": [str(when) for when in self.snapshot_at],
-            "no_train": self.no_train,
-            "allow_collapse": self.allow_collapse,
-            "granularity": self.granularity,
+        usual = {one.name: one.default for one in fields(self)}
+        return {
+            name: _json(value)
+            for name, value in ((one.name, getattr(self, one.name)) for one in fields(self))
+            if name not in ("name", "criterion", "options") and not (name in _LATER and value == usual[name])
         }
 
 
-_USUAL: Mapping[str, Any] = {
-    "spacing": "geometric",
-    "cuts": 1,
-    "extend": None,
-    "stop_when": [],
-    "all_alive": False,
-}
+def variants_of(settings: Mapping[str, Any]) -> tuple[Variant, ...]:
+    """The variants that settings ask for, in the order of `VARIANTS`.
+
+    Args:
+        settings: values by name; absent means None.
+
+    Example:
+        >>> [type(variant).__name__ for variant in variants_of({"all_alive": True, "extend": None})]
+        ['OnlyAlive']
+    """
+    made = (make(settings.get(name)) for name, make in VARIANTS.items())
+    return tuple(variant for variant in made if variant is not None)
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, StopRule):
+        return value.text
+    return str(value) if isinstance(value, Duration) else value

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from kerastickets.data.dataset import Data
-from kerastickets.pruning.job import PruneDials, PruneJob
-from kerastickets.pruning.loop import Loop
-from kerastickets.pruning.several_runs import Errand, run_abreast
+from kerastickets.foundations.rows import Row
+from kerastickets.pruning.job import PruneJob, PruneSettings
+from kerastickets.pruning.loop import find_tickets
+from kerastickets.pruning.prepared import PreparedRun
+from kerastickets.pruning.pruning_run import PruningRun
 from kerastickets.runs.folder import RunFolder, read_rows
 from kerastickets.runs.run import Level, Run
 from kerastickets.tickets.ticket import Ticket
-
-Row = dict[str, Any]
 
 
 def prune(
@@ -30,7 +30,7 @@ def prune(
     on_level_end: Callable[[Level], None] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     accept_versions: bool = False,
-    **dials: Unpack[PruneDials],
+    **settings: Unpack[PruneSettings],
 ) -> Run:
     """Find a lottery ticket.
 
@@ -51,7 +51,7 @@ def prune(
         on_level_end: called with each finished `Level`, also those found in `out`.
         custom_objects: your classes by name, for files and tickets.
         accept_versions: continue a folder that other library versions began.
-        **dials: how to prune (`levels`, `rate`, `target`, `sparsity`, `scope`, ..., see `Method`) and how to
+        **settings: how to prune (`levels`, `rate`, `target`, `sparsity`, `scope`, ..., see `Method`) and how to
             train (`train`, `batch_size`, `lr`, ..., see `Recipe`).
 
     Returns:
@@ -68,9 +68,9 @@ def prune(
     Reference:
         J. Frankle, M. Carbin, The Lottery Ticket Hypothesis, section 2; N. Lee et al., SNIP, section 4.
     """
-    job = PruneJob.of(model, data, criterion, start=start, seed=seed, strategy=strategy, dials=dials)
-    loop = Loop(job, custom_objects, callbacks, watch)
-    return run_abreast([Errand(loop, out, on_row, on_level_end, accept_versions)])[0]
+    job = PruneJob.of(model, data, criterion, start=start, seed=seed, strategy=strategy, dials=settings)
+    prepared = PreparedRun(job, custom_objects, callbacks, watch)
+    return find_tickets([PruningRun(prepared, out, on_row, on_level_end, accept_versions)])[0]
 
 
 def history(folder: str | Path) -> list[Row]:

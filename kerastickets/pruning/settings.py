@@ -1,12 +1,13 @@
 """What a caller may ask of the pruning loop, and what that means beside a criterion's and a model's defaults."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from kerastickets import registry
 from kerastickets.errors import PluginError, RecipeError
 from kerastickets.foundations.duration import Duration
+from kerastickets.pruning.variants import Variant
 from kerastickets.registry import plugin_options as options
 
 Between = Literal["train", "none"]
@@ -14,7 +15,7 @@ AfterCut = Literal["rewind", "lr-rewind", "fine-tune"]
 Rate = float | Mapping[str, float]
 
 
-class MethodDials(TypedDict, total=False):
+class MethodSettings(TypedDict, total=False):
     """The keyword arguments of `kt.prune` that say what to prune; see `Method`."""
 
     options: Mapping[str, Any]
@@ -44,10 +45,12 @@ AMOUNTS = ("levels", "rate", "target", "sparsity")
 
 
 def check_kinds(given: Mapping[str, Any]) -> None:
-    """Refuse dials that do not exist, and values of another kind that would mean something unasked."""
+    """Refuse settings that do not exist, and values of another kind that would mean something unasked."""
     for name, value in given.items():
-        if name not in MethodDials.__annotations__:
-            raise RecipeError(options.unknown("pruning dial", name, MethodDials.__annotations__, "Dials"))
+        if name not in MethodSettings.__annotations__:
+            raise RecipeError(
+                options.unknown("pruning setting", name, MethodSettings.__annotations__, "Settings")
+            )
         # A single text is a collection of letters, and every text is true.
         listed = isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping))
         if name in ("include", "exclude", "snapshot_at", "stop_when") and not listed:
@@ -83,14 +86,20 @@ def criterion_of(criterion: Any, given: Any) -> tuple[str, Any]:
 
 
 def amounts(
-    given: Mapping[str, Any], defaults: Mapping[str, Any], model: Mapping[str, Any]
+    given: Mapping[str, Any], defaults: Mapping[str, Any], model: Mapping[str, Any], planned: bool
 ) -> dict[str, Any]:
     """Levels, rate, target and sparsity: the caller's, else the criterion's, else the model's, else 20 %.
 
     The model's rates bring their scope along.
+
+    Args:
+        given: the caller's settings.
+        defaults: the criterion's.
+        model: the `rate` and `scope` of the model's own recipe.
+        planned: whether a variant sets the counts, so that only what the caller gave is taken.
     """
     asked = {name: given[name] for name in AMOUNTS if name in given}
-    if "extend" in given:
+    if planned:
         return asked
     own_levels = {"levels": defaults["levels"]} if "levels" in defaults else {}
     if asked.keys() - {"levels"}:
@@ -102,15 +111,16 @@ def amounts(
     return {"rate": 0.2} | dict(model) | levels
 
 
-def scope_of(merged: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """Rates by pattern imply `layer`; else as the criterion says, else `layer`, as in the papers on magnitude.
+def scope_of(merged: Mapping[str, Any], defaults: Mapping[str, Any], variants: Sequence[Variant] = ()) -> str:
+    """The scope where the caller gives none.
 
-    The counts of an extended net are those of the whole, and so is its scope; alive weights are counted over all
-    layers too.
+    A variant's scope wins. Rates by pattern imply `layer`. Else the criterion says, else it is `layer`, as in the
+    papers on magnitude.
     """
-    if "extend" in merged or (merged.get("all_alive") and not isinstance(merged.get("rate"), Mapping)):
-        return "global"
     rate = merged.get("rate")
+    for scope in (variant.scope(rate) for variant in variants):
+        if scope is not None:
+            return scope
     # A rate of 0 says what is not pruned at all, and nothing about the rest.
     by_pattern = isinstance(rate, Mapping) and any(share != 0 for p, share in rate.items() if p != "*")
     return "layer" if by_pattern else str(defaults.get("scope", "layer"))

@@ -7,11 +7,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from kerastickets import registry
 from kerastickets.data.dataset import Data
 from kerastickets.errors import PluginError, RecipeError
+from kerastickets.pruning.variants import StartModel, Variant
+
+if TYPE_CHECKING:
+    from kerastickets.pruning.method import Method
 
 Shape = tuple[int, ...]
 
@@ -104,50 +108,71 @@ class Extendable(Protocol):
 
 
 @dataclass(frozen=True)
-class Extension:
-    """A model that was made wider, or left as it is.
+class Widening(Variant):
+    """The variant `extend`: widen the model first, and prune it back to its own size.
 
     Args:
-        model: what builds it.
-        name: what it is called, for provenance.
-        counts: weights to keep, level by level, from the widest down; None where it was left as it is.
+        times: how often to widen, at least 0.
+
+    Reference:
+        M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 3.3.
     """
 
-    model: Any
-    name: str
-    counts: tuple[int, ...] | None = None
+    times: int
 
-    @classmethod
-    def of(cls, model: Any, name: str, data: Data, rate: float, levels: int) -> "Extension":
-        """A model plugin widened `levels` times.
+    plans_counts = True
 
-        Args:
-            model: a plugin's instance that is `Extendable`.
-            name: its spec or class.
-            data: what the model is for.
-            rate: share of the weights that pruning takes at each level.
-            levels: how often to widen.
+    def scope(self, rate: Any) -> str | None:
+        """The counts of a widened net are those of all layers together, and so is its scope."""
+        return "global"
 
-        Raises:
-            RecipeError: a model that cannot be extended, or not so far.
-            PluginError: the plugin gives another number of models.
+    def check(self, method: "Method") -> None:
+        """Refuse settings that say otherwise how much to prune."""
+        ends = {"target": method.target, "sparsity": method.sparsity}
+        check_extend(self.times, method.rate, ends, (method.levels or 0) * method.cuts)
 
-        Example:
-            >>> from kerastickets.data.spec import data_of
-            >>> wide = Extension.of(registry.create("models", "mlp:8-8"), "mlp:8-8", data_of("moons-circles"), 0.32, 2)
-            >>> wide.name, wide.counts
-            ('mlp:widths=13-13', (247, 160, 112))
-        """
+    def check_model(self, model: Any, name: str) -> None:
+        """Refuse a model that cannot be widened."""
         check_extendable(model, name)
-        steps = list(cast(Extendable, model).extended(data, rate, levels))
-        if len(steps) != levels + 1:
-            raise PluginError(
-                f"`extended` of {type(model).__name__} must give {levels + 1} models, those of levels 0 to {levels}. "
-                f"Received: {len(steps)}"
-            )
-        widest = steps[-1][0]
-        own = registry.spec(name.partition(":")[0], widest)
-        return cls(widest, own, tuple(weights for _, weights in reversed(steps)))
+
+    def start_model(self, start: StartModel, data: Data, method: "Method") -> StartModel:
+        """The widest model, and the number of weights of each narrower one."""
+        return widened(start.model, start.name, data, float(cast(float, method.rate)), self.times)
+
+
+def widened(model: Any, name: str, data: Data, rate: float, levels: int) -> StartModel:
+    """A model plugin, widened `levels` times.
+
+    Args:
+        model: an instance of a model plugin that is `Extendable`.
+        name: its spec or class.
+        data: the data set that the model is for.
+        rate: the fraction of the weights that pruning takes at each level.
+        levels: how often to widen.
+
+    Returns:
+        The widest model, its name, and the number of weights to keep at each level, from the widest down.
+
+    Raises:
+        RecipeError: the model cannot be extended, or not so far.
+        PluginError: the plugin gives another number of models.
+
+    Example:
+        >>> from kerastickets.data.spec import data_of
+        >>> wide = widened(registry.create("models", "mlp:8-8"), "mlp:8-8", data_of("moons-circles"), 0.32, 2)
+        >>> wide.name, wide.counts
+        ('mlp:widths=13-13', (247, 160, 112))
+    """
+    check_extendable(model, name)
+    steps = list(cast(Extendable, model).extended(data, rate, levels))
+    if len(steps) != levels + 1:
+        raise PluginError(
+            f"`extended` of {type(model).__name__} must give {levels + 1} models, those of levels 0 to {levels}. "
+            f"Received: {len(steps)}"
+        )
+    widest = steps[-1][0]
+    own = registry.spec(name.partition(":")[0], widest)
+    return StartModel(widest, own, tuple(weights for _, weights in reversed(steps)))
 
 
 def check_extend(extend: Any, rate: Any, ends: Mapping[str, Any], prunings: int) -> None:

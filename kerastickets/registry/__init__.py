@@ -1,4 +1,4 @@
-"""Plugins: found by entry points, listed from metadata alone, imported on use; and their options."""
+"""Find plugins by their entry points, list them without importing them, and create them with options."""
 
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
         load as load,
         names as names,
         spec as spec,
+    )
+    from kerastickets.registry.plugin_options import (
+        Option as Option,
+        describe as describe,
+        options as options,
     )
 
 __getattr__, __dir__, __all__ = offered(__name__)

@@ -1,7 +1,7 @@
-"""Plugins: found by entry points, listed from metadata alone, imported on use.
+"""Find plugins by their entry points, list them from metadata alone, and import each on first use.
 
-Our own plugins register in pyproject.toml exactly as a third party's do. Nothing here imports a plugin
-before it is asked for, so one that is broken or missing a dependency harms nobody else.
+This library's own plugins register in pyproject.toml in the same way as third-party plugins. A plugin is
+imported only when it is requested, so a plugin that is broken or lacks a dependency does not affect others.
 """
 
 from collections.abc import Mapping
@@ -26,19 +26,19 @@ _NOUNS: Mapping[str, str] = {
     "studies": "study",
 }
 GROUPS: tuple[str, ...] = tuple(_NOUNS)
-"""The kinds of plugins; group `g` is the entry point group `kerastickets.g`."""
+"""The groups of plugins. Group `g` is the entry point group `kerastickets.g`."""
 
 
 @dataclass(frozen=True, order=True)
 class Entry:
-    """One registered plugin, as its distribution's metadata tells it.
+    """One registered plugin, read from the metadata of its distribution.
 
     Args:
         group: one of `GROUPS`.
-        name: the plugin's name, kebab-case.
-        value: what it names, as `module:attribute`.
-        distribution: the distribution that registers it.
-        version: that distribution's version.
+        name: the plugin's name, in kebab case.
+        value: the object that the entry point names, as `module:attribute`.
+        distribution: the name of the distribution that registers the plugin.
+        version: the version of that distribution.
     """
 
     group: str
@@ -49,16 +49,16 @@ class Entry:
 
 
 def entries(group: str) -> tuple[Entry, ...]:
-    """The plugins registered in `group`, by name; nothing is imported.
+    """List the plugins registered in `group`, sorted by name. No plugin is imported.
 
     Args:
         group: one of `GROUPS`.
 
     Returns:
-        One `Entry` per registration: two distributions with one name give two.
+        One `Entry` per registration. If two distributions register the same name, both are listed.
 
     Raises:
-        PluginError: if there is no such group.
+        PluginError: `group` is not one of `GROUPS`.
 
     Example:
         >>> [entry.distribution for entry in entries("criteria") if entry.name == "snip"]
@@ -70,16 +70,16 @@ def entries(group: str) -> tuple[Entry, ...]:
 
 
 def names(group: str) -> tuple[str, ...]:
-    """The names of the plugins in `group`, sorted, each once; nothing is imported.
+    """List the names of the plugins in `group`, sorted and each once. No plugin is imported.
 
     Args:
         group: one of `GROUPS`.
 
     Returns:
-        Names, kebab-case.
+        The names, in kebab case.
 
     Raises:
-        PluginError: if there is no such group.
+        PluginError: `group` is not one of `GROUPS`.
 
     Example:
         >>> "magnitude" in names("criteria")
@@ -89,17 +89,17 @@ def names(group: str) -> tuple[str, ...]:
 
 
 def load(group: str, name: str) -> Any:
-    """The class (of a study: the module) that `name` stands for, imported now.
+    """Import a plugin and return its class. For a study, return its module.
 
     Args:
         group: one of `GROUPS`.
         name: a plugin's name.
 
     Returns:
-        What the entry point names.
+        The object that the plugin's entry point names.
 
     Raises:
-        PluginError: if no plugin has the name, two distributions share it, or its import fails.
+        PluginError: no plugin has the name, two distributions register it, or its import fails.
 
     Example:
         >>> load("criteria", "snp")
@@ -119,19 +119,20 @@ def load(group: str, name: str) -> Any:
 
 
 def create(group: str, spec: str, options: Mapping[str, Any] = {}) -> Any:
-    """An instance of a plugin with its options.
+    """Create an instance of a plugin from its name and its options.
 
     Args:
         group: one of `GROUPS`.
-        spec: `NAME`, or `NAME:ARG,key=value,...` where ARG is the value of the first option:
-            `npz:points.npz`, `mlp:300-100`, `conv-2:padding=valid`. A value with a comma goes into `options`.
-        options: values by option name, in snake or kebab case; text is parsed to the option's type.
+        spec: `NAME`, or `NAME:ARG,key=value,...` where ARG is the value of the first option. Examples:
+            `npz:points.npz`, `mlp:300-100`, `conv-2:padding=valid`. Pass a value that contains a comma in
+            `options` instead.
+        options: values by option name, in snake or kebab case. Text is parsed to the option's type.
 
     Returns:
-        An instance of the class that `load` gives.
+        An instance of the class that `load(group, name)` returns.
 
     Raises:
-        PluginError: if the plugin cannot be loaded, or an option is unknown, missing, given twice or wrong.
+        PluginError: the plugin cannot be loaded, or an option is unknown, missing, given twice or invalid.
 
     Example:
         >>> create("models", "mlp:300-100").widths
@@ -154,11 +155,13 @@ def create(group: str, spec: str, options: Mapping[str, Any] = {}) -> Any:
 
 
 def spec(name: str, made: Any) -> str:
-    """The text that `create` would make an instance of: what is not as by default is said.
+    """The spec from which `create` makes an equal instance.
+
+    It lists only the options that differ from their default.
 
     Args:
         name: the plugin's name.
-        made: an instance.
+        made: an instance of the plugin.
 
     Example:
         >>> spec("mlp", create("models", "mlp:8-8"))
@@ -173,7 +176,7 @@ def spec(name: str, made: Any) -> str:
 
 
 def _entry(group: str, point: EntryPoint) -> Entry:
-    # `dist` is absent only where a test makes an EntryPoint by hand.
+    # `dist` is missing only if a test makes an EntryPoint by hand.
     owner, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "unknown")
     return Entry(group, point.name, point.value, owner, version)
 
@@ -181,7 +184,7 @@ def _entry(group: str, point: EntryPoint) -> Entry:
 def _import(entry: Entry) -> Any:
     try:
         return EntryPoint(entry.name, entry.value, f"kerastickets.{entry.group}").load()
-    except (Exception, SystemExit) as error:  # A module may do anything while it is imported.
+    except (Exception, SystemExit) as error:  # a module can raise anything while it is imported
         raise PluginError(
             f"The {_NOUNS[entry.group]} '{entry.name}' of '{entry.distribution}' {entry.version} must import "
             f"as {entry.value}. Received: {type(error).__name__}: {error}. "
@@ -190,7 +193,7 @@ def _import(entry: Entry) -> Any:
 
 
 def _inline(cls: type, spec: str, rest: str) -> dict[str, str]:
-    """The options inside `NAME:ARG,key=value`; ARG goes to the first field."""
+    """Parse the options of `NAME:ARG,key=value` as text by name. ARG is the value of the first field."""
     given: dict[str, str] = {}
     for position, item in enumerate(rest.split(",") if rest else ()):
         key, equals, value = item.partition("=")

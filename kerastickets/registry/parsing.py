@@ -1,7 +1,6 @@
-"""Values of options: how an annotation is written, and how text becomes a value of it.
+"""Option values: write a type annotation as text, and parse text to a value of that type.
 
-Six kinds are enough for every option: `int`, `float`, `bool`, `str`, `Literal[...]`, and unions and tuples
-of these.
+An option's type is `int`, `float`, `bool`, `str`, `Literal[...]`, or a union or tuple of these.
 """
 
 import math
@@ -18,7 +17,7 @@ _NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
 
 
 def text(annotation: Any) -> str:
-    """An annotation as people write it.
+    """A type annotation as Python source text.
 
     Example:
         >>> text(tuple[int, ...]), text(Literal["same", "valid"]), text(float | None)
@@ -39,22 +38,27 @@ def text(annotation: Any) -> str:
 
 
 def read(annotation: Any, value: Any) -> Any:
-    """`value` as `annotation` wants it.
+    """Convert `value` to the type of `annotation`.
 
-    Text is parsed: numbers as Python writes them, `true` or `false`, one of a `Literal`'s values, `none`,
-    and tuples as `300-100`, sizes also as `28x28`, or, where that is ambiguous, `-1,0.5`. Other values are
-    checked only, but integers pass for floats and lists for tuples.
+    Text is parsed:
+
+    - numbers in Python's notation,
+    - booleans as `true` or `false`, None as `none`,
+    - a `Literal` as one of its values,
+    - tuples as `300-100`, tuples of integers also as `28x28`, and ambiguous tuples with commas, as `-1,0.5`.
+
+    Other values are only checked. An integer is accepted as a float, and a list as a tuple.
 
     Args:
-        annotation: `int`, `float`, `bool`, `str`, `Literal[...]`, a union or a tuple of these.
+        annotation: `int`, `float`, `bool`, `str`, `Literal[...]`, or a union or tuple of these.
         value: text, or a Python value.
 
     Returns:
         A value of that type.
 
     Raises:
-        ValueError: if `value` is no such value.
-        PluginError: if `annotation` is of another kind.
+        ValueError: `value` is not a value of that type.
+        PluginError: `annotation` is none of the types above.
 
     Example:
         >>> read(tuple[int, ...], "300-100"), read(int | None, "none"), read(float, 1)
@@ -76,7 +80,7 @@ def read(annotation: Any, value: Any) -> Any:
 
 
 def written(value: Any) -> str:
-    """A value as `read` reads it.
+    """A value as text that `read` parses back.
 
     Example:
         >>> written((300, 100)), written(None), written(True)
@@ -95,7 +99,7 @@ def _int(value: Any) -> int:
 
 def _float(value: Any) -> float:
     number = float(value if isinstance(value, str) else _number(value, numbers.Real))
-    if not math.isfinite(number):  # JSON has no NaN and no infinity, and provenance is JSON.
+    if not math.isfinite(number):  # provenance is JSON, and JSON has no NaN and no infinity
         raise ValueError
     return number
 

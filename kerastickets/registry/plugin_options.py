@@ -1,6 +1,6 @@
-"""A plugin's options: the fields of its dataclass, read from text or checked as they come from Python.
+"""A plugin's options: the fields of its dataclass, parsed from text or checked when given as Python values.
 
-The annotation of a field is its whole specification, see `kerastickets.registry.parsing`.
+A field's annotation alone decides which values are allowed, see `kerastickets.registry.parsing`.
 """
 
 import dataclasses
@@ -23,9 +23,9 @@ class Option:
 
     Args:
         name: the field's name, in snake case.
-        type: its annotation as text, such as `int` or `tuple[int, ...]`.
-        default: its default value, or `dataclasses.MISSING` where one must be given.
-        help: what it means: the field's `metadata["help"]`, or its line in the docstring's `Args:`.
+        type: the field's annotation as text, such as `int` or `tuple[int, ...]`.
+        default: the field's default value, or `dataclasses.MISSING` if the option is required.
+        help: what the option means: the field's `metadata["help"]`, or its entry in the docstring's `Args:`.
     """
 
     name: str
@@ -40,16 +40,16 @@ class Option:
 
 
 def options(cls: Any) -> tuple[Option, ...]:
-    """The options of a plugin, in the order of its fields.
+    """List the options of a plugin, in the order of its fields.
 
     Args:
-        cls: what an entry point names. Anything but a dataclass (a study's module) has no options.
+        cls: the object that an entry point names. Only a dataclass has options. A study's module has none.
 
     Returns:
         One `Option` per field that the constructor takes.
 
     Raises:
-        PluginError: if a field's annotation cannot be resolved.
+        PluginError: a field's annotation cannot be resolved.
 
     Example:
         >>> from dataclasses import dataclass
@@ -64,19 +64,35 @@ def options(cls: Any) -> tuple[Option, ...]:
     )
 
 
+def setting(default: Any, *, metavar: str = "", shown: str = "") -> Any:
+    """A dataclass field with a default, and how the help of the command line shows it.
+
+    Args:
+        default: the field's default.
+        metavar: what stands for the value, such as `N`; by default it follows from the annotation.
+        shown: what the help says instead of the default, such as "all".
+
+    Example:
+        >>> setting(None, metavar="N").metadata["metavar"]
+        'N'
+    """
+    told = {name: text for name, text in (("metavar", metavar), ("default", shown)) if text}
+    return dataclasses.field(default=default, metadata=told)
+
+
 def arguments(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The constructor's arguments that `given` options mean.
+    """Convert given options to arguments for the plugin's constructor.
 
     Args:
         cls: a dataclass.
         given: values by option name, in snake or kebab case. Text is parsed, other values are checked.
 
     Returns:
-        Values by field name, each of its field's type. Options that were not given are absent.
+        Values by field name, each of its field's type. Options that were not given are left out.
 
     Raises:
-        PluginError: for an option that `cls` lacks, that is given twice or not at all, or whose value
-            is not of its type.
+        PluginError: an option is unknown or given twice, a required option is missing, or a value does not
+            have its option's type.
 
     Example:
         >>> from dataclasses import make_dataclass
@@ -106,16 +122,16 @@ def arguments(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe(instance: Any) -> dict[str, Any]:
-    """The options of a plugin's instance as JSON holds them, for provenance.
+    """The option values of a plugin's instance as JSON, for provenance.
 
     Args:
         instance: an instance of a dataclass.
 
     Returns:
-        JSON-ready values by field name: tuples become lists.
+        JSON-ready values by field name. Tuples become lists.
 
     Raises:
-        PluginError: if a value has no JSON form.
+        PluginError: a value has no JSON form.
 
     Example:
         >>> from dataclasses import make_dataclass
@@ -126,7 +142,7 @@ def describe(instance: Any) -> dict[str, Any]:
 
 
 def kebab(name: str) -> str:
-    """A field's name as the command line spells it.
+    """A field's name in kebab case, as on the command line.
 
     Example:
         >>> kebab("max_depth")
@@ -136,13 +152,13 @@ def kebab(name: str) -> str:
 
 
 def unknown(noun: str, name: str, known: Iterable[str], label: str = "Installed") -> str:
-    """The message for a name that is not among those known: the nearest one, and all of them.
+    """The error message for an unknown name. It suggests the nearest known name and lists all known names.
 
     Args:
-        noun: what the name names, such as `"criterion"`.
+        noun: the kind of thing that the name stands for, such as `"criterion"`.
         name: the name received.
-        known: the names there are.
-        label: what the list of known names is called.
+        known: all known names.
+        label: the heading of the list of known names.
 
     Example:
         >>> unknown("criterion", "snp", ["magnitude", "snip"])
@@ -176,7 +192,7 @@ def _default(field: Any) -> Any:
 
 
 def _helps(cls: Any) -> dict[str, str]:
-    """What each field means; a subclass may leave inherited fields to its parent's docstring."""
+    """The help text of each field. A parent's docstring may document the fields that a subclass inherits."""
     bases = reversed(cls.__mro__) if isinstance(cls, type) else ()
     documented = {name: words for base in bases for name, words in _documented(base.__doc__ or "").items()}
     fields = _fields(cls)
@@ -184,7 +200,7 @@ def _helps(cls: Any) -> dict[str, str]:
 
 
 def _documented(docstring: str) -> dict[str, str]:
-    """The entries of a docstring's `Args:` section by name, continuation lines joined."""
+    """The entries of a docstring's `Args:` section, by name. Continuation lines are joined."""
     section = inspect.cleandoc(docstring).partition("\nArgs:\n")[2]
     section = re.split(r"^\S", section, maxsplit=1, flags=re.MULTILINE)[0]
     entries = re.split(r"^ {4}(\w+): ", section, flags=re.MULTILINE)[1:]

@@ -1,4 +1,4 @@
-"""HTML pages of runs and studies, which need no network: everything they show and run is inside them."""
+"""Write reports of runs and studies as self-contained HTML pages that need no network."""
 
 from typing import TYPE_CHECKING
 

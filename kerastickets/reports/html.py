@@ -1,7 +1,7 @@
-"""One HTML page of tables and figures that needs no network: everything it shows and runs is inside it.
+"""Build one self-contained HTML page of tables and figures that needs no network.
 
-Whatever is shown may come from a stranger's file. All of it is escaped, and the page's own policy lets the
-browser fetch nothing and run nothing but the scripts written here.
+The page may show text from a stranger's file. Therefore all text is escaped. The page's content security
+policy forbids the browser to fetch anything, or to run anything except the scripts written here.
 """
 
 import base64
@@ -25,23 +25,24 @@ from kerastickets.reports.network_plot import net_data, net_plot
 
 Item = Table | Chart | Heatmap | Graph | Network | Mapping[str, Any] | str
 
-#: Longer tables beside a figure would be larger than the figure; their CSV stays.
+#: The most rows to show as the numbers of a figure. Longer tables would outgrow the figure; their CSV remains.
 _MOST_ROWS = 500
-#: Letters of a cell that breaks into lines.
+#: Cells with more characters than this break into several lines.
 _LONG = 40
-#: Letters of a header that breaks into lines.
+#: Headers with more characters than this break into several lines.
 _WIDE = 16
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page.
+    """A section of a page.
 
     Args:
-        title: its heading.
-        intro: text under the heading: paragraphs apart by empty lines, lists of `- ` lines, `` `code` `` and
-            `**bold**`; everything else as it is.
-        items: tables, charts, heat maps, graphs and networks, names with values as mappings, and more text.
+        title: heading of the section.
+        intro: text under the heading. Empty lines separate paragraphs; lines that start with `- ` form a
+            list; `` `code` `` and `**bold**` are marked up; all other text appears unchanged.
+        items: contents: tables, charts, heat maps, graphs, networks, mappings from names to values, and more
+            text.
     """
 
     title: str
@@ -50,18 +51,19 @@ class Section:
 
 
 def page(title: str, sections: Iterable[Section], subtitle: str = "") -> str:
-    """A self-contained HTML page.
+    """Build a self-contained HTML page.
 
-    Tables sort by their headers and download as CSV. Figures are interactive, carry a text alternative and
-    the numbers they show. It follows the reader's choice of a light or dark theme and fits narrow screens.
+    Readers can sort tables by their headers and download them as CSV. Figures are interactive. Each figure
+    has a text alternative and a table of its numbers. The page follows the reader's choice of a light or dark
+    theme and fits narrow screens.
 
     Args:
-        title: the page's heading.
-        sections: from the top down.
+        title: heading of the page.
+        sections: the sections, from top to bottom.
         subtitle: a line under the heading.
 
     Returns:
-        HTML. Equal arguments give equal text, with one version of Plotly.
+        HTML. With the same version of Plotly, equal arguments give equal text.
 
     Example:
         >>> text = page("Tickets", [Section("Densities", "All of `them`.")])
@@ -86,11 +88,11 @@ def page(title: str, sections: Iterable[Section], subtitle: str = "") -> str:
     text = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
     return text.encode(
         "utf-8", "replace"
-    ).decode()  # JSON may hold half of a surrogate pair, which no file can
+    ).decode()  # JSON may contain half of a surrogate pair, but a UTF-8 file cannot
 
 
 def prose(text: str) -> str:
-    """Paragraphs, lists, code and bold words as HTML; everything else is escaped.
+    """Render text as HTML: paragraphs, lists, code and bold words; all other text is escaped.
 
     Example:
         >>> prose("See `run.json`.\\n\\n- **1** <b>")
@@ -101,13 +103,13 @@ def prose(text: str) -> str:
 
 
 def inline(text: str) -> str:
-    """A line of text as HTML: `code` and bold words, the rest escaped."""
+    """Render a line of text as HTML: code and bold words; all other text is escaped."""
     marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
     return re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", marked)
 
 
 def figure_table(figure: Figure) -> Table:
-    """The numbers that a figure shows, as a table.
+    """A table of the numbers that a figure shows.
 
     Example:
         >>> figure_table(Heatmap("iou", "Overlap", ("a",), ("b",), [[0.5]], "Half.")).rows
@@ -175,7 +177,7 @@ def _item(item: Item, number: int) -> str:
 
 
 def table_html(table: Table) -> str:
-    """A table whose headers sort it, with its note and its CSV."""
+    """Render a table with headers that sort it, its note and a CSV download."""
     return (
         f'<div class="table"><div class="above"><h3>{inline(table.title)}</h3>{_download(table)}</div>'
         f"{_grid(table)}{_note(table.note)}</div>"
@@ -265,7 +267,7 @@ def _plot(figure: Chart | Heatmap | Network) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    """JSON that can stand in a script element: no `<` that could end it."""
+    """JSON for a script element, without any `<` that could end the element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
@@ -317,7 +319,7 @@ def _asset(name: str) -> str:
 
 @cache
 def _plotly() -> str:
-    """Plotly's offline bundle, compressed: a third of its size, and text that ends no script element."""
+    """Plotly's offline bundle, compressed to a third of its size; its text cannot end a script element."""
     from plotly.offline import get_plotlyjs
 
     return base64.b64encode(gzip.compress(get_plotlyjs().encode(), 9, mtime=0)).decode()

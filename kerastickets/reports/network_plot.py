@@ -1,4 +1,4 @@
-"""Networks on pages: what the page's script needs to draw one, and its numbers as a table."""
+"""Prepare a network for a page: the data from which the page's script draws it, and a table of its numbers."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from kerastickets.figures.table import Column, Table
 
 
 def net_plot(network: Network) -> dict[str, Any]:
-    """A network as the page's script takes it: places, kinds, what hovering shows, and colours of both themes.
+    """The data that the page's script draws a network from: positions, kinds, hover texts and colours of both themes.
 
     Example:
         >>> from kerastickets.figures.network import Neuron
@@ -52,7 +52,7 @@ def net_plot(network: Network) -> dict[str, Any]:
 
 
 def net_data(network: Network) -> Table:
-    """The edges of a network as a table."""
+    """A table of the edges of a network."""
     names = _names(network)
     columns = (
         Column("from"),
@@ -81,7 +81,7 @@ def _names(network: Network) -> list[str]:
 
 
 def _text(network: Network, edge: Edge, names: list[str]) -> str:
-    what = f"{edge.weights} weights, magnitudes" if edge.weights > 1 else "weight"
+    what = f"sum of {edge.weights} magnitudes" if edge.weights > 1 else "weight"
     value = "" if edge.weight is None else f"\n{what}: {edge.weight:.4g}"
     ends = f"{names[edge.source]} to {names[edge.target]}"
     return f"{ends}\n{edge.key or 'no weight'}, {network.kind(edge)}{value}"

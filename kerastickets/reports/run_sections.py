@@ -1,6 +1,6 @@
-"""The report of a pruning run: its levels, learning curves, masks, lineage and recipe.
+"""Build the sections of a pruning run's report: levels, learning curves, layers, masks, lineage and recipe.
 
-Several seeds of one recipe become means, with one standard deviation around them.
+For several seeds of one recipe, the charts show means with one standard deviation around them.
 """
 
 import statistics
@@ -26,10 +26,10 @@ _LABELS = {
 
 
 def run_sections(runs: Sequence[RunFacts]) -> list[Section]:
-    """The sections of a report.
+    """Build the sections of a report.
 
     Args:
-        runs: one, or one per seed of one recipe.
+        runs: one run, or one run per seed of the same recipe.
     """
     return [
         Section("Levels", _levels_intro(runs), (*_accuracy(runs), levels_table(runs))),
@@ -38,14 +38,14 @@ def run_sections(runs: Sequence[RunFacts]) -> list[Section]:
         structure_section(runs),
         Section("Overlap of masks", _OVERLAP, tuple(overlaps(runs))),
         Section("Lineage", "", (lineage(runs),)),
-        Section("Recipe", "All that can change a bit of the tickets.", (recipe_list(runs),)),
+        Section("Recipe", "Every setting that can change the tickets.", (recipe_list(runs),)),
         Section("Seeds and versions", "", (versions_list(runs),)),
     ]
 
 
 _OVERLAP = (
-    "Intersection over union: the weights that both masks keep, as a share of those that at least one "
-    "keeps. 1 is equal, 0 is disjoint."
+    "Intersection over union: the number of weights that both masks keep, divided by the number that at least "
+    "one of them keeps. 1 means equal masks, 0 means no weight in common."
 )
 
 
@@ -71,15 +71,18 @@ def levels_table(runs: Sequence[RunFacts]) -> Table:
         for level in run.levels
     ]
     note = (
-        "Accuracies at the early stop: the evaluation with the best monitored value. Test data select nothing. "
-        "Winning: test accuracy at least that of the dense level 0 less "
-        f"{100 * TOLERANCE:g} points, at no later an early stop."
+        "Accuracies are from the early stop, the evaluation with the best monitored value. Test data never select "
+        f"anything. Winning: the test accuracy is at most {100 * TOLERANCE:g} points below the dense level 0, and "
+        "the early stop comes no later."
     )
     return Table("levels", "Every level", columns, tuple(rows), note)
 
 
 def _accuracy(runs: Sequence[RunFacts]) -> list[Chart]:
-    """Accuracy over density, one line for validation and one for test data; none where nothing was trained."""
+    """A chart of accuracy over density, with a line for validation and one for test.
+
+    The list is empty if nothing was trained.
+    """
     lines = []
     for metric in ("val_accuracy", "test_accuracy"):
         found = _by_level(runs, attrgetter(f"row.{metric}"))
@@ -108,7 +111,7 @@ def _accuracy(runs: Sequence[RunFacts]) -> list[Chart]:
 
 
 def learning_curves(runs: Sequence[RunFacts]) -> Iterable[Chart]:
-    """The monitored metric over iterations, a line per trained level; means where there are several seeds."""
+    """The monitored metric over iterations, one line per trained level; means if there are several seeds."""
     metric = _monitored(runs)
     if metric is None:
         return
@@ -120,7 +123,7 @@ def learning_curves(runs: Sequence[RunFacts]) -> Iterable[Chart]:
                 curves.setdefault(row["level"], {}).setdefault(row["iteration"], []).append(row[metric])
     lines = [_curve(f"level {level}", curves[level]) for level in sorted(curves)]
     view = _view([value for line in lines for value in line.y]) if share else None
-    note = f"The axis begins at {view[0]:.0%}: earlier evaluations lie below." if view else ""
+    note = f"The axis begins at {view[0]:.0%}; some early evaluations lie below it." if view else ""
     yield Chart(
         "learning-curves",
         f"{_LABELS.get(metric, metric).capitalize()} over iterations",
@@ -136,7 +139,7 @@ def learning_curves(runs: Sequence[RunFacts]) -> Iterable[Chart]:
 
 
 def layer_densities(runs: Sequence[RunFacts]) -> Chart:
-    """The density of each layer over levels; means where there are several seeds."""
+    """The density of each layer over levels; means if there are several seeds."""
     lines = []
     for index, layer in enumerate(runs[0].levels[0].layers):
         found = _by_level(runs, partial(_layer_density, index))
@@ -150,14 +153,14 @@ def layer_densities(runs: Sequence[RunFacts]) -> Chart:
         "weights kept",
         tuple(lines),
         f"Density of {len(lines)} layers over levels; at the last level {ends}.",
-        "Layers that are pruned at one rate lie on one line.",
+        "Layers with the same pruning rate share one line.",
         y_log=True,
         y_format=".2%",
     )
 
 
 def layers_table(runs: Sequence[RunFacts]) -> Table:
-    """The layers of the last tickets."""
+    """One row per layer of the last ticket, for each seed."""
     columns = (
         *([Column("seed")] if len(runs) > 1 else []),
         Column("layer"),
@@ -175,7 +178,10 @@ def layers_table(runs: Sequence[RunFacts]) -> Table:
 
 
 def overlaps(runs: Sequence[RunFacts]) -> Iterable[Heatmap]:
-    """Overlap of the masks of a run's levels and, of several seeds, of the last level they share."""
+    """Overlap of the masks of the first run's levels.
+
+    For several seeds, there is also a heat map of the overlap between seeds at the last level that all of them have.
+    """
     first = runs[0]
     labels = [str(level.row.level) for level in first.levels]
     values = [[overlap(a, b) for b in first.levels] for a in first.levels]
@@ -186,7 +192,7 @@ def overlaps(runs: Sequence[RunFacts]) -> Iterable[Heatmap]:
         labels,
         labels,
         values,
-        f"Overlap of the masks of {len(labels)} levels{of}; first and last share {_share(values[0][-1])}.",
+        f"Overlap of the masks of {len(labels)} levels{of}. Between first and last it is {_share(values[0][-1])}.",
         x_label="level",
         y_label="level",
     )
@@ -202,14 +208,14 @@ def overlaps(runs: Sequence[RunFacts]) -> Iterable[Heatmap]:
             names,
             values,
             f"Overlap of the masks of {len(names)} seeds at level {last}.",
-            f"Independent random masks of this density would share about {density / (2 - density):.2f}.",
+            f"Independent random masks of this density would overlap by about {density / (2 - density):.2f}.",
             x_label="seed",
             y_label="seed",
         )
 
 
 def lineage(runs: Sequence[RunFacts]) -> Graph:
-    """Which ticket comes from which, by the digests they carry."""
+    """A graph of which ticket was made from which, according to the parent digests in the tickets."""
     many = len(runs) > 1
     nodes: dict[str, Node] = {}
     edges = []
@@ -223,12 +229,12 @@ def lineage(runs: Sequence[RunFacts]) -> Graph:
         nodes.setdefault(parent, Node(parent, "another run", parent[:8]))
     ordered = sorted(nodes.values(), key=lambda node: node.label != "another run")
     alt = f"{len(nodes)} tickets; lines lead to the right, from a ticket to those made from it."
-    note = "Digests are the first 8 of 64 letters; `kt ls` and `kt show` print them whole."
+    note = "Shown are the first 8 of 64 characters of each digest; `kt ls` and `kt show` print all of them."
     return Graph("lineage", "From ticket to ticket", tuple(ordered), tuple(dict.fromkeys(edges)), alt, note)
 
 
 def recipe_list(runs: Sequence[RunFacts]) -> dict[str, Any]:
-    """The recipe as names and values; seeds apart."""
+    """The recipe as names and values, without seeds and start."""
     recipe = runs[0].recipe
     first = ("model", "dataset", "criterion", "levels", "method", "train")
     names = [*[name for name in first if name in recipe], *sorted(recipe.keys() - {*first, "seeds", "start"})]
@@ -236,7 +242,7 @@ def recipe_list(runs: Sequence[RunFacts]) -> dict[str, Any]:
 
 
 def versions_list(runs: Sequence[RunFacts]) -> dict[str, Any]:
-    """Seeds, versions and the environment that the last level was trained in."""
+    """Seeds, library versions, start, and the environment in which the last level was trained."""
     seeds = (
         {run.name: run.recipe.get("seeds") for run in runs} if len(runs) > 1 else runs[0].recipe.get("seeds")
     )
@@ -271,7 +277,7 @@ def _curves_intro(runs: Sequence[RunFacts]) -> str:
 
 
 def _monitored(runs: Sequence[RunFacts]) -> str | None:
-    """The metric that chose the early stop, or the first one there is."""
+    """The metric that chose the early stop, or else the first known metric in `_LABELS`."""
     known = {name for run in runs for row in run.rows for name, value in row.items() if value is not None}
     train = runs[0].recipe.get("train")
     monitor = train.get("monitor") if isinstance(train, Mapping) else None
@@ -279,7 +285,7 @@ def _monitored(runs: Sequence[RunFacts]) -> str | None:
 
 
 def _by_level(runs: Sequence[RunFacts], value: Callable[[LevelFacts], Any]) -> dict[int, list[float]]:
-    """Level -> the values of all runs that have one."""
+    """Map each level to the values of all runs that have a value there."""
     found: dict[int, list[float]] = {}
     for run in runs:
         for level in run.levels:
@@ -293,7 +299,7 @@ def _layer_density(index: int, level: LevelFacts) -> float:
 
 
 def _line(name: str, x: Sequence[float], values: Sequence[list[float]], style: Any) -> Series:
-    """Means of `values`, with one standard deviation around them where there are several."""
+    """A line of the means of `values`, with one standard deviation around them if there are several seeds."""
     means = [statistics.fmean(several) for several in values]
     if max(map(len, values)) == 1:
         return Series(name, x, means, style=style)
@@ -310,7 +316,7 @@ def _curve(name: str, points: Mapping[int, list[float]]) -> Series:
 
 
 def _view(values: Sequence[Any]) -> tuple[float, float] | None:
-    """What an axis may show so that the upper nine tenths of accuracies fill it; None to show all."""
+    """The axis range that the upper nine tenths of the accuracies fill; None to show all of them."""
     known = sorted(value for value in values if value is not None)
     low = int(known[len(known) // 10] * 100 - 1) / 100 if known else 0.0
     high = min(1.0, known[-1] + (known[-1] - low) * 0.05) if known else 1.0
@@ -334,11 +340,11 @@ def _spoken(line: Series) -> str:
 
 
 def _share(value: Any) -> str:
-    return "nothing known" if value is None else f"{value:.2f}"
+    return "unknown" if value is None else f"{value:.2f}"
 
 
 def _filled(value: Any) -> Any:
-    """A group of dials without those that were not set; a name alone is one word."""
+    """A group of settings without the unset ones; a plugin without options becomes just its name."""
     if isinstance(value, Mapping) and [*value] == ["name", "options"] and not value["options"]:
         return value["name"]
     if isinstance(value, Mapping):

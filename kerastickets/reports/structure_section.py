@@ -1,4 +1,4 @@
-"""The section of a run's report on what its tickets look like inside."""
+"""Build the section of a run's report on the structure of its tickets."""
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -16,20 +16,20 @@ from kerastickets.tickets.ticket import Ticket
 
 _CATEGORIES = ("active", "inactive", "zombie")
 _DEFINED = (
-    "Active: on a path from an input to an output. Inactive: no path leads on to an output. Zombie: a path does, but "
-    "none comes from an input."
+    "Active: on a path from an input to an output. Inactive: no path leads from the weight to an output. Zombie: a "
+    "path leads to an output, but no path comes from an input."
 )
 
 
 def structure_section(runs: Sequence[RunFacts]) -> Section:
-    """What the tickets of a run look like inside; of a network that cannot be followed, why it cannot.
+    """The structure of a run's tickets; or, if the network cannot be traced, the reason.
 
     Args:
-        runs: one, or one per seed of one recipe.
+        runs: one run, or one run per seed of the same recipe.
     """
     reasons = (level.inside for run in runs for level in run.levels if isinstance(level.inside, str))
     if (reason := next(reasons, None)) is not None:
-        return Section("Structure", f"These networks cannot be followed. {reason}")
+        return Section("Structure", f"These networks cannot be traced. {reason}")
     network = _network(runs[0])
     items: list[Item] = [shares_chart(runs), structure_table(runs)]
     items += [degree_chart(runs)] if _looked(runs[0].levels[-1]).degree else []
@@ -37,7 +37,10 @@ def structure_section(runs: Sequence[RunFacts]) -> Section:
 
 
 def shares_chart(runs: Sequence[RunFacts]) -> Chart:
-    """The shares of the categories among kept weights over levels, stacked; means of several seeds."""
+    """The fraction of kept weights in each category over levels, stacked.
+
+    For several seeds, the chart shows means.
+    """
     series = []
     for category in _CATEGORIES:
         found = _means(runs, partial(_share, category))
@@ -47,9 +50,9 @@ def shares_chart(runs: Sequence[RunFacts]) -> Chart:
         "structure",
         "Active, inactive and zombie weights",
         "level",
-        "share of the weights kept",
+        "fraction of the kept weights",
         tuple(series),
-        f"Shares of the kept weights over {len(series[0].x)} levels; at the last {last}.",
+        f"Fractions of the kept weights over {len(series[0].x)} levels; at the last level {last}.",
         _DEFINED + (f" Means of {len(runs)} seeds." if len(runs) > 1 else ""),
         y_format=".0%",
         y_range=(0.0, 1.0),
@@ -57,7 +60,7 @@ def shares_chart(runs: Sequence[RunFacts]) -> Chart:
 
 
 def structure_table(runs: Sequence[RunFacts]) -> Table:
-    """A row a level and seed: categories of weights, dead inputs, and of several tasks the ticket's category."""
+    """One row per level and seed: weight categories, dead inputs and, for multi-task data, the ticket's category."""
     tasks = _looked(runs[0].levels[-1]).separation
     columns = (
         *([Column("seed")] if len(runs) > 1 else []),
@@ -74,7 +77,7 @@ def structure_table(runs: Sequence[RunFacts]) -> Table:
     rows = [{"seed": run.name, **_row(level)} for run in runs for level in run.levels]
     note = (
         f"Tasks: {', '.join(tasks['tasks'])}. Degraded: a feature that counts lies in no subnetwork. Separated: not "
-        "degraded, and no subnetwork holds features of two tasks. Interconnected: otherwise."
+        "degraded, and no subnetwork contains features of two tasks. Interconnected: all other tickets."
         if tasks
         else ""
     )
@@ -82,7 +85,7 @@ def structure_table(runs: Sequence[RunFacts]) -> Table:
 
 
 def degree_chart(runs: Sequence[RunFacts]) -> Chart:
-    """The share of neurons that belong to one task, over levels, seen from either end."""
+    """The fraction of neurons that belong to one task, over levels, seen from the outputs and from the inputs."""
     sides = {"from the outputs": "from_outputs", "from the inputs": "from_inputs"}
     series = []
     for name, side in sides.items():
@@ -94,7 +97,8 @@ def degree_chart(runs: Sequence[RunFacts]) -> Chart:
         "level",
         "decided / (decided + undecided)",
         tuple(series),
-        "The share of neurons that reach outputs of one task only, and that inputs of one task only reach.",
+        "From the outputs: the fraction of neurons that reach outputs of one task only. From the inputs: the "
+        "fraction of neurons that inputs of one task only reach.",
         f"Means of {len(runs)} seeds." if len(runs) > 1 else "",
         y_format=".0%",
         y_range=(0.0, 1.02),
@@ -102,12 +106,18 @@ def degree_chart(runs: Sequence[RunFacts]) -> Chart:
 
 
 def _network(run: RunFacts) -> Network | str:
-    """The network of the last level that is separated, else of the last; or why it is not drawn."""
+    """The network of the last separated level, or else of the last level.
+
+    If it cannot be drawn, return the reason.
+    """
     separated = [level for level in run.levels if _category(level) == "separated"]
     level = (separated or run.levels)[-1]
     edges = _looked(level).edges
     if edges >= MOST_EDGES:
-        return f"The network of level {level.row.level} has {edges:,} edges; fewer than {MOST_EDGES:,} would be drawn."
+        return (
+            f"The network of level {level.row.level} has {edges:,} edges. Only networks with fewer than "
+            f"{MOST_EDGES:,} edges are drawn."
+        )
     state = f", {_category(level)}" if _category(level) else ""
     try:
         facts = node_link(Ticket.load(level.file), data=run.tasks)
@@ -131,7 +141,7 @@ def _intro(runs: Sequence[RunFacts]) -> str:
 
 
 def _when(run: RunFacts) -> str:
-    """From which level on a run's tickets are of which category."""
+    """The first level of each category in a run, as a sentence."""
     firsts: dict[str, int] = {}
     for level in run.levels:
         firsts.setdefault(_category(level), level.row.level)
@@ -173,7 +183,7 @@ def _degree(side: str, inside: StructureSummary) -> float | None:
 def _means(
     runs: Sequence[RunFacts], value: Callable[[StructureSummary], float | None]
 ) -> dict[int, float | None]:
-    """Level -> the mean over the runs that have it; None where none has a value."""
+    """Map each level to the mean over the runs that have a value there; None if no run has one."""
     found: dict[int, list[float]] = {}
     for level in _levels(runs):
         one = value(_looked(level))

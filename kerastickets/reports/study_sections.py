@@ -1,4 +1,4 @@
-"""The report of a study: its tables beside what was published, its figures, its trials and how it was made."""
+"""Build the sections of a study's report: tables beside published numbers, figures, trials, and how it was made."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ _MOST_TRIALS = 2000
 
 
 def study_title(folder: Path) -> tuple[str, str]:
-    """A study's title, and the paper and budget below it."""
+    """A study's title, and a subtitle with its paper and budget."""
     facts = _facts(folder)
     paper, budget = facts.get("paper"), facts.get("budget")
     parts = [str(paper) if paper else "", f"Budget: {budget}" if budget else ""]
@@ -23,14 +23,15 @@ def study_title(folder: Path) -> tuple[str, str]:
 
 
 def study_sections(folder: Path) -> list[Section]:
-    """The sections of a study's report.
+    """Build the sections of a study's report.
 
     Args:
-        folder: with `study.json`, `tables.json`, and where there are `figures.json` and `results.jsonl`.
-            `study.json` may hold a `summary` and `notes` (texts), which come first.
+        folder: the study's folder. It must contain `study.json` and `tables.json`; `figures.json` and
+            `results.jsonl` are optional. `study.json` may contain a `summary` and `notes` (texts), which come
+            first.
 
     Raises:
-        RecipeError: naming what is missing or damaged.
+        RecipeError: a file is missing or damaged; the message names it.
     """
     facts = _facts(folder)
     tables = [Table.of(one) for one in _read(folder / "tables.json", list, list)]
@@ -44,7 +45,7 @@ def study_sections(folder: Path) -> list[Section]:
     sections = [
         Section("Tables", _summary(facts), tuple(tables)),
         Section("Figures", "", tuple(figures)),
-        Section("Trials", "One row a trial: what every table and figure is made of.", trials),
+        Section("Trials", "One row per trial: the raw results behind every table and figure.", trials),
         Section("How it was made", "", (made,)),
     ]
     return [section for section in sections if section.items]

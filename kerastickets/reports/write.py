@@ -1,4 +1,4 @@
-"""`report`: one HTML page of a run's or a study's folder."""
+"""Write the report of a run's or a study's folder as one HTML page."""
 
 from pathlib import Path
 
@@ -13,17 +13,17 @@ from kerastickets.runs.facts import RunFacts, seed_folders
 def report(folder: str | Path, out: str | Path | None = None) -> Path:
     """Write the report of a folder: one HTML file that needs no network.
 
-    Tickets are read through NumPy; TensorFlow is not imported.
+    Tickets are read with NumPy; TensorFlow is not imported.
 
     Args:
-        folder: of a run, of several seeds (`seed-0`, `seed-1`, ...), or of a study.
-        out: the file; `report.html` in the folder if left out. One that exists is replaced.
+        folder: the folder of a run, of several seeds (`seed-0`, `seed-1`, ...), or of a study.
+        out: the file to write; None writes `report.html` in the folder. An existing file is replaced.
 
     Returns:
         The file's path.
 
     Raises:
-        RecipeError: the folder is neither, lacks a file or holds a damaged one, or `out` cannot be written.
+        RecipeError: the folder is none of these, a file is missing or damaged, or `out` cannot be written.
         TicketError: a ticket is damaged.
     """
     folder = Path(folder)
@@ -36,10 +36,10 @@ def report(folder: str | Path, out: str | Path | None = None) -> Path:
 
 
 def kind_of(folder: Path) -> str:
-    """What a folder holds: `run`, `seeds` or `study`.
+    """The kind of a folder: `run`, `seeds` or `study`.
 
     Raises:
-        RecipeError: none of them.
+        RecipeError: the folder is none of these.
     """
     if not folder.is_dir():
         raise RecipeError(f"DIR must be a folder. Received: {folder}.")
@@ -50,8 +50,8 @@ def kind_of(folder: Path) -> str:
     if seed_folders(folder):
         return "seeds"
     raise RecipeError(
-        "A report is made of a run's folder (run.json, metrics.jsonl, level-00.safetensors), of seed-0, seed-1, ... "
-        f"or of a study's folder (study.json, tables.json). Received: {folder} with none of these."
+        "A report needs a run's folder (run.json, metrics.jsonl, level-00.safetensors), a folder of several seeds "
+        f"(seed-0, seed-1, ...) or a study's folder (study.json, tables.json). Received: {folder} with none of these."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a pruning run leaves: its folder, its levels and its history, written and read."""
+"""Write and read what a pruning run produces: its folder, its levels and its history."""
 
 from typing import TYPE_CHECKING
 

@@ -1,6 +1,6 @@
-"""What a run's folder says, as a report needs it: recipe, levels, evaluations, and masks packed to bits.
+"""Read a run's folder for a report: recipe, levels, evaluations, and masks packed into bits.
 
-Tickets are read one after the other, through NumPy alone, and only their masks are kept.
+Tickets are read one at a time, with NumPy only. Only their masks stay in memory.
 """
 
 import json
@@ -27,10 +27,17 @@ _SEED = re.compile(r"seed-(\d+)")
 
 @dataclass(frozen=True, eq=False)
 class LevelFacts:
-    """One level: its row, its layers (`key shape kept total density`), and its masks, eight to a byte.
+    """One level of a run.
 
-    `stopped_by` is the rule that ended the run with it, if any; `inside` what its network looks like, or why
-    that cannot be said.
+    Args:
+        row: the level's row in the run's table.
+        layers: per layer `key`, `shape`, `kept`, `total` and `density`.
+        bits: the masks, packed with eight weights per byte.
+        parents: digests of the tickets that this ticket was made from.
+        environment: the environment in which the level was trained.
+        file: the ticket's file.
+        inside: the structure of the network, or the reason why it cannot be traced.
+        stopped_by: the rule that ended the run at this level; None if no rule did.
     """
 
     row: Level
@@ -48,12 +55,12 @@ class RunFacts:
     """One run of one seed.
 
     Args:
-        name: `seed 0`, or as the folder is called.
-        recipe: everything that can change bits.
+        name: the run's name, such as `seed 0`.
+        recipe: every setting that can change the tickets.
         versions: library versions.
-        levels: the finished ones, from 0 on.
-        rows: one per evaluation of these levels.
-        tasks: of its data set, where that has several.
+        levels: the finished levels, from 0 on.
+        rows: one row per evaluation of these levels.
+        tasks: the tasks of the data set; None if it has a single one.
     """
 
     name: str
@@ -65,14 +72,14 @@ class RunFacts:
 
     @classmethod
     def read(cls, folder: Path) -> "RunFacts":
-        """The facts of a run's folder.
+        """Read the facts of a run's folder.
 
         Args:
-            folder: with `run.json`, `metrics.jsonl` and `level-00.safetensors`, ...
+            folder: a folder that contains `run.json`, `metrics.jsonl`, `level-00.safetensors`, ...
 
         Raises:
-            RecipeError: naming what is missing or damaged.
-            TicketError: naming the ticket that is damaged.
+            RecipeError: a file is missing or damaged; the message names it.
+            TicketError: a ticket is damaged; the message names it.
         """
         files = RunFolder(folder)
         for file in (files.recipe_file, files.metrics_file, files.ticket_file(0)):
@@ -98,15 +105,15 @@ class RunFacts:
 
 
 def seed_folders(folder: Path) -> list[Path]:
-    """The folders of the seeds of a run, by seed; none where it is a run of one."""
+    """The `seed-N` folders inside a run's folder, in order of seeds; empty if there are none."""
     found = {int(match[1]): path for path in folder.glob("seed-*") if (match := _SEED.fullmatch(path.name))}
     return [found[seed] for seed in sorted(found) if found[seed].is_dir()]
 
 
 def overlap(a: LevelFacts, b: LevelFacts) -> float | None:
-    """Weights that both keep over weights that one of them keeps; None where architectures differ.
+    """Intersection over union of two masks: weights that both keep, divided by weights that at least one keeps.
 
-    Both keeping nothing counts as 1.
+    The result is 1 if both keep nothing, and None if the architectures differ.
     """
     if [(row["key"], row["shape"]) for row in a.layers] != [(row["key"], row["shape"]) for row in b.layers]:
         return None
@@ -132,7 +139,7 @@ def _rules(recipe: Mapping[str, Any]) -> list[str]:
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without what is no number: a diverged loss, or another program's words."""
+    """A row without values that are not finite numbers, such as a diverged loss or text from another program."""
     return {
         name: value
         for name, value in row.items()

@@ -1,7 +1,7 @@
-"""A run's folder: the recipe, a row per evaluation, a ticket per level, and one process at a time.
+"""A run's folder: it holds the recipe, one row per evaluation and one ticket per level.
 
-The level is the unit of work: a killed run loses at most the level it was training, because the last
-ticket is the checkpoint.
+Only one process at a time can hold the folder. The level is the unit of work: a killed run loses at most the
+level that it was training, because the last ticket is the checkpoint.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ class RunFolder:
     """The files of one run. Use it as `with RunFolder(path).locked(recipe) as folder`.
 
     Args:
-        path: the folder; made if missing.
+        path: the folder; it is created if missing.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -34,26 +34,29 @@ class RunFolder:
 
     @property
     def recipe_file(self) -> Path:
-        """`run.json`: the full recipe, seeds and versions."""
+        """The file `run.json`: the full recipe, seeds and versions."""
         return self.path / "run.json"
 
     @property
     def metrics_file(self) -> Path:
-        """`metrics.jsonl`: one row per evaluation."""
+        """The file `metrics.jsonl`: one row per evaluation."""
         return self.path / "metrics.jsonl"
 
     @property
     def tasks_file(self) -> Path:
-        """`tasks.json`: the inputs and outputs of each task, where the data set has several."""
+        """The file `tasks.json`: the inputs and outputs of each task.
+
+        It is written only for data sets of several tasks.
+        """
         return self.path / "tasks.json"
 
     @property
     def lock_file(self) -> Path:
-        """`run.lock`: held by the operating system, so that a killed process leaves none."""
+        """The file `run.lock`: the operating system holds the lock, so a killed process releases it."""
         return self.path / "run.lock"
 
     def ticket_file(self, level: int) -> Path:
-        """`level-NN.safetensors`."""
+        """The file `level-NN.safetensors`: the ticket of one level."""
         return self.path / f"level-{level:02d}.safetensors"
 
     @contextmanager
@@ -65,13 +68,13 @@ class RunFolder:
         extendable: bool,
         accept_versions: bool = False,
     ) -> Iterator["RunFolder"]:
-        """The folder, held by this process, whose recipe is `recipe`.
+        """Lock the folder for this process, and check that it belongs to this recipe.
 
         Args:
-            recipe: everything that can change bits, as JSON.
+            recipe: every setting that can change the tickets, as JSON.
             versions: library versions.
-            extendable: whether more levels continue the same run.
-            accept_versions: continue although other library versions began the run.
+            extendable: whether the run may continue with more levels than before.
+            accept_versions: continue even if the run was begun with other library versions.
 
         Raises:
             RecipeError: another process holds the folder, it belongs to another recipe or to other library
@@ -79,7 +82,7 @@ class RunFolder:
         """
         with named_refusals(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            # Without a buffer, which a full disk would make fail once more while it is closed.
+            # No buffer: on a full disk, a buffered file would raise a second error when it is closed.
             lock = self.lock_file.open("a+b", buffering=0)
         with lock:
             self._hold(lock)
@@ -142,29 +145,29 @@ class RunFolder:
 
     @property
     def finished(self) -> int:
-        """How many levels are finished, from 0 on without a gap."""
+        """The number of finished levels, counted from 0 up to the first gap."""
         levels = set(self._levels())
         return next(level for level in range(len(levels) + 1) if level not in levels)
 
     def tickets(self, last: int) -> list[Ticket]:
-        """The tickets of the finished levels up to level `last`."""
+        """The tickets of the finished levels, up to and including level `last`."""
         return [Ticket.load(self.ticket_file(level)) for level in range(min(self.finished, last + 1))]
 
     def keep_rows(self) -> list[dict[str, Any]]:
-        """Drop the rows of unfinished levels from the metrics file; returns the others."""
+        """Drop the rows of unfinished levels from the metrics file; returns the remaining rows."""
         levels = self.finished
         rows = [row for row in read_rows(self.metrics_file) if row.get("level") in range(levels)]
         write_text(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows))
         return rows
 
     def add_row(self, row: Mapping[str, Any]) -> None:
-        """Append one evaluation's row."""
+        """Append the row of one evaluation."""
         with named_refusals(self.metrics_file), self.metrics_file.open("a") as file:
             file.write(json.dumps(dict(row)) + "\n")
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a `metrics.jsonl`; half a line, as a process that was killed leaves, is none."""
+    """The rows of a `metrics.jsonl`. An incomplete line, as a killed process may leave, is skipped."""
     rows = []
     with named_refusals(path):
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []
@@ -185,7 +188,7 @@ def _compare(
         old, new = before.get(name), now.get(name)
         if old == new or (name == "levels" and extendable):
             continue
-        # The dials of these two groups have names of their own; `name` and `sha256` alone would say nothing.
+        # The settings in these two groups have clear names. In other groups a bare `name` or `sha256` says nothing.
         label = name if group in ("", "method", "train") else f"{group} {name}"
         if isinstance(old, dict) and isinstance(new, dict):
             _compare(path, old, new, extendable, label)

@@ -1,4 +1,7 @@
-"""What a run continues from: found by the one process that writes, and told to those that train with it."""
+"""Find the finished levels from which a run continues, and make all of its workers agree on them.
+
+Only the chief process writes to the folder; it tells the other workers how many levels are finished.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class RunState:
-    """How far a run is.
+    """The finished part of a run.
 
     Args:
-        folder: what to write to; None where nothing is written.
-        tickets: of the finished levels.
-        rows: of the finished levels.
+        folder: the folder to write to; None if this process writes nothing.
+        tickets: tickets of the finished levels.
+        rows: rows of the finished levels.
     """
 
     folder: RunFolder | None = None
@@ -39,18 +42,20 @@ def open_run(
     extendable: bool,
     accept_versions: bool = False,
 ) -> Iterator[RunState]:
-    """The finished levels of a run. The chief holds the folder; other workers read its tickets.
+    """Open a run and yield its finished levels.
+
+    The chief locks the folder; the other workers read its tickets.
 
     Args:
-        out: the folder, or None.
-        layout: who trains together.
-        recipe: everything that can change bits, as JSON.
+        out: the folder; None writes nothing.
+        layout: the workers that train together.
+        recipe: every setting that can change the tickets, as JSON.
         versions: library versions.
-        extendable: whether more levels continue the same run.
-        accept_versions: continue although other library versions began the run.
+        extendable: whether the run may continue with more levels than before.
+        accept_versions: continue even if the run was begun with other library versions.
 
     Raises:
-        RecipeError: the folder is not to be had, or the workers do not continue the same run.
+        RecipeError: the folder cannot be used, or the workers do not continue the same run.
     """
     with ExitStack() as stack:
         state, failure = RunState(), None
@@ -60,24 +65,25 @@ def open_run(
                     recipe, versions, extendable=extendable, accept_versions=accept_versions
                 )
                 state.folder = stack.enter_context(held)
-                # The folder may hold more levels than this run asks for: they stay, and are not reported.
+                # The folder may hold more levels than this run asks for. They stay there, but are not reported.
                 state.rows = [row for row in state.folder.keep_rows() if row["level"] <= recipe["levels"]]
                 state.tickets = state.folder.tickets(recipe["levels"])
         except KerasTicketsError as error:
             failure = error
-        # The others wait for this number: a chief that gives up must say so first.
+        # The other workers wait for this number, so a chief that fails must send it (-1) before it raises.
         finished = layout.number(-1 if failure else len(state.tickets))
         if failure:
             raise failure
         if finished < 0:
             raise RecipeError(
-                "The chief, worker 0, could not begin. Received: no folder from it; it says why."
+                "The chief, worker 0, could not open the run's folder. Received: no folder from the chief. "
+                "Its own error message says why."
             )
         if out is not None and not layout.chief:
             state.tickets = _read(RunFolder(out), finished)
         layout.agree(
             {
-                "recipe (a dial, the model, the data, or a seed)": json.dumps(recipe, sort_keys=True),
+                "recipe (a setting, the model, the data, or a seed)": json.dumps(recipe, sort_keys=True),
                 "version of a library": json.dumps(dict(versions), sort_keys=True),
                 f"set of {finished} finished levels (its --out must be the chief's folder, shared, or a copy "
                 "of it)": json.dumps([ticket.digest for ticket in state.tickets]),
@@ -87,7 +93,7 @@ def open_run(
 
 
 def _read(folder: RunFolder, finished: int) -> list[Ticket]:
-    """The first tickets of a folder that another process holds; fewer where it is not shared."""
+    """The first tickets of a folder that another process holds; an empty list if one cannot be read."""
     try:
         return [Ticket.load(folder.ticket_file(level)) for level in range(finished)]
     except KerasTicketsError:

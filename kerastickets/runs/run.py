@@ -1,4 +1,4 @@
-"""What a pruning run leaves: its tickets, its levels and its history."""
+"""The result of a pruning run: its tickets, its levels and its history."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -15,21 +15,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Level:
-    """One row of a run's table; metrics are None where the level was not trained.
+    """One row of a run's table. Metrics are None if the level was not trained.
 
     Args:
         level: 0 before any cut, then 1, 2, ...
-        kept: weights kept.
-        total: prunable weights.
+        kept: number of kept weights.
+        total: number of prunable weights.
         density: kept / total.
         early_stop_iteration: the first iteration with the best monitored value.
-        stopped_iteration: where training ended.
-        val_accuracy: on validation data, at the early-stop iteration.
-        test_accuracy: on test data, with the weights of the early-stop iteration.
-        seconds: training and validation time.
-        ticket: the ticket's file, relative to the run; its digest where nothing is written.
+        stopped_iteration: the iteration at which training ended.
+        val_accuracy: accuracy on validation data, at the early-stop iteration.
+        test_accuracy: accuracy on test data, with the weights of the early-stop iteration.
+        seconds: time for training and validation.
+        ticket: the ticket's file, relative to the run's folder; its digest if nothing is written.
         digest: the ticket's digest.
-        winning: whether it is a winning ticket beside level 0, where that is dense; see `is_winning`.
+        winning: whether the ticket wins compared with level 0; None for level 0 and if level 0 is not dense.
+            See `is_winning`.
     """
 
     level: int
@@ -49,7 +50,7 @@ class Level:
     def of(
         cls, ticket: Ticket, level: int, rows: Sequence[Mapping[str, Any]], folder: RunFolder | None
     ) -> "Level":
-        """The row of a finished level."""
+        """Make the row of a finished level."""
         metrics = dict(ticket.provenance.get("metrics", {}))
         seconds = [row["seconds"] for row in rows if row.get("level") == level]
         names = ("early_stop_iteration", "stopped_iteration", "val_accuracy", "test_accuracy")
@@ -65,7 +66,10 @@ class Level:
         )
 
     def beside(self, first: "Level") -> "Level":
-        """The level with its verdict `winning` beside level 0 of its run; none for that itself."""
+        """The level with `winning` set, compared with level 0 (`first`) of its run.
+
+        `winning` is None for level 0 itself, and if level 0 is not dense.
+        """
         judged = self.level > 0 and first.density == 1
         return replace(self, winning=is_winning(self.facts(), first.facts()) if judged else None)
 
@@ -79,10 +83,10 @@ class Run:
     """A finished run.
 
     Args:
-        folder: where it was written, or None.
-        tickets: one per level, from 0 on.
+        folder: the run's folder; None if nothing was written.
+        tickets: one ticket per level, from 0 on.
         levels: one row per level.
-        rows: one per evaluation.
+        rows: one row per evaluation.
         head: criterion, model, dataset, seed and versions.
     """
 
@@ -93,12 +97,12 @@ class Run:
     head: Mapping[str, Any]
 
     def history(self) -> list[dict[str, Any]]:
-        """One dict per evaluation (`pandas.DataFrame(run.history())` is a table): level, iteration, epoch,
-        training and validation metrics, seconds since the level began."""
+        """One dict per evaluation: level, iteration, epoch, training and validation metrics, and seconds since the
+        level began. `pandas.DataFrame(run.history())` makes a table of them."""
         return [dict(row) for row in self.rows]
 
     def facts(self) -> dict[str, Any]:
-        """What `kt prune --json` prints."""
+        """The facts that `kt prune --json` prints."""
         run = str(self.folder) if self.folder else None
         return {
             "run": run,
@@ -109,5 +113,5 @@ class Run:
 
     @property
     def stopped_by(self) -> str | None:
-        """The rule of `stop_when` that the last level fulfils; None where none did."""
+        """The rule of `stop_when` that the last level fulfils; None if it fulfils none."""
         return stopped_by(self.tickets)

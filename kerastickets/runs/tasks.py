@@ -1,4 +1,4 @@
-"""The tasks of a run's data set, kept beside its tickets: a report can ask about them without reading any data."""
+"""Store the tasks of a run's data set beside its tickets, so that a report needs no access to the data."""
 
 import json
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from kerastickets.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class RunTasks:
-    """What `separation` asks of a data set.
+    """The facts about a data set that `separation` needs.
 
     Args:
-        name: of the data set.
-        tasks: by name, which inputs and outputs belong to each.
-        input_shape: of one example.
-        outputs: of the model's last layer.
+        name: name of the data set.
+        tasks: by task name, the inputs and outputs that belong to the task.
+        input_shape: shape of one example.
+        outputs: number of outputs of the model's last layer.
     """
 
     name: str
@@ -28,7 +28,7 @@ class RunTasks:
 
     @classmethod
     def read(cls, folder: RunFolder) -> "RunTasks | None":
-        """The tasks of a run; None where its data set has a single one, or the file is no such file."""
+        """Read the tasks of a run; None if its data set has a single task, or the file is invalid."""
         try:
             facts = json.loads(folder.tasks_file.read_text(encoding="utf-8"))
             tasks = {name: _task(task) for name, task in facts["tasks"].items()}
@@ -40,7 +40,7 @@ class RunTasks:
 
 
 def keep_tasks(folder: RunFolder, data: Data) -> None:
-    """Write the tasks of a data set that has several to the folder of a run.
+    """Write the tasks of a data set to the folder of a run, if there are several and the file does not exist.
 
     Raises:
         RecipeError: the folder cannot be written.

@@ -1,6 +1,6 @@
-"""Numbers that compare runs: paired tests, adjusted p values, overlap by chance, speed of learning.
+"""Statistics that compare runs: paired tests, adjusted p values, mask overlap by chance, learning speed.
 
-Everything here is a pure function of plain numbers.
+All functions here are pure functions of plain numbers.
 """
 
 from typing import TYPE_CHECKING

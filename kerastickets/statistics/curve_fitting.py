@@ -1,7 +1,7 @@
-"""How fast a net learns, as one number: c of an exponential fitted to its learning curve.
+"""Measure how fast a network learns: the rate c of an exponential fitted to its learning curve.
 
-Reference: the curve, its start values and its points are those of the study of merged lottery tickets that
-`kt reproduce merging` repeats (its "C parameter"); the standard error and the flags are not in it.
+Reference: the curve, its start values and its points follow the study of merged lottery tickets that
+`kt reproduce merging` repeats (its "C parameter"). The standard error and the flags are not in that study.
 """
 
 import math
@@ -15,35 +15,40 @@ from numpy.typing import ArrayLike
 
 from kerastickets.errors import RecipeError
 
-#: Where the published fit starts: (a, b, c, d).
+#: The start values of the published fit: (a, b, c, d).
 START = (-1.0, 1.0, 4.0, 95.0)
 
-_FEWEST = 5  # One more than the parameters.
+_FEWEST = 5  # one more than there are parameters
 _ATTEMPTS = 5000
-# exp(-12) of a rise of 100 % is less than one image of 100 000: nothing is left to measure at the second point.
+# exp(-12) of a rise of 100 % is less than one image in 100 000.
+# Beyond that, nothing is left to measure at the second point.
 _STEEPEST = 12.0
-# Noise around a constant spans four to five times its deviation; an exponential through it says nothing.
+# Noise around a constant spans four to five times its standard deviation.
+# An exponential fitted to such noise says nothing.
 _LEAST_RISE = 6.0
 _SPEEDS = 100
 
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """f(x) = a exp(-c (x - b)) + d, fitted to accuracies in percent. A larger c learns faster.
+    """The curve f(x) = a exp(-c (x - b)) + d, fitted to accuracies in percent.
 
-    Only c and d say something on their own: a and b describe one number, the height a exp(c b) at x = 0.
+    A larger c means faster learning.
+    Only c and d can be interpreted on their own. a and b together describe a single number: the height
+    a exp(c b) at x = 0.
 
     Args:
-        a: scale; below 0 where accuracy rises.
+        a: scale; below 0 if accuracy rises.
         b: shift in epochs.
-        c: speed, per epoch.
+        c: learning speed, per epoch.
         d: the plateau, in percent.
-        c_error: standard error of c, from the fit of A exp(-c x) + d, whose parameters are identified.
-        points: how many points were fitted.
+        c_error: standard error of c, per epoch. It comes from a fit of A exp(-c x) + d, a form whose
+            parameters are all identified.
+        points: the number of fitted points.
         rmse: root mean square of the residuals, in percent.
-        restarted: whether the published start values led astray, or nowhere, and these numbers are those of a
-            fit that starts from the data (then b is the first epoch).
-        problem: why c should not be used; None where it may be.
+        restarted: whether the fit from the published start values failed or was worse. These numbers then
+            come from a fit that starts from the data, and b is the first epoch.
+        problem: why c should not be used; None if it can be used.
 
     Numbers that could not be determined are None.
     """
@@ -64,7 +69,7 @@ class LearningCurve:
         return self.problem is None
 
     def curve(self, x: ArrayLike) -> np.ndarray:
-        """The fitted accuracy at each x, in percent; NaN where there is no fit.
+        """The fitted accuracy at each x, in percent. It is NaN if there is no fit.
 
         Args:
             x: epochs, of any shape.
@@ -85,23 +90,25 @@ class LearningCurve:
 
 
 def fit_learning_curve(epochs: ArrayLike, accuracy: ArrayLike) -> LearningCurve:
-    """Fit f(x) = a exp(-c (x - b)) + d to a learning curve, from the published start values.
+    """Fit f(x) = a exp(-c (x - b)) + d to a learning curve. c measures how fast the network learns.
+
+    The fit is by least squares and begins with the published start values. From there the search can get
+    stuck where the exponential has vanished. In that case it starts again from the data.
 
     Args:
-        epochs: x of each point. As published 0, 1, ..., 19 for 20 epochs; without the untrained point at 0, c
-            is another number. Points between epochs are welcome.
-        accuracy: in percent, before epoch x.
+        epochs: the epoch x of each point, one-dimensional. The published fit uses 0, 1, ..., 19 for 20
+            epochs. Without the untrained point at 0, c is a different number. Fractions are allowed.
+        accuracy: the accuracy before epoch x, in percent. It has the length of `epochs`.
 
     Returns:
-        A `LearningCurve` of least squares. The published start values can strand the search where the
-        exponential has vanished; then it starts again from the data, and `restarted` says so. `problem` says
-        where c is not identified, which is never an exception, nor a warning: too few points, accuracies that
-        are not finite or not in percent, a flat, falling or still straight curve, a plateau reached before
-        the second point, no convergence, or a standard error above c.
+        A `LearningCurve`. `restarted` says whether the search started again. If c is not identified,
+        `problem` says why; there is no exception and no warning. The reasons are: fewer than 5 different
+        epochs; accuracies that are not finite or not in percent; a curve that is flat, falls or is still
+        straight; a plateau reached before the second point; no convergence; a standard error above c.
 
     Raises:
-        RecipeError: arguments that are no points: not one-dimensional, of unequal length, or with epochs that
-            are not finite.
+        RecipeError: the arguments are not numbers, not one-dimensional or of unequal length, or an epoch is
+            not finite.
 
     Example:
         >>> x = np.arange(20)
@@ -123,20 +130,22 @@ def fit_learning_curve(epochs: ArrayLike, accuracy: ArrayLike) -> LearningCurve:
 def learning_curve(
     rows: Iterable[Mapping[str, Any]], metric: str = "val_accuracy", level: int | None = None
 ) -> tuple[list[float], list[float]]:
-    """The points of one training's learning curve, as `fit_learning_curve` takes them.
+    """Extract the learning curve of one training from its evaluations, for `fit_learning_curve`.
 
     Args:
         rows: a run's evaluations: `Run.history()`, `Trained.rows`, or the lines of `metrics.jsonl`.
-        metric: an accuracy that every row has, as a share in [0, 1]. Training accuracy is none: nothing was
-            trained yet in the first row.
-        level: whose rows; None where all are of one level.
+        metric: the name of an accuracy in [0, 1] that every row has. Training accuracy is not possible: the
+            first row has none, because nothing was trained before it.
+        level: the level whose rows to use. None is allowed only if all rows are of one level.
 
     Returns:
-        Epochs and accuracies in percent. As published, a point is the accuracy before its epoch: the first is
-        the untrained net, and the evaluation that ends training is left out.
+        `(epochs, accuracies)`, two lists of equal length, accuracies in percent. As in the published fit, a
+        point is the accuracy before its epoch. The first point is the untrained network, and the evaluation
+        at the end of training is left out.
 
     Raises:
-        RecipeError: no such level or metric, several levels and none chosen, or values that are no shares.
+        RecipeError: a row has no level or epoch, the level or metric does not exist, there are several levels
+            and none is chosen, or a value is not in [0, 1].
 
     Example:
         >>> learning_curve([{"level": 0, "epoch": n, "val_accuracy": n / 4} for n in range(4)])
@@ -159,7 +168,7 @@ def _of_level(rows: Sequence[Mapping[str, Any]], level: int | None) -> Sequence[
     if not rows or (level is not None and level not in levels):
         raise RecipeError(f"`level` must be one of {levels}. Received: level={level}")
     if level is None and len(levels) > 1:
-        raise RecipeError(f"`level` must be given where rows are of several: {levels}. Received: level=None")
+        raise RecipeError(f"`level` must be given for rows of several levels: {levels}. Received: level=None")
     return [row for row in rows if level in (None, row["level"])]
 
 
@@ -192,7 +201,7 @@ def _points(epochs: ArrayLike, accuracy: ArrayLike) -> tuple[np.ndarray, np.ndar
 
 
 def _unfit(x: np.ndarray, y: np.ndarray) -> str | None:
-    """Why there is nothing to fit."""
+    """Why these points cannot be fitted; None if they can."""
     if np.unique(x).size < _FEWEST:
         return f"fewer than {_FEWEST} points"
     if not np.isfinite(y).all():
@@ -213,7 +222,7 @@ def _identified(x: np.ndarray, height: float, c: float, d: float) -> np.ndarray:
 def _fitted(x: np.ndarray, y: np.ndarray) -> LearningCurve:
     first = float(x.min())
     published = _least_squares(_exponential, x, y, START)
-    # Counted from the first point, so that the height there is a number of the data's size.
+    # x counts from the first point, so that the height at x = 0 has the magnitude of the data.
     start = _profiled(x - first, y)
     refit = _least_squares(_identified, x - first, y, start) if start else None
     found = published[0] if published else None
@@ -224,7 +233,7 @@ def _fitted(x: np.ndarray, y: np.ndarray) -> LearningCurve:
         return _failed(x, "the fit does not converge")
     error = refit[1][1] if refit else math.inf
     if refit and abs(refit[0][1] - chosen[2]) > max(error, 1e-3 * abs(chosen[2])):
-        error = math.inf  # It belongs to another c.
+        error = math.inf  # this error belongs to another c
     rmse = _rmse(x, y, chosen)
     problem = _problem(x, y, chosen, error, rmse)
     a, b, c, d, c_error = (_number(value) for value in (*chosen, error))
@@ -236,18 +245,21 @@ def _failed(x: np.ndarray, problem: str) -> LearningCurve:
 
 
 def _better(rmse: float, than: float) -> bool:
-    """By more than where two searches of one minimum end."""
+    """Whether `rmse` is below `than` by more than two searches for the same minimum can differ."""
     return 1.001 * rmse + 1e-6 < than
 
 
 def _rmse(x: np.ndarray, y: np.ndarray, parameters: Sequence[float]) -> float:
-    """Infinite where the curve is not finite."""
+    """Root mean square of the residuals; infinite if the curve is not finite."""
     value = float(np.sqrt(np.mean((_exponential(x, *parameters) - y) ** 2)))
     return value if math.isfinite(value) else math.inf
 
 
 def _profiled(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float] | None:
-    """Height, c and plateau of the best of some speeds: at a given c the other two are a straight line's."""
+    """Start values (height, c, plateau) from a grid of speeds c; None if there is no grid.
+
+    At a given c the curve is linear in height and plateau, so linear regression finds these two.
+    """
     slowest, steepest = 0.01 / x.max(), _STEEPEST / _second(x)
     if not 0 < slowest < steepest < math.inf:
         return None
@@ -263,7 +275,7 @@ def _profiled(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float] | None
 def _least_squares(
     function: Callable[..., np.ndarray], x: np.ndarray, y: np.ndarray, start: Sequence[float]
 ) -> tuple[list[float], list[float]] | None:
-    """Parameters and their standard errors, or None where none are found."""
+    """The fitted parameters and their standard errors, or None if the fit fails."""
     from scipy.optimize import curve_fit
 
     try:
@@ -278,7 +290,7 @@ def _least_squares(
 def _problem(
     x: np.ndarray, y: np.ndarray, parameters: Sequence[float], error: float, rmse: float
 ) -> str | None:
-    """Why c is not identified, the plainest reason first."""
+    """Why c is not identified; None if it is. The simplest reason comes first."""
     a, b, c, d = parameters
     height, rise = a * np.exp(-c * (x.min() - b)), y.max() - y.min()
     checks = [
@@ -298,7 +310,7 @@ def _problem(
 
 
 def _second(x: np.ndarray) -> float:
-    """From the first x to the next."""
+    """The distance from the smallest x to the next larger one."""
     first, second = np.unique(x)[:2]
     return float(second - first)
 

@@ -1,4 +1,4 @@
-"""What chance alone makes two masks share. `kerastickets.statistics` has these names too."""
+"""How many weights random masks share by chance. `kerastickets.statistics` offers the same names."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -17,18 +17,19 @@ _EXACT = 10_000
 
 @dataclass(frozen=True)
 class RandomOverlap:
-    """How many weights two masks share when each is drawn at random, layer by layer.
+    """How many weights two masks share if each is drawn at random, layer by layer.
 
     Args:
-        total: weights, of all layers.
-        kept_a: weights that the first mask keeps.
-        kept_b: weights that the second keeps.
-        mean: of the weights that both keep, by chance.
-        sd: standard deviation of that number.
-        iou: expected overlap over union by chance; 1 where both keep nothing.
-        exact: whether `iou` is the expectation, else it is the ratio at the mean overlap.
-        overlap: the observed overlap, if one was given.
-        z: how many standard deviations the observed one is above chance; None where chance cannot vary.
+        total: the number of weights in all layers.
+        kept_a: the number of weights that the first mask keeps.
+        kept_b: the number of weights that the second mask keeps.
+        mean: the expected number of weights that both masks keep by chance.
+        sd: the standard deviation of that number.
+        iou: the expected intersection over union by chance; 1 if both masks keep nothing.
+        exact: whether `iou` is the exact expectation. If not, it is the ratio at the mean overlap.
+        overlap: the observed overlap; None if it was not given.
+        z: how many standard deviations the observed overlap is above chance; None if no overlap was given or
+            if chance cannot vary.
     """
 
     total: int
@@ -42,7 +43,7 @@ class RandomOverlap:
     z: float | None = None
 
     def facts(self) -> dict[str, Any]:
-        """Chance, and what was observed, as JSON."""
+        """All fields as JSON."""
         return asdict(self)
 
 
@@ -52,24 +53,25 @@ def random_overlap(
     kept_b: int | Sequence[int],
     overlap: int | None = None,
 ) -> RandomOverlap:
-    """What two independent random masks share: the yardstick for the overlap of two tickets.
+    """The overlap of two independent random masks, as a baseline for the overlap of two tickets.
 
-    Of `total` weights one mask keeps `kept_a` and the other `kept_b`, each set of that size being equally
-    likely. The number that both keep is hypergeometric, and a sum of such numbers over layers.
+    In each layer of `total` weights, one mask keeps `kept_a` and the other keeps `kept_b`. Every set of that
+    size is equally likely. The number of weights that both masks keep is then hypergeometric in each layer,
+    and the overlap is its sum over the layers.
 
     Args:
-        total: weights of a layer, or of each layer.
-        kept_a: weights that the first mask keeps there.
-        kept_b: weights that the second keeps there.
-        overlap: how many, of all layers, two masks were found to share.
+        total: the number of weights in one layer, or a list with one number per layer.
+        kept_a: the number of weights that the first mask keeps, in the same form.
+        kept_b: the number of weights that the second mask keeps, in the same form.
+        overlap: the number of weights that two observed masks share, over all layers. Optional.
 
     Returns:
-        A `RandomOverlap`. Its `iou` is the exact expectation of overlap / (kept_a + kept_b - overlap) while
-        the overlap has at most 10 000 possible values; beyond, that ratio at the mean overlap, which is then
-        too low by less than 0.0001.
+        A `RandomOverlap`. Its `iou` is the exact expectation of overlap / (kept_a + kept_b - overlap) if
+        the overlap has at most 10 000 possible values. If it has more, `iou` is that ratio at the mean
+        overlap, which is too low by less than 0.0001.
 
     Raises:
-        RecipeError: counts that cannot be, or lists of unequal length.
+        RecipeError: counts are impossible or not whole numbers, or lists have unequal length.
 
     Example:
         >>> chance = random_overlap(10, 5, 4, overlap=4)
@@ -94,21 +96,24 @@ def random_overlap(
 
 
 def random_intersection(total: int | Sequence[int], *kept: int | Sequence[int]) -> tuple[float, float]:
-    """What several independent random masks all keep: its mean and its standard deviation.
+    """Mean and standard deviation of the number of weights that all of several independent random masks keep.
 
-    Each mask keeps a given number of the weights of each layer, each set of that size being equally likely. Two
-    masks make it the hypergeometric distribution of `random_overlap`. For what any of the masks keeps, give what
-    each prunes: the union is everything but what all prune.
+    Each mask keeps a given number of weights in each layer, and every set of that size is equally likely. For
+    two masks this is the hypergeometric distribution of `random_overlap`.
+
+    To get the union, pass how many weights each mask prunes. The result is then the number of weights that
+    all masks prune, and the union is every other weight.
 
     Args:
-        total: weights of a layer, or of each layer.
-        *kept: for each mask the weights that it keeps there; one mask or more.
+        total: the number of weights in one layer, or a list with one number per layer.
+        *kept: for each mask, the number of weights that it keeps, in the same form. At least one mask.
 
     Returns:
-        Mean and standard deviation, worked out in whole numbers and rounded once.
+        `(mean, standard deviation)`, computed in exact fractions and rounded once.
 
     Raises:
-        RecipeError: counts that cannot be, or lists of unequal length.
+        RecipeError: no mask is given, counts are impossible or not whole numbers, or lists have unequal
+            length.
 
     Example:
         >>> random_intersection(10, 5, 4)[0], random_intersection([8, 8], [4, 8], [4, 4], [4, 2])[0]
@@ -138,7 +143,7 @@ def _layers(
     for n, a, b in layers:
         if n < 1 or not (0 <= a <= n and 0 <= b <= n):
             raise RecipeError(
-                f"A layer must have a weight, and keep between none and all. Received: {received}"
+                f"A layer must have at least one weight, and keep between none and all. Received: {received}"
             )
     return layers
 
@@ -151,7 +156,7 @@ def _count(value: int) -> int:
 
 
 def _variance(total: int, a: int, b: int) -> float:
-    # One weight alone cannot vary, and Python's integers cannot overflow.
+    # max(...): with a single weight the numerator is 0. Python's integers cannot overflow.
     return a * b * (total - a) * (total - b) / (total * total * max(total - 1, 1))
 
 

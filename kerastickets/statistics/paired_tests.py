@@ -1,6 +1,7 @@
-"""Numbers that compare runs: paired tests, adjusted p values, summaries; overlaps by chance are in `chance`.
+"""Compare runs: paired tests, adjusted p values and summaries. `mask_overlap` has the overlaps by chance.
 
-Everything here is a pure function of plain numbers, and every result has `facts()`, which is JSON.
+All functions here are pure functions of plain numbers. Every result object has a method `facts()`, which
+returns JSON.
 """
 
 import math
@@ -28,27 +29,29 @@ __all__ = [
 Alternative = Literal["two-sided", "greater", "less"]
 
 _FEWEST = 3
-# Differences of two numbers that differ by rounding alone are none. 2^-40 is a part in a million millions.
+# If two numbers differ only by rounding, their difference counts as 0. 2^-40 is about one part in 10^12.
 _ROUNDING = 2.0**-40
-_LARGEST = 1e150  # Squares of larger numbers overflow, and of smaller ones than its inverse vanish.
+_LARGEST = 1e150  # squares of larger numbers overflow; squares of numbers below its inverse become 0
 
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Two treatments of the same units, compared unit by unit: a minus b.
+    """The result of a paired test: two treatments of the same units, compared unit by unit as a - b.
 
     Args:
-        n: pairs.
+        n: the number of pairs.
         mean_a: mean of a.
         mean_b: mean of b.
         mean_difference: mean of a - b.
-        t: Student's t of the differences, with n - 1 degrees of freedom; None where they do not vary.
-        p: its p value; 1 where all differences are 0, None where they are all another number.
-        wilcoxon_p: p value of Wilcoxon's signed ranks, which needs no normal distribution. Fewer than six
-            pairs cannot bring it below 0.05, two-sided.
-        effect_size: mean difference over the standard deviation of the differences (Cohen's d_z).
-        interval: two-sided confidence interval of the mean difference, whatever the alternative.
-        problem: what these numbers cannot say; None if nothing.
+        t: Student's t of the differences, with n - 1 degrees of freedom; None if all differences are equal.
+        p: the p value of t; 1 if all differences are 0, None if they all equal another number.
+        wilcoxon_p: the p value of Wilcoxon's signed-rank test, which assumes no normal distribution. With
+            fewer than six pairs it cannot fall below 0.05, two-sided.
+        effect_size: mean difference divided by the standard deviation of the differences (Cohen's d_z); None
+            if all differences are equal.
+        interval: two-sided confidence interval of the mean difference, also for a one-sided alternative; None
+            if all differences equal a number other than 0.
+        problem: what these numbers cannot tell; None if there is no such limit.
     """
 
     n: int
@@ -69,14 +72,14 @@ class PairedTest:
 
 @dataclass(frozen=True)
 class Summary:
-    """Some values in five numbers; None where there are too few values for one.
+    """Five numbers that summarise some values.
 
     Args:
-        n: how many.
-        mean: their mean.
-        sd: standard deviation of the sample (n - 1 below); None for fewer than two values.
-        min: the smallest.
-        max: the largest.
+        n: the number of values.
+        mean: their mean; None without values.
+        sd: the sample standard deviation (divisor n - 1); None for fewer than two values.
+        min: the smallest value; None without values.
+        max: the largest value; None without values.
     """
 
     n: int
@@ -97,24 +100,26 @@ def paired(
     alternative: Alternative = "two-sided",
     confidence: float = 0.95,
 ) -> PairedTest:
-    """Test whether a and b differ, by Student's paired t test and by Wilcoxon's signed ranks.
+    """Test whether a and b differ, with Student's paired t test and Wilcoxon's signed-rank test.
 
-    Pairs of equal values count in the t test; Wilcoxon's test drops them, as Wilcoxon did. Its p value is exact
-    up to 50 pairs without ties and without equal values, and up to 13 with them; a normal approximation beyond.
+    Pairs of equal values count in the t test. Wilcoxon's test drops them, as in Wilcoxon's paper. Its p value
+    is exact for up to 50 pairs without ties and without equal pairs, and for up to 13 pairs with them. Above
+    that it is a normal approximation.
 
     Args:
-        a: values, one per unit (a seed, say).
+        a: values, one per unit (for example one per seed).
         b: values of the same units in the same order.
-        alternative: `two-sided`, or `greater` / `less`: a is above / below b.
-        confidence: of the interval, in (0, 1).
+        alternative: `"two-sided"`, `"greater"` (a is above b) or `"less"` (a is below b).
+        confidence: the confidence level of the interval, in (0, 1).
 
     Returns:
-        A `PairedTest`. Where all differences are 0, both p values are 1. Where all are one other number, t
-        would be infinite: there is no spread to judge it by, so t, p and interval are None and `problem` says
-        it; Wilcoxon's p holds.
+        A `PairedTest`. If all differences are 0, both p values are 1. If all differences equal another
+        number, there is no spread and t would be infinite. Then t, p and interval are None and `problem` says
+        so, but Wilcoxon's p value is valid.
 
     Raises:
-        RecipeError: fewer than 3 pairs, unequal lengths, values that are not finite, or a dial out of range.
+        RecipeError: there are fewer than 3 pairs or unequal lengths, a value is not finite, or `alternative`
+            or `confidence` is not allowed.
 
     Example:
         >>> test = paired([3, 5, 4, 8], [1, 2, 3, 4])
@@ -142,19 +147,19 @@ def paired(
 
 
 def holm(p_values: Iterable[float]) -> list[float]:
-    """Adjust p values of several tests, so that the chance of any false alarm stays below the level.
+    """Adjust the p values of several tests, so that the chance of any false positive stays below the level.
 
-    The smallest is multiplied by their number, the next by one less, and so on; none falls below the one
-    before it, none exceeds 1.
+    With m p values, the smallest is multiplied by m, the next by m - 1, and so on. No adjusted value is below
+    the adjusted value of a smaller p value, and none exceeds 1.
 
     Args:
-        p_values: in [0, 1].
+        p_values: p values in [0, 1].
 
     Returns:
-        Adjusted p values, in the order given.
+        The adjusted p values, in the order given.
 
     Raises:
-        RecipeError: a value outside [0, 1].
+        RecipeError: a value is outside [0, 1].
 
     Example:
         >>> holm([0.01, 0.04, 0.03])
@@ -174,16 +179,16 @@ def holm(p_values: Iterable[float]) -> list[float]:
 
 
 def summary(values: Iterable[float]) -> Summary:
-    """Number, mean, standard deviation and range of some values.
+    """Count, mean, standard deviation and range of some values.
 
     Args:
-        values: finite numbers; there may be none.
+        values: finite numbers. The list may be empty.
 
     Returns:
         A `Summary`.
 
     Raises:
-        RecipeError: a value that is not finite.
+        RecipeError: a value is not finite.
 
     Example:
         >>> summary([2, 4, 4, 6])
@@ -209,7 +214,7 @@ def _finite(name: str, values: Iterable[float]) -> np.ndarray:
 
 
 def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a - b, to the digits that the subtraction leaves: 0.3 - 0.2 and 0.2 - 0.1 are then one number."""
+    """a - b, rounded to the digits that are exact, so that 0.3 - 0.2 and 0.2 - 0.1 become equal."""
     largest = max(np.abs(a).max(), np.abs(b).max())
     unit = max(math.ldexp(_ROUNDING, math.frexp(largest)[1]), 1 / _LARGEST)
     return np.round((a - b) / unit) * unit
@@ -229,7 +234,7 @@ def _test(
     tails = {"two-sided": 2 * stats.t.sf(abs(t), n - 1), "greater": stats.t.sf(t, n - 1)}
     p = float(tails.get(alternative, stats.t.cdf(t, n - 1)))
     reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error
-    with warnings.catch_warnings():  # Some versions of SciPy announce that ties are not exact.
+    with warnings.catch_warnings():  # some versions of SciPy warn that p is not exact with ties
         warnings.simplefilter("ignore")
         ranks = float(stats.wilcoxon(differences, alternative=alternative).pvalue)
     return PairedTest(n, *means, mean, t, p, ranks, mean / sd, (mean - reach, mean + reach))
@@ -238,7 +243,7 @@ def _test(
 def _constant(n: int, means: tuple[float, float], value: float, alternative: Alternative) -> PairedTest:
     if value == 0:
         return PairedTest(n, *means, 0.0, None, 1.0, 1.0, None, (0.0, 0.0), "all pairs are equal")
-    # All signs agree: of the 2^n ways to choose signs one is as extreme on either side.
+    # All signs agree. Of the 2^n ways to choose signs, one is as extreme on each side.
     one = 0.5**n
     towards = {"two-sided": 2 * one, "greater": one if value > 0 else 1.0, "less": one if value < 0 else 1.0}
     problem = f"all differences are {value:.6g}: without spread there is no t, p or interval"

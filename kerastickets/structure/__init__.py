@@ -1,4 +1,4 @@
-"""What can matter in a ticket: its network, which weights and neurons lie on a path, and analyzers. No Keras."""
+"""Analyse a ticket's network, without Keras: which weights and neurons lie on a path from input to output."""
 
 from typing import TYPE_CHECKING
 

@@ -1,12 +1,11 @@
-"""All-alive masks: weights that cannot matter are taken away, and what they added as constants stays in biases."""
+"""Remove weights on no path from input to output, and fold the constants that they added into biases."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kerastickets.foundations.tree import Tree, kept, masked, sealed
+from kerastickets.foundations.tree import Tree, masked, sealed
 from kerastickets.structure.layer_graph import LayerGraph, Op, layer_graph
 from kerastickets.structure.neuron_graph import Link, NeuronGraph, by_key
 from kerastickets.structure.reachability import Structure
@@ -15,7 +14,7 @@ from kerastickets.tickets.ticket import Ticket
 
 Weights = Mapping[str, np.ndarray]
 
-# What layers do to a constant. A layer that is not here makes what comes out of it unknown, and zombies stay.
+# How activations change a constant. The output of other layers counts as unknown: zombies behind them stay.
 _ACTIVATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "linear": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
@@ -29,22 +28,28 @@ _UNCHANGED = {"Flatten", "Dropout", "AlphaDropout", "GaussianDropout", "Gaussian
 
 
 def alive(ticket: Ticket) -> tuple[dict[str, np.ndarray], dict[str, Tree]]:
-    """The masks and snapshots of a ticket without the weights that cannot matter.
+    """Remove the weights of a ticket that lie on no path from input to output.
 
-    Inactive weights go. So do zombies of dense layers with a bias: each snapshot's bias takes the constant
-    that they added. Zombies stay in layers without a bias or with a masked one, in convolutions, and behind
-    layers that make of a constant something else at every place or that train what they do to it.
+    Inactive weights, from which no path leads to an output, are removed. Zombie weights have a path to an
+    output, but none from an input, so they only add a constant. They are removed from dense layers with a
+    bias, and the bias in each snapshot takes over the constant. Zombie weights stay in:
+
+    - layers without a bias, or with a masked bias;
+    - convolutions;
+    - dense layers behind a layer whose effect on a constant is unknown, varies between positions, or is
+      trained.
 
     Args:
-        ticket: any; `final` stays zero where the new masks prune.
+        ticket: any ticket.
 
     Returns:
-        Masks, and snapshots by name.
+        The new masks by key, and the new snapshots by name. `final` is zero where the new masks prune.
 
     Raises:
-        TicketError: the model has a layer that cannot be followed; names it.
+        TicketError: the model has a layer that cannot be followed. The message names it.
 
     Example:
+        >>> from kerastickets.foundations.tree import kept
         >>> from kerastickets.testing import toy_ticket
         >>> masks, snapshots = alive(toy_ticket())
         >>> kept(masks) <= toy_ticket().kept, [*snapshots] == [*toy_ticket().snapshots]
@@ -70,62 +75,12 @@ def alive(ticket: Ticket) -> tuple[dict[str, np.ndarray], dict[str, Tree]]:
 
 
 def alive_masks(ticket: Ticket) -> dict[str, np.ndarray]:
-    """The masks that `alive` gives, without the work on weights."""
+    """The masks that `alive` returns, without computing its snapshots."""
     return _reduced(ticket, layer_graph(ticket.architecture), trace(ticket))[0]
 
 
-@dataclass(frozen=True, eq=False)
-class Cut:
-    """What a cut leaves of a ticket.
-
-    Args:
-        masks: what is kept.
-        snapshots: of the ticket that was cut, its trained weights among them, with what biases took in.
-        facts: for provenance; empty where there is nothing to tell.
-    """
-
-    masks: Tree
-    snapshots: Mapping[str, Tree]
-    facts: Mapping[str, Any]
-
-
-def largest_alive(ticket: Ticket, cut_to: Callable[[int], Tree], target: int, most: int) -> Cut:
-    """The cut that leaves the most alive weights not above a target.
-
-    What a cut keeps in vain is given back: more is kept, of which again some is in vain.
-
-    Args:
-        ticket: what to cut.
-        cut_to: masks that keep so many weights; of two counts the larger keeps all that the smaller does.
-        target: alive weights to have at most.
-        most: the largest count that can be kept, at least the target.
-
-    Returns:
-        The masks of the alive weights, all snapshots with constants folded, and facts: `target`, the weights
-        that were `cut_to`, those `alive`, and the `shortfall`, target less alive.
-    """
-    # At the target nothing above it can be alive; above `most` there is nothing to keep.
-    low, high = min(target, most), most + 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = kept(alive_masks(_bare(ticket, cut_to(middle)))) <= target
-        low, high = (middle, high) if fits else (low, middle)
-    masks = cut_to(low)
-    trees = {name: _trained(name, weights, masks) for name, weights in ticket.snapshots.items()}
-    left, snapshots = alive(ticket.replace(masks=masks, snapshots=trees))
-    count = kept(left)
-    return Cut(
-        left, snapshots, {"target": target, "cut_to": low, "alive": count, "shortfall": target - count}
-    )
-
-
-def _trained(name: str, weights: Tree, masks: Tree) -> Tree:
-    """A snapshot as it is under masks that keep less."""
-    return masked(weights, masks) if name == "final" else weights
-
-
-def _bare(ticket: Ticket, masks: Tree) -> Ticket:
-    """The ticket under other masks, with no weights that only fit its own."""
+def bare(ticket: Ticket, masks: Tree) -> Ticket:
+    """The ticket with other masks and only its `init` weights: other snapshots may fit only its own masks."""
     return ticket.replace(masks=masks, snapshots={"init": ticket.weights()}, provenance={})
 
 
@@ -136,20 +91,20 @@ def _bias(key: str) -> str:
 def _reduced(
     ticket: Ticket, plan: LayerGraph, graph: NeuronGraph
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The new masks, and by key of a dense layer with a bias the rows whose constants it takes."""
+    """The new masks; and per key of a dense layer, which kernel rows its bias replaces by a constant."""
     folding = _foldable(plan, graph, ticket)
     masks = {key: np.array(mask) for key, mask in ticket.masks.items()}
     for key, rows in folding.items():
         masks[key][rows] = False
-    # Only now: what fed a zombie that a bias has taken in is of no more use itself.
-    structure = Structure.of(_bare(ticket, masks))
+    # Search for needed nodes only now: weights that fed a folded zombie are no longer needed either.
+    structure = Structure.of(bare(ticket, masks))
     for key, own in by_key(structure.graph.links, masks).items():
         masks[key] &= _needed(structure, masks[key].shape, own)
     return {key: sealed(mask) for key, mask in masks.items()}, folding
 
 
 def _needed(structure: Structure, shape: tuple[int, ...], links: list[Link]) -> np.ndarray:
-    """Which weights lead to something needed, in a shape that a kernel's mask can be multiplied with."""
+    """Which weights lead to a needed node, in a shape that broadcasts with the kernel's mask."""
     calls = [np.concatenate([structure.needed[one.cols] for one in call]) for call in _by_call(links)]
     needed = np.any(calls, axis=0)
     if links[0].paired:
@@ -158,20 +113,20 @@ def _needed(structure: Structure, shape: tuple[int, ...], links: list[Link]) -> 
 
 
 def _by_call(links: list[Link]) -> list[list[Link]]:
-    """Links of one key, by the call of the layer that they belong to: each call goes through all its parts."""
+    """Group the links of one key by the call of the layer. Each call has one link per part, in order."""
     parts = max(link.part for link in links) + 1
     return [links[n : n + parts] for n in range(0, len(links), parts)]
 
 
 def _foldable(plan: LayerGraph, graph: NeuronGraph, ticket: Ticket) -> dict[str, np.ndarray]:
-    """By key, the rows of dense layers whose value is a constant that the layer's bias can take."""
+    """Per key of a dense layer: the kernel rows with a constant input that the layer's bias can take over."""
     weights = ticket.weights("init")
     found: dict[str, np.ndarray] = {}
     for op, value in _constants(plan, graph, ticket.masks, weights):
         key = "/".join((*op.path, "kernel"))
         bias = _bias(key)
         if key in ticket.masks and bias in weights and bias not in ticket.masks:
-            # Of a layer that is called twice, with two constants, a bias cannot take both.
+            # A layer called twice may receive two different constants, and one bias cannot take over both.
             found[key] = ~np.isnan(value) if key not in found else np.zeros(len(value), bool)
     return {key: rows for key, rows in found.items() if rows.any()}
 
@@ -179,7 +134,7 @@ def _foldable(plan: LayerGraph, graph: NeuronGraph, ticket: Ticket) -> dict[str,
 def _folds(
     plan: LayerGraph, graph: NeuronGraph, masks: Tree, weights: Weights, folding: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Key, rows and their constants of every dense layer that takes constants into its bias."""
+    """For every dense layer whose bias takes over constants: its key, the rows, and all its input values."""
     for op, value in _constants(plan, graph, masks, weights):
         key = "/".join((*op.path, "kernel"))
         if key in folding:
@@ -189,7 +144,7 @@ def _folds(
 def _constants(
     plan: LayerGraph, graph: NeuronGraph, masks: Tree, weights: Weights
 ) -> Iterator[tuple[Op, np.ndarray]]:
-    """Every dense layer and what it takes: numbers where that is constant, NaN where it varies or is not known."""
+    """Every dense layer with its input values: numbers where constant, NaN where varying or unknown."""
     values = {number: np.full(len(nodes), np.nan) for number, nodes in graph.tensors.items()}
     for op in plan.ops:
         if op.kind == "Dense":
@@ -205,7 +160,7 @@ def _constants(
 
 
 def _dense(op: Op, taken: np.ndarray, weights: Weights, mask: np.ndarray | None) -> np.ndarray:
-    """What a dense layer makes of what it takes."""
+    """The output values of a dense layer: numbers where constant, NaN where varying or unknown."""
     kernel = weights["/".join((*op.path, "kernel"))].astype("float64")
     linked = np.ones(kernel.shape, bool) if mask is None else mask
     varying = np.isnan(taken)
@@ -218,7 +173,7 @@ def _dense(op: Op, taken: np.ndarray, weights: Weights, mask: np.ndarray | None)
 
 
 def _plain(op: Op) -> bool:
-    """Whether a layer that is an activation does what its name says and no more."""
+    """Whether an activation layer computes exactly one of `_ACTIVATIONS`, without further settings."""
     dials: Any = op.config
     if op.kind == "Activation":
         return op.activation in _ACTIVATIONS

@@ -1,6 +1,6 @@
-"""Asking analyzers: how many tickets one takes, whether it needs data, and handing it those of a ticket.
+"""Run analyzers on tickets.
 
-Imports nothing heavy; data are read only for an analyzer that declares `needs_data`.
+This module imports nothing heavy. It reads data only for an analyzer that declares `needs_data`.
 """
 
 import inspect
@@ -20,10 +20,21 @@ if TYPE_CHECKING:
 
 
 class Analyzer(Protocol):
-    """Tickets in, JSON-ready facts out; it may have `figure(facts)`."""
+    """A plugin that takes tickets and returns JSON-ready facts.
+
+    It may also have a method `figure(facts)` that returns a figure, or a tuple or list of figures.
+    """
 
     def __call__(self, *tickets: Ticket, data: Data | None = None) -> Mapping[str, Any]:
-        """Facts that `json.dumps` takes."""
+        """Analyse tickets.
+
+        Args:
+            *tickets: the tickets, as many as the analyzer takes.
+            data: the data set; None unless the analyzer declares `needs_data`.
+
+        Returns:
+            Facts about the tickets, as a mapping that `json.dumps` accepts.
+        """
         ...
 
 
@@ -34,23 +45,24 @@ def analyze(
     options: Mapping[str, Any] | None = None,
     read: Callable[[Any], Data] = data_of,
 ) -> dict[str, Any]:
-    """What an analyzer says about tickets.
+    """Run an analyzer on one or more tickets.
 
     Args:
-        analyzer: a registered name, with options as in `separation:counts=outputs`, or an instance.
-        *tickets: tickets or their files, as many as it takes.
-        data: a data set's name or a `Data`; None is what the first ticket was found on. An analyzer that does not
-            need data is given none, and none is read.
-        options: the analyzer's options by name, where it is given by name.
-        read: makes a `Data` of a spec; `TrainerCache.data` reads each data set once.
+        analyzer: a registered name, which may include options (`separation:counts=outputs`), or an instance.
+        *tickets: tickets or paths of ticket files, as many as the analyzer takes.
+        data: a data set's name or a `Data`. None means the data set that the first ticket was found on. If
+            the analyzer does not need data, no data are read and it gets None.
+        options: the analyzer's options by name, if `analyzer` is a name.
+        read: a function that makes a `Data` from a data set's name. Give `TrainerCache.data` to read each
+            data set only once.
 
     Returns:
-        JSON-ready facts.
+        The analyzer's facts, as a JSON-ready dict.
 
     Raises:
-        PluginError: no such analyzer, or an option that it does not have.
-        TicketError: fewer or more tickets than it takes.
-        DataError: it needs data, and neither `data` nor the ticket says which.
+        PluginError: there is no such analyzer, or it has no such option.
+        TicketError: too few or too many tickets for this analyzer.
+        DataError: the analyzer needs data, and neither `data` nor the first ticket says which.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -59,13 +71,16 @@ def analyze(
     """
     asked = registry.create("analyzers", analyzer, options or {}) if isinstance(analyzer, str) else analyzer
     check_analyzer_count(asked, len(tickets))
-    given = [ticket if isinstance(ticket, Ticket) else Ticket.load(ticket) for ticket in tickets]
+    given = [Ticket.of(ticket) for ticket in tickets]
     known = read(data_spec(given[0], data)) if needs_data(asked) else None
     return dict(asked(*given, data=known))
 
 
 def analyzer_takes(analyzer: Analyzer) -> Takes:
-    """How many tickets an analyzer takes: what it declares as `takes`, else what it names in its call, else one.
+    """How many tickets an analyzer takes.
+
+    That is its attribute `takes`, if it has one. Otherwise it is the number of positional parameters that its
+    `__call__` names, or one if it names none.
 
     Example:
         >>> print(analyzer_takes(registry.create("analyzers", "overlap")))
@@ -80,7 +95,7 @@ def analyzer_takes(analyzer: Analyzer) -> Takes:
 
 
 def needs_data(analyzer: Analyzer) -> bool:
-    """Whether an analyzer looks at a data set, its tasks or its pixels; its class attribute `needs_data`.
+    """Whether an analyzer needs a data set: its class attribute `needs_data`, False if it has none.
 
     Example:
         >>> needs_data(registry.create("analyzers", "overlap"))
@@ -90,10 +105,10 @@ def needs_data(analyzer: Analyzer) -> bool:
 
 
 def check_analyzer_count(analyzer: Analyzer, count: int) -> None:
-    """Refuse a number of tickets that an analyzer does not take.
+    """Check that an analyzer takes this number of tickets.
 
     Raises:
-        TicketError: saying how many it takes.
+        TicketError: it does not. The message says how many it takes.
 
     Example:
         >>> check_analyzer_count(registry.create("analyzers", "overlap"), 1)
@@ -105,7 +120,7 @@ def check_analyzer_count(analyzer: Analyzer, count: int) -> None:
 
 
 def figures(analyzer: Analyzer, facts: Mapping[str, Any]) -> "Sequence[Figure]":
-    """What an analyzer draws of its facts: one figure, or several; none where it has no `figure`.
+    """The figures that an analyzer draws from its facts. Empty if it has no method `figure`.
 
     Example:
         >>> from kerastickets.testing import toy_ticket

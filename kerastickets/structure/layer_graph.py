@@ -1,6 +1,6 @@
-"""A model's operations in the order they run, read from its architecture: which layer feeds which.
+"""Read from an architecture which layer feeds which, as a list of operations in the order in which they run.
 
-Keras is not needed for it: nested models are written out inline, and every tensor has a number.
+This needs no Keras. Nested models are written out inline, and every tensor has a number.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,15 +18,16 @@ class Op:
     """One call of a layer.
 
     Args:
-        path: the segments of the layer's keys; `"/".join(path)` names it, and `.../kernel` its kernel.
-        kind: the class of the layer (`Dense`), `ops.` and that of a bare operation (`ops.Add`), or the name
-            that somebody's own class is registered by (`package>Class`).
+        path: the segments of the layer's keys. `"/".join(path)` names the layer; adding `/kernel` names its
+            kernel.
+        kind: the class of a Keras layer (`Dense`); `ops.` and the class of an operation without a layer
+            (`ops.Add`); or the registered name of a custom class (`package>Class`).
         config: the layer's configuration.
-        inputs: numbers of the tensors it takes, in order.
-        shapes: the shape of each of them, the batch axis included, where the architecture says so.
-        output: the number of the tensor it makes.
-        extra: what a bare operation is given besides tensors.
-        made: the shape of the tensor it makes, where that is known.
+        inputs: the numbers of its input tensors, in order.
+        shapes: the shape of each input tensor, batch axis included; None where unknown.
+        output: the number of its output tensor.
+        extra: the other arguments of an operation, besides tensors.
+        made: the shape of its output tensor, batch axis included; None if unknown.
     """
 
     path: tuple[str, ...]
@@ -40,12 +41,12 @@ class Op:
 
     @property
     def name(self) -> str:
-        """What errors and tables call it."""
+        """The name used in errors and tables."""
         return "/".join(self.path) or self.kind
 
     @property
     def activation(self) -> str:
-        """Its own activation, `linear` where it has none; the class of one that is a layer."""
+        """The name of the layer's activation; its class if it is a layer; `linear` if there is none."""
         found = self.config.get("activation") or "linear"
         if isinstance(found, str):
             return found
@@ -55,11 +56,11 @@ class Op:
 
 @dataclass(frozen=True)
 class LayerGraph:
-    """A model as its operations.
+    """The operations of a model.
 
     Args:
-        inputs: the number and the shape, without the batch axis, of each input tensor.
-        ops: all operations, each after those it takes tensors from.
+        inputs: for each input tensor, its number and its shape without the batch axis.
+        ops: all operations. Each comes after the operations that make its input tensors.
         outputs: the numbers of the output tensors.
     """
 
@@ -69,13 +70,13 @@ class LayerGraph:
 
 
 def layer_graph(architecture: Mapping[str, Any]) -> LayerGraph:
-    """Read the operations of a Sequential or Functional model, nested ones included.
+    """Read the operations of a Sequential or Functional model, nested models included.
 
     Args:
-        architecture: as a ticket holds it.
+        architecture: the architecture of a ticket, `Ticket.architecture`.
 
     Raises:
-        TicketError: there is no architecture, or the model, or one within it, is of another kind.
+        TicketError: the architecture is empty, or the model is neither Sequential nor Functional.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -104,7 +105,7 @@ class _Reader:
         return self._tensors - 1
 
     def model(self, node: Mapping[str, Any], path: tuple[str, ...], given: Sequence[int]) -> list[int]:
-        """Go through a model that is given some tensors; the tensors it makes."""
+        """Go through a model called on the tensors `given`, and return its output tensors."""
         return (self._sequential if _kind(node) == "Sequential" else self._functional)(node, path, given)
 
     def _sequential(self, node: Any, path: tuple[str, ...], given: Sequence[int]) -> list[int]:
@@ -117,7 +118,7 @@ class _Reader:
     def _functional(self, node: Any, path: tuple[str, ...], given: Sequence[int]) -> list[int]:
         config = node["config"]
         layers = config["layers"]
-        # A bare operation owns no weights, and its name is none of those that keys are numbered by.
+        # An operation without a layer owns no weights, so its name must not count when keys are numbered.
         owners = [one for one in layers if not _bare(one)]
         names = dict(zip(map(_name, owners), _segments(owners), strict=True))
         made: dict[tuple[str, int, int], int] = {}
@@ -129,7 +130,8 @@ class _Reader:
             segment = names.get(_name(layer), _name(layer))
             outputs = self._layer(layer, (*path, segment), inputs, [shape for _, shape in tensors], extra)
             made |= {(_name(layer), call, which): tensor for which, tensor in enumerate(outputs)}
-        # Here alone, Keras counts the calls of a Functional from 1 on: its own making is its call 0.
+        # Only in `output_layers`, Keras counts the calls of a nested Functional from 1. Call 0 is the one that
+        # created it.
         first = {_name(one): int(_kind(one) == "Functional") for one in layers}
         ends = _listed(config["output_layers"])
         return [made[name, call - first[name], which] for name, call, which in ends]
@@ -153,7 +155,7 @@ class _Reader:
 def _kind(node: Mapping[str, Any]) -> str:
     name = str(node.get("class_name"))
     if isinstance(node.get("config"), dict) and {"layers", "output_layers"} <= node["config"].keys():
-        return "Functional"  # `keras.Model` itself, or a subclass of it that keeps its form
+        return "Functional"  # `keras.Model`, or a subclass with the same form of config
     return f"ops.{name}" if _bare(node) else _registered(node) or name
 
 
@@ -162,7 +164,7 @@ def _bare(node: Mapping[str, Any]) -> bool:
 
 
 def _registered(node: Mapping[str, Any]) -> str:
-    """The name of a class or function that is not Keras's: it may be called as one of Keras's is."""
+    """The registered name of a custom class or function; its plain name may equal one of Keras's."""
     name = str(node.get("registered_name"))
     return name if ">" in name else ""
 
@@ -176,7 +178,7 @@ def _segments(layers: Sequence[Any]) -> Iterator[str]:
 
 
 def _listed(histories: Any) -> list[tuple[str, int, int]]:
-    """Keras writes one tensor as `[name, call, which]`, and several as a list or mapping of such."""
+    """Read tensors as Keras writes them: one as `[name, call, which]`, several as a list or mapping."""
     if isinstance(histories, Mapping):
         return [one for value in histories.values() for one in _listed(value)]
     if histories and isinstance(histories[0], str):
@@ -185,7 +187,7 @@ def _listed(histories: Any) -> list[tuple[str, int, int]]:
 
 
 def _calls(layers: Sequence[Any], made: Mapping[Any, int]) -> Iterator[tuple[Any, int, Any]]:
-    """Each call of each layer, when all it takes is made: the list of layers is ordered by first calls only."""
+    """Yield each call of a layer once its inputs are made. Keras orders layers by their first call only."""
     waiting = [
         (layer, call, content)
         for layer in layers
@@ -196,8 +198,8 @@ def _calls(layers: Sequence[Any], made: Mapping[Any, int]) -> Iterator[tuple[Any
         ready = [one for one in waiting if all(history in made for history, _ in _split(one[2])[0])]
         if not ready:
             raise TicketError(
-                f"The architecture must be a graph without cycles whose tensors are all made. Received: "
-                f"'{_name(waiting[0][0])}' takes one that nothing makes."
+                f"The architecture must be a graph without cycles in which a layer makes every tensor. Received: "
+                f"'{_name(waiting[0][0])}' takes a tensor that no layer makes."
             )
         yield ready[0]
         waiting.remove(ready[0])
@@ -207,7 +209,7 @@ Tensors = list[tuple[tuple[str, int, int], Shape]]
 
 
 def _split(content: Any) -> tuple[Tensors, tuple[Any, ...]]:
-    """The tensors of a call, as their history and shape, and what else it is given."""
+    """Split the arguments of a call into tensors, each with its history and shape, and other values."""
     tensors: Tensors = []
     extra: list[Any] = []
 
@@ -232,7 +234,7 @@ def _input_shapes(architecture: Mapping[str, Any]) -> list[Shape]:
     kind, config = _kind(architecture), architecture["config"]
     if kind not in ("Sequential", "Functional"):
         raise TicketError(
-            "Structure is read from a Sequential or Functional model. Received: "
+            "Structure analysis needs a Sequential or Functional model. Received: "
             f"{architecture.get('class_name')}. A subclassed model does not say which layer feeds which."
         )
     layers = {_name(layer): layer for layer in config["layers"]}

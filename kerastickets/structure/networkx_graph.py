@@ -1,4 +1,4 @@
-"""A ticket's network as a networkx graph, for whatever networkx or a graph viewer can do with it."""
+"""Turn a ticket's network into a networkx graph, for use with networkx or a graph viewer."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -19,30 +19,45 @@ if TYPE_CHECKING:
 
     from kerastickets.tickets.ticket import Ticket
 
-#: Which weights and neurons: all that are kept, or those on a path from an input to an output.
+#: Which neurons and weights to include: all that are kept, or only those on a path from input to output.
 Part = Literal["unpruned", "active"]
 
 
 def to_networkx(ticket: "Ticket", part: Part = "unpruned") -> "nx.DiGraph":
-    """The network of a ticket, an edge from neuron to neuron where a weight is kept.
+    """Convert a ticket's network into a graph with one edge per pair of neurons that a kept weight connects.
 
-    Channels of convolutions are neurons, and an edge stands for all kept weights between two of them, as it
-    does behind a Flatten. Nodes are numbers from 0 on, in the order of the layers.
+    A channel of a convolution is one neuron. An edge between two channels stands for all kept weights between
+    them; so does an edge from a channel through a Flatten to a dense neuron. Nodes are numbered from 0, in
+    the order of the layers.
 
     Args:
-        ticket: of a model that can be followed.
-        part: `unpruned`, all neurons and all kept weights; `active`, those on a path from an input to an output.
+        ticket: a ticket whose model can be followed (Sequential or Functional, from supported layers).
+        part: `unpruned` for all neurons and all kept weights; `active` for only those on a path from an input
+            to an output.
 
     Returns:
-        Nodes with `layer`, `index` (position in it) and `category` (`active`, `inactive`, `zombie`, `isolated`;
-        an addition's are never isolated). Edges with `category`, and where they are no mere addition `key`,
-        `weights` (how many are kept) and for each of the ticket's snapshots `init`, `final` ..., the weight,
-        or where the key has several weights between two neurons `init_l1`, `final_l1` ..., the sum of
-        their absolute values. `index` is the weight's place in the kernel: its input and its output; of a
-        depthwise kernel one number over both. It is left out where the edge stands for several places.
+        A directed graph. Attributes of each node:
+
+        - `layer`: the name of the layer;
+        - `index`: the position in the layer;
+        - `category`: `active`, `inactive`, `zombie` or `isolated`. A node of an addition is never isolated.
+
+        Attributes of each edge:
+
+        - `category`: `active`, `inactive` or `zombie`.
+
+        Further attributes of each edge with weights; an edge into an addition has none:
+
+        - `key`: the key of the kernel;
+        - `weights`: the number of kept weights that the edge stands for;
+        - per snapshot of the ticket, `init`, `final` ...: the value of the weight. If the key has several
+          weights between two neurons, `init_l1`, `final_l1` ... instead: the sum of their absolute values;
+        - `index`: the position in the kernel, as (input, output); for a depthwise kernel, one number over
+          both. It is left out if the edge stands for several such positions.
 
     Raises:
-        TicketError: `part` is another, or the model has a layer that cannot be followed; names it.
+        TicketError: `part` has another value, or the model has a layer that cannot be followed. The message
+            names the layer.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -69,18 +84,20 @@ def to_networkx(ticket: "Ticket", part: Part = "unpruned") -> "nx.DiGraph":
 
 
 def save_graphml(ticket: "Ticket", path: str | Path, part: Part = "unpruned") -> Path:
-    """Write the network of a ticket as GraphML, which Gephi, yEd, Cytoscape and networkx read.
+    """Write the network of a ticket as a GraphML file, which Gephi, yEd, Cytoscape and networkx read.
 
     Args:
-        ticket: of a model that can be followed.
-        path: the file to make or replace; missing folders are created.
-        part: as `to_networkx` takes it.
+        ticket: a ticket whose model can be followed.
+        path: the file to write. An existing file is replaced, and missing folders are created.
+        part: `unpruned` for all neurons and all kept weights; `active` for only those on a path from an input
+            to an output.
 
     Returns:
-        The path.
+        The path of the file.
 
     Raises:
-        TicketError: the model has a layer that cannot be followed, or the file cannot be written.
+        TicketError: `part` has another value, the model has a layer that cannot be followed, or the file
+            cannot be written.
 
     Example:
         >>> import tempfile, networkx
@@ -108,7 +125,7 @@ def _categories(structure: Structure) -> list[str]:
 
 
 def _sums(ticket: "Ticket", structure: Structure, snapshot: str) -> list[tuple[Link, Link]]:
-    """The ticket's links, and again, holding sums of kept weights and of their absolute values."""
+    """For each link, two copies: one holds sums of kept weights, one holds sums of their absolute values."""
     weights, plan = ticket.weights(snapshot), layer_graph(ticket.architecture)
     shapes = {key: value.shape for key, value in weights.items()}
     keys = {link.key for link in structure.graph.links if link.key is not None}
@@ -121,7 +138,7 @@ def _sums(ticket: "Ticket", structure: Structure, snapshot: str) -> list[tuple[L
 def _edges(
     structure: Structure, link: Link, sums: Mapping[str, tuple[Link, Link]], shown: np.ndarray
 ) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Each edge of a link between nodes that are shown."""
+    """The edges of one link between nodes marked in `shown`, as (source, target, attributes)."""
     rows, kept = _merged(link)
     one_place = len(rows) == len(link.rows)
     suffix = "" if one_place and link.size == 1 else "_l1"
@@ -140,7 +157,7 @@ def _edges(
 
 
 def _merged(link: Link) -> tuple[np.ndarray, np.ndarray]:
-    """A link's rows, each node once, and what is kept from them."""
+    """The source nodes of a link without repeats, and the kept weights summed per node."""
     if link.paired or len(link.rows) == len(rows := np.unique(link.rows)):
         return link.rows, link.kept
     kept = np.zeros((len(rows), len(link.cols)), np.int64 if link.kept.dtype == bool else link.kept.dtype)
@@ -155,7 +172,7 @@ def _category(structure: Structure, source: int, target: int) -> str:
 
 
 def _index(link: Link, place: tuple[np.integer, ...]) -> tuple[int, ...]:
-    """A place in a link as one in the kernel: parts of a grouped convolution share its inputs' axis."""
+    """Turn a position in a link into one in the kernel. Groups of a convolution share the input axis."""
     if link.paired:
         return (int(place[0]),)
     return int(place[0]), int(place[1]) + link.part * len(link.cols)

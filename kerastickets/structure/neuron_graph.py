@@ -1,8 +1,9 @@
-"""A ticket's network as nodes and links: neurons and channels, and the weights between them.
+"""Represent a ticket's network as nodes (neurons and channels) and links (the weights between them).
 
-A node is a neuron of a dense layer, a channel of a convolution, a feature (or channel) of an input. A link is
-what one call of a layer puts between two lists of nodes: how many weights are kept from each node to each.
-Layers that keep channels apart (activations, BatchNorm, pooling) hand on the nodes of what they take.
+A node is a neuron of a dense layer, a channel of a convolution, or a feature (or channel) of an input. A link
+belongs to one call of a layer. It says how many weights are kept from each of its source nodes to each of its
+target nodes. Layers that keep channels apart (activations, BatchNorm, pooling) make no nodes: their outputs
+have the nodes of their inputs.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-# Below one weight in so many, their places take less memory than booleans for all.
+# If fewer than one weight in this many is kept, a list of positions takes less memory than booleans.
 _FEW = 16
 
 
@@ -20,11 +21,12 @@ class LayerNodes:
     """The nodes that one layer makes.
 
     Args:
-        name: the layer, as its keys name it; an input is `input`, or `input_0`, `input_1` ...
-        start: its first node.
-        stop: the node after its last.
-        role: `input`; `weights`, where nodes have incoming weights; `joint`, where they join others by
-            adding, or what else needs no weights.
+        name: the layer, as its keys name it. An input is called `input`, or `input_0`, `input_1` ... if there
+            are several.
+        start: the number of its first node.
+        stop: the number after its last node.
+        role: `input` for inputs; `weights` for nodes with incoming weights; `joint` for nodes that join other
+            nodes without weights, as in an addition.
     """
 
     name: str
@@ -34,23 +36,23 @@ class LayerNodes:
 
     @property
     def nodes(self) -> slice:
-        """Its nodes, to index arrays over all nodes with."""
+        """A slice that selects its nodes from an array over all nodes."""
         return slice(self.start, self.stop)
 
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """What one call of a layer puts between nodes.
+    """The connections that one call of a layer makes between nodes.
 
     Args:
-        key: the weight; None where nodes are joined without weights.
-        rows: the nodes it leads from; a node may be there more than once.
-        cols: the nodes it leads to.
-        kept: weights that are kept: `(rows, cols)`, or `(rows,)` where row n leads to column n alone.
-            Booleans where there is one weight from node to node.
-        size: weights of the key from a node to a node.
-        part: which part of the key's weights, where a grouped convolution has several.
-        axis: of the key's weights, the one that leads to the columns: -2 of a transposed convolution.
+        key: the key of the kernel; None if nodes are joined without weights.
+        rows: the source nodes. A node may appear more than once.
+        cols: the target nodes.
+        kept: the number of kept weights per pair of nodes. Its shape is `(rows, cols)`, or `(rows,)` if row n
+            leads only to column n. Booleans if there is one weight per pair.
+        size: the number of weights per pair of nodes, kept or not.
+        part: the number of the group, from 0, if the layer is a grouped convolution; else 0.
+        axis: the kernel axis of the target nodes: -1, or -2 for a transposed convolution.
     """
 
     key: str | None
@@ -63,11 +65,11 @@ class Link:
 
     @property
     def paired(self) -> bool:
-        """Whether row n leads to column n alone."""
+        """Whether row n leads only to column n."""
         return self.kept.ndim == 1
 
     def narrowed(self) -> "Link":
-        """The same from row to row alone where few weights are kept: quicker to go through than a matrix."""
+        """An equal link in paired form if few weights are kept, which is faster to search; else this link."""
         if self.paired or np.count_nonzero(self.kept) * _FEW > self.kept.size:
             return self
         flat = np.flatnonzero(self.kept)
@@ -76,21 +78,29 @@ class Link:
         return replace(self, rows=self.rows[above], cols=self.cols[left], kept=kept)
 
     def pairs(self, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The nodes at both ends of what is kept between nodes chosen by booleans over all nodes."""
+        """The source and target nodes of kept connections from nodes in `rows` to nodes in `cols`.
+
+        Args:
+            rows: booleans over all nodes: the sources to include.
+            cols: booleans over all nodes: the targets to include.
+
+        Returns:
+            Two arrays of equal length: source and target of each connection.
+        """
         if self.paired:
             chosen = rows[self.rows] & cols[self.cols] & (self.kept > 0)
             return self.rows[chosen], self.cols[chosen]
         ours, theirs = np.flatnonzero(rows[self.rows]), np.flatnonzero(cols[self.cols])
         part = self.kept if len(ours) == len(self.rows) else self.kept[ours]
         part = part if len(theirs) == len(self.cols) else part[:, theirs]
-        # One number a weight instead of two: `nonzero` of a dense layer takes 16 bytes a weight.
+        # `flatnonzero` makes one number per weight; `nonzero` would make two, which is 16 bytes per weight.
         flat = np.flatnonzero(part)
         above, left = np.divmod(flat, max(part.shape[1], 1))
         return self.rows[ours[above]], self.cols[theirs[left]]
 
 
 def by_key(links: Iterable[Link], keys: Collection[str]) -> dict[str, list[Link]]:
-    """The links of each of `keys`, in their order: one for each call of its layer and part of its weights."""
+    """Group links by key, for the keys in `keys`: one link per call of the layer and part of its weights."""
     found: dict[str, list[Link]] = {}
     for link in links:
         if link.key in keys:
@@ -103,13 +113,14 @@ class NeuronGraph:
     """A ticket's network.
 
     Args:
-        groups: layers, in the order they run; their nodes are numbered from 0 on without gaps.
-        links: in the order they run, so that all that leads to a node comes before what leads from it.
+        groups: the layers, in the order in which they run. Their nodes are numbered from 0 without gaps.
+        links: all links, in the order in which they run. All links to a node come before all links from it.
         inputs: for each input tensor, the node of every position of one flattened example.
         outputs: for each output tensor, its nodes.
-        tensors: for each tensor by its number in the layer graph, the nodes of its last axis, once each where they are
-            repeated for every position.
-        held: the nodes that an operation takes and makes which could not be followed, by what it is and why.
+        tensors: by tensor number in the layer graph: the nodes of the tensor's last axis. If they repeat for
+            every position, as after a Flatten, each is listed once.
+        held: for each operation that could not be followed: its input and output nodes, by a text that names
+            the operation and the reason. Empty unless the `Tracer` was made with `hold`.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -133,12 +144,12 @@ class NeuronGraph:
 
     @cached_property
     def is_input(self) -> np.ndarray:
-        """Which nodes are inputs."""
+        """Booleans over all nodes: which are inputs."""
         return self._marked(self.inputs)
 
     @cached_property
     def is_output(self) -> np.ndarray:
-        """Which nodes are outputs."""
+        """Booleans over all nodes: which are outputs."""
         return self._marked(self.outputs)
 
     def _marked(self, nodes: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A ticket's network as neurons and edges in JSON, and as a figure, where it is small enough to be looked at."""
+"""Turn a small ticket's network into JSON (neurons and edges) and into a figure."""
 
 import math
 from collections import Counter
@@ -17,12 +17,12 @@ from kerastickets.structure.task_separation import Sides, Tasked
 if TYPE_CHECKING:
     from kerastickets.tickets.ticket import Ticket
 
-#: A network with as many edges, or more, is a smear.
+#: A figure of a network with this many edges or more is unreadable.
 MOST_EDGES = 2000
 
 
 def edge_count(structure: Structure, part: Part = "unpruned") -> int:
-    """How many edges the network has: pairs of neurons, or channels, with a kept weight between them.
+    """The number of edges in the network: pairs of neurons or channels with a kept weight between them.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -36,23 +36,30 @@ def edge_count(structure: Structure, part: Part = "unpruned") -> int:
 def node_link(
     ticket: "Ticket", part: Part = "unpruned", data: Tasked | None = None, below: int = MOST_EDGES
 ) -> dict[str, Any]:
-    """The neurons of a ticket and the edges between them.
+    """List the neurons of a ticket and the edges between them, ready for JSON.
 
     Args:
-        ticket: of a model that can be followed.
-        part: `unpruned`, all neurons and all kept weights; `active`, those on a path from an input to an output.
-        data: what names the tasks that subnetworks are called by; they get numbers if left out.
-        below: the network must have fewer edges.
+        ticket: a ticket whose model can be followed.
+        part: `unpruned` for all neurons and all kept weights; `active` for only those on a path from an input
+            to an output.
+        data: a data set whose tasks name the subnetworks. None gives the subnetworks numbers instead.
+        below: the network must have fewer edges than this.
 
     Returns:
-        `neurons`: `layer`, `index`, `category`, and as `group` the subnetwork that an active one belongs to, empty
-        where there is only one and no tasks; `edges`: `source` and `target` (positions in `neurons`), `category`,
-        `key`, `weight` (the value of the last snapshot, of several weights the sum of their magnitudes) and `weights`
-        (how many it stands for); `subnetworks`, how many there are.
+        A dict of three entries.
+
+        - `neurons`: per neuron `layer`, `index`, `category` and `group`. `group` is the name of the
+          subnetwork that an active neuron belongs to. It is empty for other neurons, and without `data` if
+          there is only one subnetwork.
+        - `edges`: per edge `source` and `target` (positions in `neurons`), `category`, `key`, `weight` and
+          `weights`. `weights` is how many weights the edge stands for. `weight` is the value in snapshot
+          `final`, or `init` if the ticket is not trained; for several weights, the sum of their magnitudes;
+          null without a finite value.
+        - `subnetworks`: how many subnetworks there are.
 
     Raises:
-        TicketError: as many edges as `below`, or more; or a layer that cannot be followed.
-        DataError: the data set names no tasks.
+        TicketError: the network has `below` edges or more, or the model has a layer that cannot be followed.
+        DataError: `data` names no tasks.
     """
     structure = Structure.of(ticket)
     if (count := edge_count(structure, part)) >= below:
@@ -80,7 +87,11 @@ def node_link(
 
 
 def network_figure(facts: Mapping[str, Any], title: str = "The network of the ticket") -> Network:
-    """The figure of what `node_link` says.
+    """Make a figure from the result of `node_link`.
+
+    Args:
+        facts: the dict that `node_link` returned.
+        title: the title of the figure.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -93,8 +104,8 @@ def network_figure(facts: Mapping[str, Any], title: str = "The network of the ti
 
 
 _NOTE = (
-    "Inactive: no path leads on to an output. Zombie: a path does, but none comes from an input. Isolated neurons, "
-    "with nothing kept at either side, stand below their layer. Neurons are ordered so that few lines cross."
+    "Inactive: no path leads from it to an output. Zombie: a path leads to an output, but none comes from an input. "
+    "Isolated neurons have no kept weights and stand below their layer. Neurons are ordered so that few lines cross."
 )
 
 
@@ -115,7 +126,7 @@ def _pairs(link: Link, shown: np.ndarray) -> int:
 
 
 def _groups(structure: Structure, data: Tasked | None) -> list[str]:
-    """The name of each node's subnetwork; empty of nodes in none."""
+    """The name of each node's subnetwork; empty for nodes in no subnetwork."""
     components = structure.components
     count = int(components.max(initial=-1)) + 1
     names = _task_names(components, count, Sides.of(structure, data)) if data else _numbers(count)
@@ -127,7 +138,7 @@ def _numbers(count: int) -> list[str]:
 
 
 def _task_names(components: np.ndarray, count: int, sides: Sides) -> list[str]:
-    """The tasks that each subnetwork touches; a second one of the same tasks gets a number."""
+    """Name each subnetwork after the tasks that it touches; a second with the same tasks gets a number."""
     touched: list[list[str]] = [[] for _ in range(count)]
     for task, inputs, outputs in zip(sides.tasks, sides.inputs, sides.outputs, strict=True):
         for label in np.unique(components[np.concatenate([inputs, outputs])]):
@@ -142,5 +153,5 @@ def _task_names(components: np.ndarray, count: int, sides: Sides) -> list[str]:
 
 
 def _number(value: float | None) -> float | None:
-    """JSON has neither NaN nor infinity, which a ticket of a training that failed may hold."""
+    """None instead of NaN or infinity, which JSON lacks and which a failed training may leave in a ticket."""
     return value if value is not None and math.isfinite(value) else None

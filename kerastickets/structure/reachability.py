@@ -1,4 +1,11 @@
-"""Which weights and neurons of a ticket can matter: active, inactive, zombie, pruned, isolated."""
+"""Classify a ticket's weights and neurons by whether they lie on a path from an input to an output.
+
+- Active: on a path from an input to an output.
+- Inactive: no path leads from it to an output.
+- Zombie: a path leads to an output, but none comes from an input, so it only adds a constant.
+- Pruned (weights): not kept.
+- Isolated (neurons): no kept weight on either side.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,21 +20,22 @@ from kerastickets.structure.tracing import trace
 if TYPE_CHECKING:
     from kerastickets.tickets.ticket import Ticket
 
-# Kept links looked at a time when components are sought: what that takes is small beside the masks.
+# Connections per step of the component search: few enough to take little memory compared with the masks.
 _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """What can be reached in a ticket's network.
+    """Which nodes of a ticket's network can be reached from its inputs and outputs.
 
     Args:
         graph: the network.
-        links: its links, narrowed.
-        masks: of the ticket, by key.
-        fed: nodes that a path leads to from some input; the inputs themselves.
-        needed: nodes that a path leads from to some output; the outputs themselves.
-        linked: nodes with a kept weight, or a joint, at either side.
+        links: its links, each as `Link.narrowed` returns it.
+        masks: the ticket's masks by key.
+        fed: booleans over all nodes: a path from an input leads to the node. True for inputs.
+        needed: booleans over all nodes: a path from the node leads to an output. True for outputs.
+        linked: booleans over all nodes: the node has a kept weight, or a connection without weights, on
+            either side.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -51,13 +59,13 @@ class Structure:
         """The structure of a ticket.
 
         Raises:
-            TicketError: the model has a layer that cannot be followed; names it.
+            TicketError: the model has a layer that cannot be followed. The message names it.
         """
         return cls.of_graph(trace(ticket), ticket.masks)
 
     @classmethod
     def of_graph(cls, graph: NeuronGraph, masks: Mapping[str, np.ndarray]) -> "Structure":
-        """The structure of a graph that was made under these masks."""
+        """The structure of a graph that was traced with these masks."""
         links = tuple(link.narrowed() for link in graph.links)
         fed, needed = graph.is_input.copy(), graph.is_output.copy()
         linked = np.zeros(graph.size, bool)
@@ -71,12 +79,12 @@ class Structure:
 
     @property
     def active(self) -> np.ndarray:
-        """Nodes on a path from an input to an output."""
+        """Booleans over all nodes: which are on a path from an input to an output."""
         return self.fed & self.needed
 
     @cached_property
     def weights(self) -> dict[str, dict[str, int]]:
-        """Per masked weight: how many of its entries are active, inactive, zombie and pruned."""
+        """Per key with a mask: how many weights are active, inactive, zombie and pruned."""
         return {key: self._counted(key, own) for key, own in by_key(self.links, self.masks).items()}
 
     def _counted(self, key: str, links: list[Link]) -> dict[str, int]:
@@ -87,7 +95,7 @@ class Structure:
         return {"active": active, "inactive": kept - active - zombie, "zombie": zombie, "pruned": size - kept}
 
     def _of_calls(self, calls: list[Link]) -> tuple[int, int]:
-        """Active and zombie weights of what may be called more than once: active anywhere counts first."""
+        """Count active and zombie weights over all calls of a layer. Active in any call counts as active."""
         if len(calls) == 1:
             return total(calls[0], self.fed, self.needed), total(calls[0], ~self.fed, self.needed)
         kept = calls[0].kept
@@ -101,9 +109,10 @@ class Structure:
 
     @cached_property
     def components(self) -> np.ndarray:
-        """The subnetwork of each node, from 0 in the order of their first nodes; -1 of nodes not active.
+        """The number of each node's subnetwork; -1 for nodes that are not active.
 
-        Subnetworks are the components of the active nodes and of what is kept between them.
+        Subnetworks are the connected components of the active nodes and the kept connections between them.
+        They are numbered from 0, in the order of their first nodes.
         """
         labels = np.arange(self.graph.size, dtype=np.int32)
         for block in _gathered(self._pairs()):
@@ -116,7 +125,7 @@ class Structure:
         return order[labels]
 
     def _pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The active nodes at both ends of kept weights, some at a time."""
+        """The source and target nodes of kept connections between active nodes, in blocks."""
         active = self.active
         for link in self.links:
             rows = max(1, _BLOCK // max(1, len(link.cols))) if not link.paired else _BLOCK
@@ -126,7 +135,7 @@ class Structure:
                 yield Link(link.key, link.rows[part], cols, link.kept[part]).pairs(active, active)
 
     def neurons(self) -> list[dict[str, Any]]:
-        """Per layer with weights, and per input: how many neurons are active, inactive, zombie, isolated."""
+        """Per input and layer with weights: how many neurons are active, inactive, zombie and isolated."""
         return [
             {"layer": group.name} | self._neurons(group.nodes)
             for group in self.graph.groups
@@ -143,7 +152,11 @@ class Structure:
         }
 
     def facts(self) -> dict[str, Any]:
-        """What the analyzer `structure` says."""
+        """The facts that the analyzer `structure` reports: counts of weights and neurons by category.
+
+        `shares` are fractions of the unpruned weights, `dead_inputs` counts inputs that are not active, and
+        `effective` is the number of active weights.
+        """
         layers = [{"key": key} | counts for key, counts in self.weights.items()]
         names = ("active", "inactive", "zombie", "pruned")
         totals = {name: sum(layer[name] for layer in layers) for name in names}  # type: ignore[misc]
@@ -159,7 +172,7 @@ class Structure:
 
 
 def mark_targets(link: Link, nodes: np.ndarray) -> None:
-    """Mark in `nodes`, booleans over all nodes, what a link leads to from those marked."""
+    """Mark in `nodes`, booleans over all nodes, the nodes that a link leads to from marked nodes."""
     if link.paired:
         nodes[link.cols[nodes[link.rows] & (link.kept > 0)]] = True
         return
@@ -169,7 +182,7 @@ def mark_targets(link: Link, nodes: np.ndarray) -> None:
 
 
 def mark_sources(link: Link, nodes: np.ndarray) -> None:
-    """Mark in `nodes` what a link leads from to those marked."""
+    """Mark in `nodes`, booleans over all nodes, the nodes from which a link leads to marked nodes."""
     if link.paired:
         nodes[link.rows[nodes[link.cols] & (link.kept > 0)]] = True
         return
@@ -179,7 +192,7 @@ def mark_sources(link: Link, nodes: np.ndarray) -> None:
 
 
 def total(link: Link, rows: np.ndarray, cols: np.ndarray) -> int:
-    """The weights that are kept from nodes marked in `rows` to nodes marked in `cols`."""
+    """The number of kept weights from nodes marked in `rows` to nodes marked in `cols`."""
     from_, to = rows[link.rows], cols[link.cols]
     if link.paired:
         return int(link.kept[from_ & to].sum())
@@ -189,14 +202,14 @@ def total(link: Link, rows: np.ndarray, cols: np.ndarray) -> int:
 
 
 def _ends(link: Link) -> tuple[np.ndarray, np.ndarray]:
-    """The nodes at either end of what a link keeps."""
+    """The source nodes and the target nodes of the connections that a link keeps."""
     if link.paired:
         return link.rows[link.kept > 0], link.cols[link.kept > 0]
     return link.rows[link.kept.any(1)], link.cols[link.kept.any(0)]
 
 
 def _calls(links: list[Link]) -> list[list[Link]]:
-    """Links of one key by the part of it that they use: several calls of a shared layer use the same."""
+    """Group the links of one key by part. Several calls of a shared layer use the same part."""
     parts: dict[int, list[Link]] = {}
     for link in links:
         parts.setdefault(link.part, []).append(link)
@@ -204,7 +217,7 @@ def _calls(links: list[Link]) -> list[list[Link]]:
 
 
 def _gathered(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[list[Any]]:
-    """Pairs in lists of about a block: many short ones would cost more to begin than to do."""
+    """Collect short blocks of pairs into longer ones, because each search step has a fixed cost."""
     waiting: list[Any] = []
     for some in pairs:
         waiting.append(some)
@@ -216,7 +229,7 @@ def _gathered(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[list[A
 
 
 def _united(labels: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
-    """Labels of nodes after those at the two ends of some links got the same."""
+    """New labels, in which the nodes at both ends of every given connection have the same label."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

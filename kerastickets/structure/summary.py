@@ -1,4 +1,4 @@
-"""What a report says of the inside of each ticket of a run: structure, and where there are tasks separation."""
+"""Summarise a ticket's structure for a report, and its task separation if its data have several tasks."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,13 +13,14 @@ from kerastickets.tickets.ticket import Ticket
 
 @dataclass(frozen=True)
 class StructureSummary:
-    """A ticket whose network can be followed.
+    """The facts about a ticket whose network can be followed.
 
     Args:
         structure: the facts of the analyzer `structure`.
-        edges: how many edges its network has.
-        separation: the facts of `separation`; None without tasks, or with those of other inputs and outputs.
-        degree: the facts of `separation-degree`; None likewise.
+        edges: how many edges the network has.
+        separation: the facts of `separation`. None without tasks, or if the tasks have other inputs or
+            outputs than the network.
+        degree: the facts of `separation-degree`. None in the same cases.
     """
 
     structure: Mapping[str, Any]
@@ -29,12 +30,12 @@ class StructureSummary:
 
 
 def summarise(ticket: Ticket, tasks: Tasked | None = None, counts: Counts = "both") -> StructureSummary | str:
-    """What is inside a ticket, or the reason why it cannot be said.
+    """Summarise a ticket's structure. If its network cannot be followed, return the reason as text.
 
     Args:
-        ticket: of any model.
-        tasks: what names the tasks of its data, if there are several.
-        counts: the features that count for `separation`.
+        ticket: a ticket of any model.
+        tasks: a data set that names its tasks; None if there is only one task.
+        counts: the features that count for `separation`: `both`, `inputs` or `outputs`.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -58,7 +59,7 @@ def summarise(ticket: Ticket, tasks: Tasked | None = None, counts: Counts = "bot
 
 
 def counts_of(rules: Iterable[str]) -> Counts:
-    """The features that a run's stop rules count, else both sides.
+    """The features that count in a run's stop rules (`counts=...`); `both` if no rule says so.
 
     Example:
         >>> counts_of(["separation:counts=outputs.category=degraded"]), counts_of([])

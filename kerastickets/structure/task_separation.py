@@ -1,4 +1,4 @@
-"""Whether a ticket has come apart into subnetworks of its own for each task."""
+"""Measure whether a ticket has separated into subnetworks that each serve one task."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from kerastickets.data.dataset import Task
 from kerastickets.errors import DataError, TicketError
 from kerastickets.structure.reachability import Structure, mark_sources, mark_targets
 
-#: Which features count: inputs and outputs, or one side only.
+#: The features that count: inputs and outputs, or only one side.
 Counts = Literal["both", "inputs", "outputs"]
 
 
 class Tasked(Protocol):
-    """What is asked of a data set: its `name`, its `tasks` and how many inputs and outputs it has."""
+    """The part of a data set that this module uses: name, tasks, and numbers of inputs and outputs."""
 
     @property
     def name(self) -> str: ...
@@ -43,17 +43,17 @@ class Sides:
 
     @classmethod
     def of(cls, structure: Structure, data: Tasked | None) -> "Sides":
-        """Find the features of the tasks of a data set.
+        """Find the nodes of each task's inputs and outputs.
 
         Raises:
-            DataError: no data set, or one that names no tasks.
-            TicketError: the network has not the data set's inputs and outputs.
+            DataError: there is no data set, or it names no tasks.
+            TicketError: the network and the data set differ in the number of inputs or outputs.
         """
         if data is None or not data.tasks:
             received = "none" if data is None else f"'{data.name}', which has a single task"
             raise DataError(
-                "Separation is about a data set of several tasks, such as moons-circles or mnist-fashion. "
-                f"Received: {received}. Name one by `--dataset`, or `data=` in Python."
+                "Separation needs a data set with several tasks, such as moons-circles or mnist-fashion. "
+                f"Received: {received}. Name one with `--dataset`, or with `data=` in Python."
             )
         graph = structure.graph
         ins, outs = np.concatenate(graph.inputs), np.concatenate(graph.outputs)
@@ -70,32 +70,39 @@ class Sides:
         )
 
     def counted(self, counts: Counts) -> list[np.ndarray]:
-        """For each task, the nodes of the features that count."""
+        """For each task, the nodes of its features that count."""
         sides = {"both": (self.inputs, self.outputs), "inputs": (self.inputs,), "outputs": (self.outputs,)}
         return [np.concatenate(parts) for parts in zip(*sides[counts], strict=True)]
 
 
 def separation(structure: Structure, data: Tasked | None, counts: Counts = "both") -> dict[str, Any]:
-    """How a ticket's subnetworks cover the tasks of its data.
+    """Measure how a ticket's subnetworks cover the tasks of its data.
 
-    A ticket is *degraded* where a feature that counts lies in no subnetwork, else *separated* where no
-    subnetwork holds features of two tasks, else *interconnected*.
+    A ticket is *degraded* if a feature that counts lies in no subnetwork. Otherwise it is *separated* if no
+    subnetwork holds features of two tasks. Otherwise it is *interconnected*.
 
     Args:
-        structure: of the ticket.
+        structure: the structure of the ticket.
         data: a data set that names its tasks.
-        counts: the features that count: `both` sides, `inputs` or `outputs`.
+        counts: the features that count: `both` (inputs and outputs), `inputs` or `outputs`.
 
     Returns:
-        `category`; `as_published`, the thesis's own verdict (`undecided` where its rule says nothing);
-        `subnetworks`, how many there are; `coverage`, `coverage_inputs` and `coverage_outputs`, a row a
-        subnetwork and a column a task, the share of the task's features that lie in it; `tasks`;
-        `separations_needed`, the sum over subnetworks of the tasks they touch less one; `fragments`,
-        subnetworks less tasks.
+        A JSON-ready dict:
+
+        - `category`: `degraded`, `separated` or `interconnected`;
+        - `as_published`: the category by the rule of the thesis; `undecided` if that rule does not decide;
+        - `subnetworks`: the number of subnetworks;
+        - `coverage_inputs`, `coverage_outputs`: one row per subnetwork, one column per task: the fraction of
+          the task's inputs (outputs) that lie in the subnetwork, in [0, 1];
+        - `coverage`: the matrix for the side that counts; for `both`, the product of the two, entry by entry;
+        - `tasks`: the names of the tasks;
+        - `separations_needed`: for each subnetwork, the number of tasks that it touches minus one (at least
+          0), summed over subnetworks;
+        - `fragments`: the number of subnetworks minus the number of tasks.
 
     Raises:
-        DataError: the data set names no tasks.
-        TicketError: the network has other inputs or outputs.
+        DataError: there is no data set, or it names no tasks.
+        TicketError: the network and the data set differ in the number of inputs or outputs.
 
     Reference:
         M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 3.5.
@@ -130,7 +137,7 @@ def _coverage(components: np.ndarray, number: int, tasks: tuple[np.ndarray, ...]
 
 
 def _as_published(coverage: np.ndarray) -> str:
-    """The thesis's rule: by the sum of the coverage matrix and the number of subnetworks."""
+    """The category by the rule of the thesis, from the coverage's sum and the number of subnetworks."""
     subnetworks, tasks = coverage.shape
     if not np.isclose(coverage.sum(), tasks):
         return "degraded"
@@ -140,22 +147,27 @@ def _as_published(coverage: np.ndarray) -> str:
 
 
 def separation_degree(structure: Structure, data: Tasked | None) -> dict[str, Any]:
-    """The share of each layer's neurons that belong to one task, seen from either end.
+    """Measure the fraction of each layer's neurons that belong to only one task.
 
-    A neuron is decided from the outputs where it reaches outputs of one task only, from the inputs where
-    inputs of one task only reach it; undecided where of several. Those of no task are left out.
+    Seen from the outputs, a neuron belongs to a task if it reaches outputs of that task. Seen from the
+    inputs, it belongs to a task if inputs of that task reach it. Neurons that belong to no task are left out.
 
     Args:
-        structure: of the ticket.
+        structure: the structure of the ticket.
         data: a data set that names its tasks.
 
     Returns:
-        `layers`: `layer`, `neurons` (how many reach or are reached), `from_outputs`, `from_inputs`, each in
-        [0, 1], null where no neuron is of any task; `total`, the same over all of them.
+        A JSON-ready dict:
+
+        - `layers`: per input and per layer with weights: its name `layer`; `neurons`, how many neurons belong
+          to a task as seen from either end; and `from_outputs` and `from_inputs`, the fractions of neurons
+          with only one task, in [0, 1], null if no neuron belongs to a task;
+        - `total`: the same over all layers;
+        - `tasks`: the names of the tasks.
 
     Raises:
-        DataError: the data set names no tasks.
-        TicketError: the network has other inputs or outputs.
+        DataError: there is no data set, or it names no tasks.
+        TicketError: the network and the data set differ in the number of inputs or outputs.
 
     Reference:
         M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 4.2.4.
@@ -174,7 +186,7 @@ def separation_degree(structure: Structure, data: Tasked | None) -> dict[str, An
 
 
 def _tasks(size: int, sides: tuple[np.ndarray, ...], links: list[Any], step: Any) -> np.ndarray:
-    """How many tasks each node is of, going over links from the features of each."""
+    """How many tasks each node belongs to, found by following links from each task's features."""
     found = np.zeros(size, int)
     for features in sides:
         nodes = np.zeros(size, bool)

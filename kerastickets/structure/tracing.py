@@ -1,4 +1,4 @@
-"""Making a graph of a ticket: how each kind of layer carries nodes on."""
+"""Build the neuron graph of a ticket, by one rule per kind of layer."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,58 +12,61 @@ from kerastickets.structure.layer_graph import LayerGraph, Op, layer_graph
 from kerastickets.structure.neuron_graph import LayerNodes, Link, NeuronGraph
 from kerastickets.tickets.ticket import Ticket
 
-# Layers whose result at a place depends on what they take at that place alone.
+# Layers whose output at a position depends only on their input at that position and channel.
 _EACH_VALUE = {
     "Activation", "ActivityRegularization", "AlphaDropout", "BatchNormalization", "Dropout", "ELU",
     "GaussianDropout", "GaussianNoise", "Identity", "LeakyReLU", "Normalization", "PReLU", "ReLU", "Rescaling",
     *(f"SpatialDropout{n}D" for n in (1, 2, 3)),
     *(f"ops.{name}" for name in ("Relu", "Relu6", "LeakyRelu", "Elu", "Gelu", "Silu", "Sigmoid", "Tanh", "Abs")),
 }  # fmt: skip
-# Layers whose result at a channel depends on that channel alone.
+# Layers whose output in a channel depends only on their input in that channel.
 _ALONE = _EACH_VALUE | {
     "CenterCrop", "Resizing", "RandomFlip", "RandomCrop", "RandomTranslation", "RandomRotation", "RandomZoom",
     *(f"{kind}{n}D" for n in (1, 2, 3) for kind in ("ZeroPadding", "Cropping", "UpSampling")),
     *(f"{kind}{n}D" for n in (1, 2, 3) for kind in ("MaxPooling", "AveragePooling")),
     *(f"Global{kind}Pooling{n}D" for n in (1, 2, 3) for kind in ("Max", "Average")),
 }  # fmt: skip
-# Layers whose result at a channel depends on that channel of each thing they take.
+# Layers with several inputs whose output in a channel depends only on that channel of each input.
 _TOGETHER = {"Add", "Average", "Maximum", "Minimum", "Subtract"}
-# With a number instead of a second tensor these keep channels apart, and do not make any of them constant.
+# With a number instead of a second tensor, these operations keep channels apart and make no channel constant.
 _ARITHMETIC = {"ops.Add", "ops.Subtract", "ops.Multiply", "ops.Divide", "ops.TrueDivide"}
 _CONVOLUTIONS = {f"Conv{n}D" for n in (1, 2, 3)}
 _TRANSPOSED = {f"Conv{n}DTranspose" for n in (1, 2, 3)}
 _DEPTHWISE = {f"DepthwiseConv{n}D" for n in (1, 2)}
 _SEPARABLE = {f"SeparableConv{n}D" for n in (1, 2)}
-# Activations of a layer whose result at a place depends on what they take at that place alone.
+# Activations whose output at a position depends only on their input at that position and channel.
 _ACTIVATIONS = {
     "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
     "leaky_relu", "linear", "log_sigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink",
     "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "squareplus", "swish", "tanh", "tanh_shrink",
     "threshold", "ELU", "LeakyReLU", "PReLU", "ReLU",
 }  # fmt: skip
-# Activations and layers each of whose results depends on all channels.
+# Activations and layers whose every output depends on all channels.
 _MIXING = {"softmax", "log_softmax", "sparsemax", "Softmax", "ops.Softmax", "ops.LogSoftmax"}
-# Weights that need no path: they add a constant, whoever feeds the neuron.
+# Weights that are not part of a path: they add a constant, whichever nodes feed the neuron.
 _CONSTANTS = ("bias", "beta")
 
 
 @dataclass(frozen=True, eq=False)
 class _Tensor:
-    """The nodes of a tensor's last axis; `flat` where each stands for as many units as there were positions."""
+    """The nodes of a tensor's last axis. If `flat`, each node stands for one unit per former position."""
 
     nodes: np.ndarray
     flat: bool = False
-    mixed: str = ""  # the softmax that made it, if one did
+    mixed: str = ""  # the name of the softmax that made the tensor, if one did
 
 
 def trace(ticket: Ticket) -> NeuronGraph:
-    """The network of a ticket's architecture under its masks; weights without a mask are all kept.
+    """Build the neuron graph of a ticket, from its architecture and its masks.
 
     Args:
-        ticket: any ticket that has an architecture.
+        ticket: any ticket with an architecture. Weights without a mask count as kept.
+
+    Returns:
+        The graph: neurons and channels as nodes, and the kept weights between them as links.
 
     Raises:
-        TicketError: the model has a layer that cannot be followed; names it.
+        TicketError: the model has a layer that cannot be followed. The message names it.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -75,15 +78,16 @@ def trace(ticket: Ticket) -> NeuronGraph:
 
 
 class Tracer:
-    """Goes through a model's operations once, numbering nodes and noting links.
+    """Goes through a model's operations once, numbers the nodes and records the links.
 
     Args:
-        masks: booleans by key; weights without one are all kept. Links hold sums of what is here: numbers
-            may stand in for booleans.
+        masks: masks by key. Weights without a mask count as kept. Links hold sums over these arrays, so
+            arrays of numbers may be given instead of booleans.
         shapes: the shapes of all weights by key.
         plan: the operations.
-        hold: take what cannot be followed as a whole, every result of which depends on all it takes; the graph
-            says so. The plan must then know the shapes of what operations make.
+        hold: if True, an operation that cannot be followed raises no error. Each of its outputs then counts
+            as depending on all its inputs, and `NeuronGraph.held` lists it. The plan must then hold the shape
+            of every operation's output.
     """
 
     def __init__(
@@ -96,10 +100,10 @@ class Tracer:
         self.tensors: dict[int, _Tensor] = {}
 
     def graph(self) -> NeuronGraph:
-        """The graph.
+        """Build the graph.
 
         Raises:
-            TicketError: a layer cannot be followed, or the weights are not those of the plan.
+            TicketError: a layer cannot be followed, or the weights do not match the plan.
         """
         inputs = tuple(self._inputs())
         for op in self.plan.ops:
@@ -120,9 +124,9 @@ class Tracer:
         return replace(made, mixed=op.name) if _mixes(op) else made
 
     def _held(self, op: Op) -> _Tensor:
-        """What an operation makes, which is taken as a whole where it cannot be followed."""
+        """The output of an operation. If it cannot be followed, each output depends on all inputs."""
         given = [self.tensors[tensor].nodes for tensor in op.inputs]
-        # At the end nothing can be told apart any more: outputs stay whole.
+        # Mixing at the end is no problem: no later layer needs separate channels, and outputs stay whole.
         inner = op.output not in self.plan.outputs or any(op.output in one.inputs for one in self.plan.ops)
         try:
             if op.kind in _MIXING and inner:
@@ -133,7 +137,7 @@ class Tracer:
         return self._hub(op, f"its {op.activation} joins channels", [made.nodes]) if mixes else made
 
     def _hub(self, op: Op, why: str, given: Sequence[np.ndarray]) -> _Tensor:
-        """Nodes made anew, each of which depends on all of those given; all are held."""
+        """New nodes, each of which depends on all given nodes. The new and the given nodes are held."""
         rows = np.unique(np.concatenate(given)) if given else np.zeros(0, np.int32)
         hub = self._group(op.name, 1, "joint")
         made = self._group(op.name, (op.made or (1,))[-1] or 1, "joint")
@@ -148,8 +152,8 @@ class Tracer:
         for key in self.masks:
             if key not in followed and not key.endswith(_CONSTANTS):
                 raise TicketError(
-                    f"Structure is that of kernels, whose weights lead from neuron to neuron. Received: a mask of "
-                    f"{key}. Prune kernels only (`--exclude {key}`)."
+                    "Structure analysis needs masks of kernels only, whose weights lead from neuron to neuron. "
+                    f"Received: a mask of {key}. Prune kernels only (`--exclude {key}`)."
                 )
 
     def _inputs(self) -> Iterator[np.ndarray]:
@@ -173,7 +177,7 @@ class Tracer:
         return np.arange(start, start + units, dtype=np.int32)
 
     def _made(self, op: Op) -> _Tensor:
-        """What an operation makes of the tensors it takes."""
+        """The output of an operation."""
         given = [self.tensors[tensor] for tensor in op.inputs]
         if op.config.get("data_format") == "channels_first":
             raise _cannot(op, "its channels are not the last axis")
@@ -183,7 +187,7 @@ class Tracer:
             if tensor.mixed:
                 raise TicketError(
                     f"A softmax can be followed at the end of a model only. Received: '{tensor.mixed}', which "
-                    f"feeds '{op.name}'; each of its results depends on all it takes."
+                    f"feeds '{op.name}'; each of its outputs depends on all its inputs."
                 )
         if op.kind in ("Flatten", "Reshape", "ops.Reshape"):
             return self._flat(op, given[0])
@@ -199,7 +203,7 @@ class Tracer:
         if op.kind == "BatchNormalization" and axis != -1 and (shape is None or axis != len(shape) - 1):
             raise _cannot(op, f"it normalises axis {axis}")
         if op.kind in _ARITHMETIC and not (len(op.extra) == 1 and isinstance(op.extra[0], int | float)):
-            raise _cannot(op, "it may take away some channels by an array of numbers")
+            raise _cannot(op, "it may set some channels to zero by an array of numbers")
         return given
 
     def _flat(self, op: Op, given: _Tensor) -> _Tensor:
@@ -209,7 +213,7 @@ class Tracer:
         return _Tensor(given.nodes, True)
 
     def _whole(self, op: Op, place: int, tensor: _Tensor) -> np.ndarray:
-        """A tensor's nodes, one for each unit of its last axis."""
+        """A tensor's nodes, one per unit of its last axis."""
         shape = op.shapes[place]
         size = None if shape is None else shape[-1]
         if op.kind == "Dense":
@@ -217,7 +221,7 @@ class Tracer:
         if size is None or size == len(tensor.nodes):
             return tensor.nodes
         if not tensor.flat or size % len(tensor.nodes):
-            raise _cannot(op, f"it takes {size} units of {len(tensor.nodes)} channels")
+            raise _cannot(op, f"it takes {size} units, but gets {len(tensor.nodes)} channels")
         return np.resize(tensor.nodes, size)
 
     def _joined(self, op: Op, given: Sequence[np.ndarray]) -> _Tensor:
@@ -261,7 +265,7 @@ class Tracer:
         return self._linked(op, nodes, kernel.reshape(-1, *kernel.shape[-2:]), "kernel", axis)
 
     def _linked(self, op: Op, nodes: np.ndarray, kernel: np.ndarray, name: str, axis: int = -1) -> _Tensor:
-        """Full links of a kernel `(positions, inputs of a group, outputs)`."""
+        """Link all inputs to all outputs per group. `kernel` is `(positions, inputs per group, outputs)`."""
         made = self._group(op.name, kernel.shape[2], "weights")
         groups = len(nodes) // kernel.shape[1]
         kept = _summed(kernel)
@@ -296,14 +300,14 @@ class Tracer:
         return tuple(self.shapes[key])
 
     def _kernel(self, op: Op, name: str) -> np.ndarray:
-        """Which weights of a kernel are kept."""
+        """The mask of a kernel; all True if it has none."""
         shape = self._shape(op, name)
         mask: np.ndarray | None = self.masks.get(self._key(op, name))
         return np.ones(shape, bool) if mask is None else mask
 
 
 def _seen_by_channel(plan: LayerGraph) -> set[int]:
-    """The input tensors that a layer takes channel by channel: those of all others are flattened first."""
+    """The input tensors that some layer takes channel by channel. All other inputs are flattened first."""
     origin = {tensor: tensor for tensor, _ in plan.inputs}
     seen = {tensor for tensor, shape in plan.inputs if len(shape) == 1}
     for op in plan.ops:
@@ -316,12 +320,12 @@ def _seen_by_channel(plan: LayerGraph) -> set[int]:
 
 
 def _summed(kernel: np.ndarray) -> np.ndarray:
-    """Over all positions: how many are kept, or the sum of numbers that stand in for masks."""
+    """Sum over positions: the number of kept weights, or the sum of the numbers given instead of masks."""
     return kernel.sum(0, dtype=np.int32 if kernel.dtype == bool else np.float64)
 
 
 def _mixes(op: Op) -> bool:
-    """Whether a layer is a softmax, or ends in one."""
+    """Whether a layer is a softmax or has a softmax activation, so that it mixes channels."""
     if op.kind in _MIXING or op.activation in _MIXING:
         return True
     if op.activation not in _ACTIVATIONS:
@@ -330,7 +334,7 @@ def _mixes(op: Op) -> bool:
 
 
 class _UnfollowedError(TicketError):
-    """An operation that cannot be followed, and why not."""
+    """An operation cannot be followed. `reason` says why; it may be empty."""
 
     reason = ""
 
@@ -338,7 +342,7 @@ class _UnfollowedError(TicketError):
 def _cannot(op: Op, why: str = "") -> _UnfollowedError:
     reason = f": {why}" if why else ""
     error = _UnfollowedError(
-        f"Structure is followed through dense layers, convolutions, normalisation, pooling, activations, "
+        "Structure analysis can follow dense layers, convolutions, normalisation, pooling, activations, "
         f"Flatten, Add and Concatenate. Received: '{op.name}', a {op.kind}{reason}."
     )
     error.reason = why

@@ -1,4 +1,4 @@
-"""Studies: many jobs, each found by its hash and done once, and the tables and figures made of them."""
+"""Run studies: compute each job once, store its result under the job's hash, and make tables and figures."""
 
 from typing import TYPE_CHECKING
 

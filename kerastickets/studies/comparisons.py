@@ -1,4 +1,4 @@
-"""Two treatments compared unit by unit, as rows and columns of a table: how studies answer their questions."""
+"""Compare two treatments with paired tests, and show the results as rows and columns of a study's table."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ _FEWEST = 3
 
 
 def percent(share: float) -> float:
-    """A share in percent, without the rounding of float32 that would make equal accuracies differ.
+    """A fraction in percent, rounded to 4 decimals so that float32 errors do not make equal accuracies differ.
 
     Example:
         >>> percent(0.9818000197410583)
@@ -20,11 +20,14 @@ def percent(share: float) -> float:
 
 
 def contrast(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
-    """The cells of a paired test of a against b, by the keys of `contrast_columns`; none for fewer than 3 pairs.
+    """The table cells of a paired test of a against b, by the keys of `contrast_columns`.
 
     Args:
-        a: one number a unit.
-        b: the same units, in the same order.
+        a: one number per unit.
+        b: one number per unit, for the same units in the same order.
+
+    Returns:
+        Values by column key; empty for fewer than 3 pairs. `p_holm` is missing: `corrected` adds it.
 
     Example:
         >>> contrast([3.0, 4.0, 6.0], [1.0, 3.0, 3.0])["difference"], contrast([1.0], [2.0])
@@ -45,7 +48,7 @@ def contrast(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
 
 
 def corrected(rows: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
-    """Rows with `p_holm`: Holm's correction over all that have a p.
+    """Add `p_holm` to rows: Holm's correction over all rows that have a `p`.
 
     Example:
         >>> [row.get("p_holm") for row in corrected([{"p": 0.01}, {}, {"p": 0.04}])]
@@ -59,7 +62,7 @@ def corrected(rows: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
 
 
 def contrast_columns(format: str) -> tuple[Column, ...]:
-    """The columns of a contrast; `format` is that of differences, such as `"+.2f"`."""
+    """The columns of a contrast; `format` is the format of differences, such as `"+.2f"`."""
     return (
         Column("difference", "Difference", format),
         Column("low", "95 % from", format),

@@ -1,6 +1,7 @@
-"""What the jobs of studies do: prune, train, transfer, apply, evaluate, analyze. Called in the processes of a pool.
+"""Carry out the jobs of studies: prune, train, transfer, apply, evaluate and analyze.
 
-A verb takes its options, the tickets of its inputs, and a folder; it writes tickets there and returns facts.
+The functions run in the processes of a pool. A verb takes its options, the tickets of its inputs, and a
+folder. It writes tickets to the folder and returns facts.
 """
 
 import time
@@ -22,19 +23,19 @@ Verb = Callable[[Mapping[str, Any], Sequence[Ticket], Path, TrainerCache, Emit],
 
 
 def do(job: Job, cache: Cache, trainers: TrainerCache, emit: Emit = lambda kind, content: None) -> Facts:
-    """Do a job, or find it done.
+    """Do a job, or read its result from the cache if it is already done.
 
     Args:
-        job: a job whose inputs are done.
-        cache: where inputs are, and where to write.
-        trainers: what the jobs of one process share.
-        emit: is told `progress`, in [0, 1], on the way.
+        job: a job; the jobs of its inputs must be done.
+        cache: holds the input tickets and receives the result.
+        trainers: trainers that the jobs of one process share.
+        emit: called with `"progress"` and a number in [0, 1] while the job runs.
 
     Returns:
-        What the job gave: JSON, with `seconds` that it took.
+        The job's facts as JSON, including the `seconds` it took.
 
     Raises:
-        KerasTicketsError: what stands in its way.
+        KerasTicketsError: the job failed.
         RecipeError: there is no such verb.
     """
     if job.verb not in VERBS:
@@ -50,61 +51,69 @@ def do(job: Job, cache: Cache, trainers: TrainerCache, emit: Emit = lambda kind,
 
 
 def work(task: tuple[Job, str], emit: Emit) -> Facts:
-    """Do a job in a worker: what `kerastickets.foundations.process_pool.Pool` is given."""
+    """Do a job in a worker process.
+
+    This is the function given to `kerastickets.foundations.process_pool.Pool`.
+    """
     job, folder = task
-    return do(job, Cache(folder), _own_workshop(), emit)
+    return do(job, Cache(folder), _own_trainers(), emit)
 
 
 @lru_cache
-def _own_workshop() -> TrainerCache:
+def _own_trainers() -> TrainerCache:
     return TrainerCache()
 
 
 def prune(
     options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, trainers: TrainerCache, emit: Emit
 ) -> Facts:
-    """Options: `model`, `dataset`, `criterion`, `seed`, `watch`, `dials`; an input is the ticket to start from.
+    """Prune: run the pruning loop.
 
-    Gives tickets `level-00` ..., and facts `levels`, `rows` and `stopped_by`; a killed job continues with its
-    unfinished level.
-    With `seeds`, a list, instead of `seed` these runs train together, which for tiny nets saves most of the time:
-    tickets `seed-0/level-00` ..., and facts `runs`, by seed.
+    Options: `model`, `dataset`, `criterion`, `seed`, `watch`, `dials` (the settings of the run). An input, if
+        there
+    is one, is the ticket to start from.
+
+    Writes the tickets `level-00`, `level-01`, ... and returns the facts `levels`, `rows` and `stopped_by`. A
+    killed job continues with its unfinished level.
+
+    With a list `seeds` instead of `seed`, the runs of all seeds train together. For tiny nets this saves most
+    of the time. The tickets are then `seed-0/level-00`, ... and the facts are `runs`, by seed.
     """
     from kerastickets.pruning.job import PruneJob
-    from kerastickets.pruning.loop import Loop
-    from kerastickets.pruning.several_runs import Errand, run_abreast
+    from kerastickets.pruning.loop import find_tickets
+    from kerastickets.pruning.prepared import PreparedRun
+    from kerastickets.pruning.pruning_run import PruningRun
 
     together = "seeds" in options
-    jobs = {
-        seed: PruneJob.of(
-            options.get("model"),
-            options["dataset"],
-            options.get("criterion", "magnitude"),
-            start=tickets[0] if tickets else None,
-            seed=seed,
-            dials=dict(options.get("dials", {})),  # type: ignore[arg-type]
-        )
-        for seed in (options["seeds"] if together else [options.get("seed", 0)])
-    }
-    loops = [Loop(job, watch=options.get("watch", ()), trainers=trainers) for job in jobs.values()]
+    seeds = options["seeds"] if together else [options.get("seed", 0)]
+    job = PruneJob.of(
+        options.get("model"),
+        options["dataset"],
+        options.get("criterion", "magnitude"),
+        start=tickets[0] if tickets else None,
+        dials=dict(options.get("dials", {})),  # type: ignore[arg-type]
+    )
+    watch = options.get("watch", ())
+    prepared = [PreparedRun(job.with_seed(seed), watch=watch, trainers=trainers) for seed in seeds]
     seconds: list[float] = []
 
     def told(level: Any) -> None:
         seconds.append(level.seconds or 0.0)
-        emit("progress", len(seconds) / sum(loop.levels + 1 for loop in loops))
+        emit("progress", len(seconds) / sum(one.levels + 1 for one in prepared))
 
-    errands = [
-        Errand(
-            loop,
+    runs = [
+        PruningRun(
+            one,
             folder / f"seed-{seed}" if together else folder,
             on_level_end=told,
             name=f"Seed {seed}" if together else "",
         )
-        for seed, loop in zip(jobs, loops, strict=True)
+        for seed, one in zip(seeds, prepared, strict=True)
     ]
-    runs = {str(seed): _run_facts(run) for seed, run in zip(jobs, run_abreast(errands), strict=True)}
-    # Of a job that was killed, the levels that were found done took their time as well.
-    return ({"runs": runs} if together else next(iter(runs.values()))) | {"seconds": sum(seconds)}
+    found = [_run_facts(run) for run in find_tickets(runs)]
+    facts: Facts = {"runs": {str(seed): run for seed, run in zip(seeds, found, strict=True)}}
+    # If the job was killed and continued, the time of the levels found on disk counts as well.
+    return (facts if together else found[0]) | {"seconds": sum(seconds)}
 
 
 def _run_facts(run: Any) -> Facts:
@@ -118,9 +127,14 @@ def _run_facts(run: Any) -> Facts:
 def train(
     options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, trainers: TrainerCache, emit: Emit
 ) -> Facts:
-    """Options: `dataset`, `seed`, `start`, `freeze`, `watch`, `dials`, `evaluate` (a split, or none); one input.
+    """Train one input ticket.
 
-    Gives `ticket`, trained, and facts `metrics`, `rows` and `evaluation`.
+    Options: `dataset`, `seed`, `start`, `freeze`, `watch`, `dials` (the training settings), `evaluate` (a
+        split to
+    evaluate on, or none).
+
+    Writes the trained `ticket` and returns the facts `metrics`, `rows` and, if `evaluate` is given,
+    `evaluation`.
     """
     from kerastickets.training.train_ticket import train as train_ticket
 
@@ -144,10 +158,14 @@ def train(
 def transfer(
     options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, trainers: TrainerCache, emit: Emit
 ) -> Facts:
-    """Options: `protocol` and its `options`, `dataset`, `seed`, `dials`, `watch`, `adapt`; one input.
+    """Transfer one input ticket to another task.
 
-    Gives `ticket`, trained on the target, and facts `protocol`, `source`, `target`, `train_size`, `metrics`, `rows`
-    and `phases`.
+    Options: `protocol` and its `options`, `dataset` (the target), `seed`, `dials` (the training settings),
+        `watch`,
+    `adapt`.
+
+    Writes `ticket`, trained on the target, and returns the facts `protocol`, `source`, `target`,
+    `train_size`, `metrics`, `rows` and `phases`.
     """
     from kerastickets.transferring.transfer_ticket import transfer as carry
 
@@ -174,7 +192,10 @@ _CARRIED = ("protocol", "source", "target", "train_size")
 def apply(
     options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, trainers: TrainerCache, emit: Emit
 ) -> Facts:
-    """Options: `operation`, and its `options`; any number of inputs. Gives `ticket`."""
+    """Apply an operation to any number of input tickets.
+
+    Options: `operation` and its `options`. Writes the resulting `ticket`.
+    """
     made = registry.create("operations", options["operation"], options.get("options", {}))(*tickets)
     made.save(folder / "ticket.safetensors")
     return _about(made)
@@ -183,16 +204,22 @@ def apply(
 def evaluate(
     options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, trainers: TrainerCache, emit: Emit
 ) -> Facts:
-    """Options: `split`; one input. Gives no ticket, and the facts of `kt eval`."""
+    """Evaluate one input ticket.
+
+    Options: `split` (default `test`). Writes no ticket; `evaluation` holds the facts of `kt eval`.
+    """
     return _about(tickets[0]) | {"evaluation": _evaluated(tickets[0], options.get("split", "test"), trainers)}
 
 
 def analyze(
     options: Mapping[str, Any], tickets: Sequence[Ticket], folder: Path, trainers: TrainerCache, emit: Emit
 ) -> Facts:
-    """Options: `analyzers`, options by name, and `dataset`, if another than what the tickets were found on.
+    """Analyze any number of input tickets, each on its own.
 
-    Any number of inputs. Gives no ticket, and `analyses`: for each input what each analyzer says about it alone.
+    Options: `analyzers` (each analyzer's options, by its name), and `dataset` if it is not the tickets' own
+        data set.
+
+    Writes no ticket. Returns `analyses`: for each input, the facts of each analyzer by name.
     """
     from kerastickets.structure.analysis import analyze as ask
 
@@ -209,7 +236,7 @@ def analyze(
     return {"analyses": analyses}
 
 
-#: What a job's `verb` may be.
+#: The allowed values of a job's `verb`.
 VERBS: Mapping[str, Verb] = {
     "prune": prune,
     "train": train,
@@ -231,7 +258,7 @@ def _about(ticket: Ticket) -> Facts:
 
 
 def _evaluated(ticket: Ticket, split: str, trainers: TrainerCache) -> Facts:
-    """What `evaluate` says, and the mean confidence over the examples, which the calibration's bins hold."""
+    """The facts of `evaluate`, plus the mean confidence over the examples, computed from the calibration bins."""
     from kerastickets.training.evaluate_ticket import evaluate as measure
 
     facts = measure(ticket, split=split, trainers=trainers)

@@ -1,4 +1,4 @@
-"""The study engine: does a study's jobs in processes, each once; then writes its tables, figures and page."""
+"""Run a study: do each of its jobs once in a pool of processes, then write its tables, figures and page."""
 
 import json
 import os
@@ -24,13 +24,13 @@ from kerastickets.studies.study import Cache, Job, Results, Study, in_order, red
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a study is.
+    """The progress of a study.
 
     Args:
-        done: jobs that are done.
-        total: jobs known so far.
-        share: of the cost known so far, in [0, 1]; running jobs count in part.
-        running: jobs that are being done.
+        done: number of finished jobs.
+        total: number of jobs known so far.
+        share: finished fraction of the cost known so far, in [0, 1]; running jobs count in part.
+        running: the jobs that are running.
     """
 
     done: int
@@ -41,13 +41,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A study with its dials.
+    """A study with its settings.
 
     Args:
-        name: under which it is registered.
-        module: the study.
+        name: the registered name of the study.
+        module: the study's module.
         budget: the name of the budget.
-        dials: the budget's dials, some perhaps changed.
+        dials: the settings of the budget, possibly with changes.
     """
 
     name: str
@@ -57,16 +57,16 @@ class Reproduction:
 
     @classmethod
     def of(cls, name: str, budget: str = "smoke", given: Mapping[str, Any] | None = None) -> "Reproduction":
-        """A registered study at one of its budgets.
+        """Load a registered study with one of its budgets.
 
         Args:
-            name: a registered study.
+            name: the name of a registered study.
             budget: `smoke`, `cpu` or `paper`.
-            given: dials to change, as text or typed.
+            given: settings to change, by name; values are text or already typed.
 
         Raises:
-            PluginError: no such study, no such dial, or a value that it does not take.
-            RecipeError: the study has no such budget, or its dials contradict each other.
+            PluginError: there is no such study or setting, or the setting does not take that value.
+            RecipeError: the study has no such budget, or its settings contradict each other.
         """
         module = registry.load("studies", name)
         if budget not in module.BUDGETS:
@@ -76,7 +76,7 @@ class Reproduction:
         try:
             return cls(name, module, budget, replace(base, **changed))
         except ValueError as error:
-            raise RecipeError(f"The study '{name}' refuses its dials: {error}") from error
+            raise RecipeError(f"The study '{name}' rejects its settings: {error}") from error
 
     def run(
         self,
@@ -88,21 +88,22 @@ class Reproduction:
         on_progress: Callable[[Progress], None] | None = None,
         prepare: Callable[[], None] | None = None,
     ) -> Path:
-        """Do every job that is not done yet, then write what came out.
+        """Do every job that is not done yet, then write the results.
 
         Args:
-            out: the folder: `results.jsonl`, `tables.json`, `tables.md`, `figures/`, `study.json`, `report.html`.
-            cache: what finished jobs gave; studies share it.
-            jobs: how many processes of one thread each; changes no number.
-            command: what was called, for the record.
-            on_progress: called whenever a job is done or gets on.
+            out: the folder to write to: `results.jsonl`, `tables.json`, `tables.md`, `figures.json`,
+                `figures/`, `study.json`, `report.html`.
+            cache: the folder with the results of finished jobs; studies share it.
+            jobs: number of processes, with one thread each; does not change any result.
+            command: the command that was called, for the record.
+            on_progress: called whenever a job finishes or makes progress.
             prepare: called first in each process.
 
         Returns:
-            The report's path.
+            The path of the report.
 
         Raises:
-            KerasTicketsError: a job's error. What is done stays done: the same call continues.
+            KerasTicketsError: a job failed. Finished jobs stay finished: the same call continues.
         """
         started = time.perf_counter()
         results = Results(Cache(cache))
@@ -128,7 +129,7 @@ class Reproduction:
 
 
 class _JobRunner:
-    """Hands jobs to a pool as soon as what they need is done."""
+    """Hands each job to a pool as soon as the jobs it needs are done."""
 
     def __init__(
         self,
@@ -144,7 +145,7 @@ class _JobRunner:
         self._parts: dict[str, float] = {}
 
     def run(self) -> list[Job]:
-        """All jobs of the study, done."""
+        """Do all jobs of the study, and return them."""
         while True:
             known = in_order(self._what.module.jobs(self._what.dials, self._results))
             self._submit([job for job in known if job not in self._results])
@@ -159,13 +160,13 @@ class _JobRunner:
             for job in missing
             if job.hash not in self._running and all(need in self._results for need in job.needs)
         ]
-        # The longest first: else one of them is left for the end, when the other processes have nothing to do.
+        # Longest jobs first. Otherwise a long job may run last, while the other processes have nothing to do.
         for job in sorted(ready, key=lambda job: -job.cost)[: self._most - len(self._running)]:
             self._running[job.hash] = job
             self._pool.submit(job.hash, (job, self._results.cache.folder))
 
     def _wait(self, known: Sequence[Job]) -> None:
-        """Until a job is done."""
+        """Wait until a job is done, and report progress meanwhile."""
         while True:
             event = self._pool.next()
             if event.kind == "done":
@@ -183,7 +184,7 @@ class _JobRunner:
 
 
 def said_tables(module: Study, dials: Any, trials: Sequence[Mapping[str, Any]]) -> list[Table]:
-    """A study's tables, each with a note of what the run did less of than the paper."""
+    """A study's tables, each with a note of the settings that differ from the paper's."""
     said = _reduced(module, dials)
     return [replace(table, note=f"{table.note} {said}".strip()) for table in module.tables(dials, trials)]
 
@@ -193,7 +194,7 @@ def _reduced(module: Study, dials: Any) -> str:
 
 
 def write(what: Reproduction, results: Results, out: Path, facts: Mapping[str, Any]) -> Path:
-    """Write the tables, figures and page of a study whose jobs are done; returns the page's path."""
+    """Write the tables, figures and page of a study; its jobs must be done. Returns the page's path."""
     module, dials = what.module, what.dials
     trials = [dict(trial) for trial in module.trials(dials, results)]
     tables, figures = said_tables(module, dials, trials), module.figures(dials, trials)

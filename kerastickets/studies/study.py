@@ -1,7 +1,7 @@
-"""What a study is made of: jobs that are found by their hash, and a cache of what they gave.
+"""The parts of a study: its jobs, identified by hash, and a cache of their results.
 
-A study is a module: `jobs` says what to compute, `trials` and `tables` make rows of what came out. Imports
-no TensorFlow: only the processes that do the jobs need it.
+A study is a module. Its function `jobs` lists what to compute; `trials` and `tables` turn the results into
+rows. This module does not import TensorFlow, because only the processes that do the jobs need it.
 """
 
 import fcntl
@@ -21,25 +21,26 @@ from kerastickets.foundations.environment import versions
 from kerastickets.foundations.files import named_refusals, write_text
 from kerastickets.tickets.ticket import Ticket
 
-#: A change of what verbs do or of what they write makes another number, and old results are not found.
+#: Increase this number when verbs compute or write something else. Then old results no longer match any job.
 FORMAT = 1
 
 
 @cache
 def _versions() -> dict[str, str]:
-    """Read once: every hash of every job asks for them, and each reads files."""
+    """The library versions, read from files only once, because every job's hash needs them."""
     return versions()
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One piece of work of a study: the same job gives the same bits, so it is done once.
+    """One piece of work of a study. The same job always gives the same bits, so it is done only once.
 
     Args:
         verb: what to do; see `kerastickets.studies.job_kinds`.
-        options: its options, JSON-ready.
+        options: options of the verb, JSON-ready.
         inputs: tickets of other jobs, which are done first.
-        cost: how long it takes, in any unit that all jobs of a study share; for the time left only.
+        cost: estimated duration, at least 0, in any unit that all jobs of the study share. It decides which
+            jobs start first and the progress shown, not the results.
 
     Example:
         >>> prune = Job("prune", {"model": "mlp:8", "dataset": "digits", "seed": 0})
@@ -55,17 +56,17 @@ class Job:
 
     @cached_property
     def hash(self) -> str:
-        """What the job is found by, in hexadecimal: verb, options, inputs, and the libraries' versions."""
+        """The job's identifier in hexadecimal: a hash of verb, options, inputs and library versions."""
         content = [FORMAT, self.verb, self.options, [[i.job.hash, i.name] for i in self.inputs], _versions()]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
     def needs(self) -> tuple["Job", ...]:
-        """The jobs whose tickets it takes."""
+        """The jobs that provide its input tickets."""
         return tuple(dict.fromkeys(one.job for one in self.inputs))
 
     def ticket(self, name: str = "ticket") -> "Input":
-        """One of its tickets, as an input of another job."""
+        """One of the job's tickets, for use as an input of another job."""
         return Input(self, name)
 
     def __eq__(self, other: object) -> bool:
@@ -80,11 +81,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Input:
-    """A ticket that a job makes.
+    """A ticket that one job makes and another job takes.
 
     Args:
-        job: the job.
-        name: which of its tickets: `ticket`, or `level-NN` of a pruning job.
+        job: the job that makes the ticket.
+        name: which of its tickets: `ticket`, or `level-NN` for a pruning job.
     """
 
     job: Job
@@ -92,10 +93,10 @@ class Input:
 
 
 class Cache:
-    """What jobs gave, a folder each; shared by studies and by commands that run at the same time.
+    """The results of jobs, in one folder per job. Studies and concurrent commands can share a cache.
 
     Args:
-        folder: where; missing folders are made.
+        folder: the cache's folder; it is created if missing.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -106,7 +107,7 @@ class Cache:
         return self.folder / job.hash[:2] / job.hash
 
     def facts(self, job: Job) -> dict[str, Any] | None:
-        """What a finished job gave; None while it is not done."""
+        """The facts of a finished job; None if it is not done."""
         try:
             return json.loads((self.place(job) / "result.json").read_text())
         except (FileNotFoundError, ValueError):
@@ -122,7 +123,7 @@ class Cache:
 
     @contextmanager
     def held(self, job: Job) -> Iterator[Path]:
-        """The job's folder, for this process alone: another that wants it waits."""
+        """Lock the job's folder for this process; another process that wants it waits."""
         place = self.place(job)
         with named_refusals(place):
             place.mkdir(parents=True, exist_ok=True)
@@ -132,7 +133,7 @@ class Cache:
             yield place
 
     def keep(self, job: Job, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """Write down what a job gave, which makes it done."""
+        """Store the facts of a job, which marks it as done."""
         about = {"verb": job.verb, "inputs": [[one.job.hash, one.name] for one in job.inputs]}
         text = json.dumps(about | {"options": dict(job.options)}, indent=1, sort_keys=True)
         write_text(self.place(job) / "job.json", text)
@@ -141,10 +142,10 @@ class Cache:
 
 
 class Results:
-    """The facts of the jobs that are done.
+    """The facts of finished jobs, by job.
 
     Args:
-        cache: where they are.
+        cache: the cache that stores them.
     """
 
     def __init__(self, cache: Cache) -> None:
@@ -164,28 +165,32 @@ class Results:
         return self._facts[job.hash]
 
     def ticket(self, ticket: Input) -> Ticket:
-        """A ticket of a job that is done."""
+        """A ticket of a finished job."""
         return self.cache.ticket(ticket)
 
 
 class Study(Protocol):
-    """A study: a module that is registered under `kerastickets.studies`."""
+    """The interface of a study: a module registered under `kerastickets.studies`."""
 
     TITLE: str
     PAPER: str
-    #: What `--budget` names: one frozen dataclass of dials, several instances; `-o k=v` changes a field.
+    #: By the names that `--budget` takes: several instances of one frozen dataclass of settings. `-o k=v` changes a
+    #: field.
     BUDGETS: Mapping[str, Any]
 
     def jobs(self, budget: Any, results: Results) -> Iterable[Job]:
-        """Every job known so far; asked again when some are done, for jobs that depend on what came out."""
+        """Every job known so far.
+
+        Called again when some are done, because later jobs may depend on their results.
+        """
         ...
 
     def trials(self, budget: Any, results: Results) -> Sequence[Mapping[str, Any]]:
-        """One JSON-ready row a trial, when all jobs are done."""
+        """One JSON-ready row per trial; called when all jobs are done."""
         ...
 
     def tables(self, budget: Any, trials: Sequence[Mapping[str, Any]]) -> Sequence[Table]:
-        """The tables, published numbers beside the measured ones."""
+        """The tables, with published numbers beside the measured ones."""
         ...
 
     def figures(self, budget: Any, trials: Sequence[Mapping[str, Any]]) -> Sequence[Chart | Heatmap]:
@@ -193,12 +198,12 @@ class Study(Protocol):
         ...
 
     def notes(self, budget: Any, trials: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-        """Paragraphs that a reader of the tables must know."""
+        """Paragraphs that every reader of the tables should know."""
         ...
 
 
 def reduced(budget: Any, paper: Any) -> str:
-    """In which dials a budget differs from the paper's, as a sentence; empty where in none.
+    """A sentence that names the settings in which a budget differs from the paper's; empty if there are none.
 
     Example:
         >>> from dataclasses import make_dataclass
@@ -216,17 +221,17 @@ def _said(value: Any) -> str:
 
 
 def in_order(jobs: Iterable[Job]) -> list[Job]:
-    """Jobs and all that they need, each once, needs first.
+    """Sort jobs and all jobs they need so that needed jobs come first; each job occurs once.
 
     Raises:
-        RecipeError: what is no job.
+        RecipeError: an element is not a job.
     """
     ordered: dict[Job, None] = {}
     stack = list(reversed(list(jobs)))
     while stack:
         job = stack.pop()
         if not isinstance(job, Job):
-            raise RecipeError(f"A study's `jobs` must give jobs. Received: {job!r}")
+            raise RecipeError(f"A study's `jobs` must return only jobs. Received: {job!r}")
         missing = [need for need in job.needs if need not in ordered]
         if missing:
             stack += [job, *reversed(missing)]

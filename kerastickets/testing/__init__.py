@@ -1,6 +1,9 @@
-"""The contracts of plugins as functions: ours pass them over every registered name, and so can yours.
+"""Check that a plugin keeps the contract of its kind.
 
-Each `check_*` returns None, or raises an AssertionError that says what was expected and what was received.
+The library checks every plugin it registers in this way.
+
+Use the same functions in the tests of your own plugins. Each `check_*` function returns None, or raises an
+AssertionError that says what was expected and what was received.
 """
 
 from typing import TYPE_CHECKING

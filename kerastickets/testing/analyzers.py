@@ -1,4 +1,4 @@
-"""The contract of analyzers; `kerastickets.testing` offers it."""
+"""Check that an analyzer keeps its contract; import `check_analyzer` from `kerastickets.testing`."""
 
 import json
 import tempfile
@@ -20,19 +20,25 @@ Tickets = tuple[Ticket, ...]
 
 
 def check_analyzer(analyzer: Analyzer, *tickets: Ticket, data: Data | None = None) -> None:
-    """Check that an analyzer states facts, in JSON, and changes nothing.
+    """Check that an analyzer returns JSON facts and does not change its inputs.
 
     Args:
-        analyzer: an instance. Where it declares `takes` (`kerastickets.plugin.Takes`), it must refuse fewer and
-            more tickets than that with a `KerasTicketsError`. Where it declares `needs_data`, it must say so, with a
-            `KerasTicketsError`, if it is given none; else data must change nothing. Where it has `figure(facts)`, that
-            must give what `kerastickets.figures.save` draws: figures, also of facts that went through JSON.
-        tickets: what to analyse. Without any it is offered one toy ticket, then two, then as many as it takes at
-            least, and must take one of the offers.
-        data: what it may look at; by default toy data, and where it refuses these, toy data of two tasks.
+        analyzer: an instance.
+
+            - If it declares `takes` (`kerastickets.plugin.Takes`), it must refuse any other number of tickets
+              with a `KerasTicketsError`.
+            - If it declares `needs_data`, it must raise a `KerasTicketsError` when called without data.
+              Otherwise data must not affect its facts.
+            - If it has a method `figure(facts)`, that must return figures that `kerastickets.figures.save`
+              can draw, also for facts that were written to JSON and read back.
+        tickets: the tickets to analyse. Without any, the analyzer is offered one toy ticket, then two, then
+            the minimum number that it takes. It must accept at least one of these offers.
+        data: the data set to analyse with; by default toy data, or toy data of two tasks if the analyzer
+            refuses that.
 
     Raises:
-        AssertionError: facts that do not survive JSON, that differ the second time, or changed inputs.
+        AssertionError: the facts change in a round trip through JSON, differ in a second call, or an input
+            was changed.
 
     Example:
         >>> from dataclasses import dataclass
@@ -63,7 +69,10 @@ def _offers(tickets: Tickets, least: int) -> list[Tickets]:
 
 
 def _suitable(analyzer: Analyzer, offers: list[Tickets]) -> Data:
-    """Toy data that it takes with some offer; what it raises otherwise is told by whoever asks next."""
+    """The first toy data set that the analyzer accepts with some offer.
+
+    If it accepts none, return the first; the checks that follow then report its error.
+    """
     for data in (toy_data(), toy_tasks()):
         for offer in offers:
             try:

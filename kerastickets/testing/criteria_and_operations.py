@@ -1,6 +1,7 @@
-"""The contracts of plugins as functions: ours pass them over every registered name, and so can yours.
+"""Check that criteria, operations and transfers keep their contracts.
 
-Each `check_*` returns None, or raises an AssertionError that says what was expected and what was received.
+Each `check_*` function returns None, or raises an AssertionError that says what was expected and what was
+received.
 """
 
 import tempfile
@@ -48,18 +49,24 @@ _MOST_PHASES = 1000
 
 
 def check_criterion(criterion: Criterion) -> None:
-    """Check that a criterion can steer the pruning loop.
+    """Check that a criterion can drive the pruning loop.
 
-    It scores exactly the prunable keys in their shapes, finite where weights are kept, equally on equal
-    scorings; it leaves weights, BatchNormalization statistics, seeds, optimizer and masks as they were;
-    on a dense net before any pruning, and on a net with a convolution, BatchNormalization and Dropout,
-    whole and half pruned, with and without a rewind point; and `cut` takes its scores.
+    The criterion must:
+
+    - score exactly the prunable keys, each in the shape of its weight;
+    - give finite scores to all kept weights;
+    - give equal scores for equal scorings;
+    - leave weights, BatchNormalization statistics, seeds, optimizer and masks unchanged;
+    - give scores that `cut` accepts.
+
+    It is tested on a dense net before any pruning, and on a net with a convolution, BatchNormalization and
+    Dropout: once unpruned but trained, with a rewind point, and once half pruned, without one.
 
     Args:
         criterion: an instance.
 
     Raises:
-        AssertionError: the first promise it breaks.
+        AssertionError: names the first requirement that is not met.
 
     Example:
         >>> from kerastickets import registry
@@ -75,19 +82,20 @@ def check_criterion(criterion: Criterion) -> None:
 
 
 def check_operation(operation: Operation, *tickets: Ticket) -> None:
-    """Check that an operation makes tickets, purely.
+    """Check that an operation makes a ticket and has no side effects.
 
     Args:
-        operation: an instance. Where it declares `takes` (`kerastickets.plugin.Takes`), it must refuse fewer and
-            more tickets than that with a `KerasTicketsError`.
-        tickets: what it works on. Without any it is offered one toy ticket, then two, then as many as it
-            takes at least, and must take one of the offers.
+        operation: an instance. If it declares `takes` (`kerastickets.plugin.Takes`), it must refuse any other
+            number of tickets with a `KerasTicketsError`.
+        tickets: the tickets to give it. Without any, it is offered one toy ticket, then two, then the minimum
+            number that it takes. It must accept at least one of these offers.
 
     Raises:
-        AssertionError: it changes a ticket, gives no ticket, or another one the second time, or one that
-            does not name the operation and its parents' digests (in the order given, or sorted), or cannot
-            be saved and loaded; or it fails, other than by a `KerasTicketsError`, where the last ticket is of
-            another model.
+        AssertionError: one of these is not met. The operation must not change a ticket. It must return a
+            ticket, and an equal one in a second call. That ticket must name the operation and the digests of
+            its parents (in the order given, or sorted) in its provenance, and must be equal after saving and
+            loading. If the last ticket belongs to another model, the operation may fail only with a
+            `KerasTicketsError`.
 
     Example:
         >>> from kerastickets import registry
@@ -108,17 +116,21 @@ def check_operation(operation: Operation, *tickets: Ticket) -> None:
 
 
 def check_transfer(transfer: Transfer, ticket: Ticket | None = None, target: Data | None = None) -> None:
-    """Check that a transfer plans phases that can be trained. Nothing is trained: each phase is answered
-    with its own ticket, whose `final` is where it starts.
+    """Check that a transfer plans phases that can be trained.
+
+    Nothing is trained. The transfer gets back each phase's own ticket as if it were trained: its `final`
+    weights are the weights from which the phase starts.
 
     Args:
         transfer: an instance.
-        ticket: what to transfer; a toy ticket by default, whose recipe has ten iterations an epoch of toy data.
+        ticket: the ticket to transfer; by default a toy ticket whose recipe gives ten iterations per epoch of
+            toy data.
         target: the task to transfer to; toy data by default.
 
     Raises:
-        AssertionError: there is no phase; or one is no `Phase`, starts at no snapshot, freezes what is no
-            key of its ticket, or lasts no time; or phases differ the second time; or an input changed.
+        AssertionError: there is no phase; a phase is not a `Phase`, starts at a snapshot that does not exist,
+            freezes a key that its ticket does not have, has no duration, or has a loss that Keras does not
+            know; the phases differ in a second call; or an input was changed.
 
     Example:
         >>> from dataclasses import dataclass
@@ -144,13 +156,13 @@ def _offers(tickets: tuple[Ticket, ...], least: int = 1) -> list[tuple[Ticket, .
 
 
 def _stranger() -> Ticket:
-    """A ticket of another model than any."""
+    """A ticket of a model that no other ticket belongs to."""
     weight = {"another model/kernel": np.ones((2, 3), "float32")}
     return Ticket({}, {key: value > 0 for key, value in weight.items()}, {"init": weight})
 
 
 def _check_result(name: str, operation: Operation, given: tuple[Ticket, ...], before: list[str]) -> None:
-    """Check what an operation makes of tickets whose digests were `before`."""
+    """Check the result of an operation on `given`, whose digests were `before`."""
     result, again = operation(*given), operation(*given)
     expect(isinstance(result, Ticket), f"{name} must give a Ticket", type(result).__name__)
     expect([*map(content, given)] == before, f"{name} must not change tickets", "changed ones")
@@ -196,7 +208,7 @@ def _check_scores(name: str, criterion: Criterion, make: Callable[[], Scoring]) 
     before = _state(scoring)
     scores = called(f"{name} must score", criterion, scoring)
     changed = difference(before, _state(scoring))
-    expect(changed is None, f"{name} must leave the model as it was", f"another {changed}")
+    expect(changed is None, f"{name} must leave the model unchanged", f"a changed {changed}")
     expect(isinstance(scores, Mapping), f"{name} must give scores by key", type(scores).__name__)
     masks = scoring.masks
     expect(set(scores) == set(masks), f"{name} must score exactly {sorted(masks)}", sorted(scores))
@@ -206,10 +218,16 @@ def _check_scores(name: str, criterion: Criterion, make: Callable[[], Scoring]) 
         kind = np.asarray(score).dtype
         expect(kind.kind in "biuf", f"{name} must score {key} with numbers", kind)
         wrong = int(np.count_nonzero(~np.isfinite(score) & masks[key]))
-        expect(wrong == 0, f"{name} must have finite scores for kept weights", f"{wrong} others in {key}")
+        expect(
+            wrong == 0,
+            f"{name} must have finite scores for kept weights",
+            f"{wrong} that are not finite in {key}",
+        )
     for again in (scoring, make()):
         other = difference(scores, criterion(again))
-        expect(other is None, f"{name} must score equally on equal scorings", f"other scores of {other}")
+        expect(
+            other is None, f"{name} must give equal scores for equal scorings", f"different scores of {other}"
+        )
     half = kept(masks) // 2
     found = called(
         f"{name} must have scores to cut by", lambda: cut(scores, half, masks, allow_collapse=True)
@@ -218,7 +236,7 @@ def _check_scores(name: str, criterion: Criterion, make: Callable[[], Scoring]) 
 
 
 def _state(scoring: Scoring) -> Tree:
-    """Everything a criterion could change, by a name to report."""
+    """Everything that a criterion could change, by the name to report."""
     model, optimizer = scoring.model, scoring.model.optimizer
     variables = enumerate([*model.variables, *optimizer.variables])
     state = {f"{v.path} (variable {n})": np.array(keras.ops.convert_to_numpy(v)) for n, v in variables}
@@ -229,7 +247,7 @@ def _state(scoring: Scoring) -> Tree:
 
 
 def _phases(name: str, transfer: Transfer, ticket: Ticket, target: Data) -> list[tuple[Any, ...]]:
-    """The phases as values, each checked and answered with a trained ticket."""
+    """Check each phase, answer it with a ticket that looks trained, and return the phases as comparable values."""
     plan = called(f"{name} must begin", transfer, ticket, target, 0)
     found: list[tuple[Any, ...]] = []
     trained = None

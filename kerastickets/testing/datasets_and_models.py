@@ -1,4 +1,4 @@
-"""The contracts of data sets and models: where tickets come from."""
+"""Check that data sets and models keep their contracts."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,14 +20,15 @@ from kerastickets.training.recipe import Recipe
 
 
 def check_dataset(make: Callable[[], Data]) -> None:
-    """Check that a data set can be trained on, is equal each time, and keeps its splits apart.
+    """Check that a data set can be trained on, is the same in every call, and keeps its splits apart.
 
     Args:
         make: an instance; it is called twice.
 
     Raises:
-        AssertionError: no `Data`; other arrays the second time; a split most of whose examples are in
-            another; a loss or metric that Keras cannot work out on its labels.
+        AssertionError: the result is not a `Data`; the second call gives different arrays; more than half of
+            a split's examples also occur in another split; Keras cannot compute the loss or a metric on its
+            labels; or its batches have another shape than its inputs, or differ for equal seeds.
 
     Example:
         >>> from kerastickets import registry
@@ -38,7 +39,7 @@ def check_dataset(make: Callable[[], Data]) -> None:
     data = called(f"{name} must load", make)
     expect(isinstance(data, Data), f"{name} must give a kerastickets.Data", type(data).__name__)
     digest = data_digest(data)
-    del data  # image sets are large: one at a time
+    del data  # image sets are large: keep only one in memory
     data = make()
     expect(data_digest(data) == digest, f"{name} must give equal arrays each time", data_digest(data))
     _check_apart(name, data)
@@ -56,16 +57,17 @@ def check_dataset(make: Callable[[], Data]) -> None:
 
 
 def check_model(factory: Callable[[Data], keras.Model], data: Data | None = None) -> None:
-    """Check that a model can be built again, pruned, and trained with its own recipe.
+    """Check that a model can be rebuilt, pruned, and trained with its own recipe.
 
     Args:
         factory: an instance.
-        data: what to build it for; by default toy data, 8x8x1 images of ten classes.
+        data: the data set to build the model for; by default toy data, 8x8x1 images of ten classes.
 
     Raises:
-        AssertionError: no model; outputs that do not fit the data; keys that occur twice or differ
-            between builds; initial weights that the seed does not decide; no architecture; nothing to
-            prune; a recipe with dials that are none or out of range.
+        AssertionError: the result is not a model; its outputs do not fit the data or are not finite; keys
+            occur twice or differ between builds; the initial weights do not depend on the seed alone; there
+            is no architecture; no weight can be pruned; or the recipe has a setting that does not exist or is
+            out of range.
 
     Example:
         >>> from kerastickets import registry
@@ -85,7 +87,9 @@ def check_model(factory: Callable[[Data], keras.Model], data: Data | None = None
     expect(one == two, f"Two builds of {name} must have equal keys and shapes", f"{one} and {two}")
     first, second = source.init(0), source.init(0)
     changed = difference(first, second)
-    expect(changed is None, f"Initial weights of {name} must depend on the seed alone", f"another {changed}")
+    expect(
+        changed is None, f"Initial weights of {name} must depend on the seed alone", f"a changed {changed}"
+    )
     outputs = np.asarray(model(data.train[0][:2]))
     expect(outputs.shape == (2, data.outputs), f"{name} must have {data.outputs} outputs", outputs.shape)
     expect(bool(np.isfinite(outputs).all()), f"Outputs of {name} must be finite", outputs)
@@ -98,7 +102,7 @@ def _check_apart(name: str, data: Data) -> None:
         for split in ("train", "validation", "test")
     }
     for split, other in (("validation", "train"), ("test", "train"), ("test", "validation")):
-        # Real sets hold some examples twice.
+        # Real data sets contain some examples twice.
         both, own = len(examples[split] & examples[other]), len(examples[split])
         expect(2 * both <= own, f"{split} of {name} must not be part of {other}", f"{both} of {own} in both")
 
@@ -116,10 +120,10 @@ def _check_recipe(name: str, model: keras.Model, recipe: dict[str, Any], pruning
         bool(shapes), f"{name} must have a weight to prune", [entry.key for entry in weight_reports(model)]
     )
     rate = pruning.get("rate")
-    called(f"The recipe of {name} must have training dials", Recipe.of, recipe)
+    called(f"The recipe of {name} must have valid training settings", Recipe.of, recipe)
     if rate is None:
         return
-    # A rate of 0 means: not prunable.
+    # A rate of 0 means that the weight is not prunable.
     rate = {pattern: share for pattern, share in rate.items() if share} if isinstance(rate, Mapping) else rate
     outputs = output_keys(model, shapes) if isinstance(rate, Mapping) and "output" in rate else set()
     what = f"The rates of {name} must fit its weights"

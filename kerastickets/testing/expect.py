@@ -1,4 +1,4 @@
-"""What the contract suite's checks are made of: expectations that say what was received."""
+"""Helpers of the contract checks: raise an AssertionError that says what was expected and what was received."""
 
 import dataclasses
 import json
@@ -26,7 +26,7 @@ def expect(condition: bool, expected: str, received: Any) -> None:
 
 
 def called(expected: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """What `function` returns; whatever it raises becomes an AssertionError.
+    """Call `function` and return its result; any exception becomes an AssertionError.
 
     Example:
         >>> called("It must divide", lambda x: 1 / x, 0)
@@ -40,7 +40,7 @@ def called(expected: str, function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def class_name(plugin: Any) -> str:
-    """What messages call a plugin: its class.
+    """The name of a plugin in messages: its class name.
 
     Example:
         >>> class_name(1)
@@ -50,7 +50,7 @@ def class_name(plugin: Any) -> str:
 
 
 def check_form(plugin: Any) -> None:
-    """Check that a plugin is an instance of a frozen dataclass whose options JSON holds.
+    """Check that a plugin is an instance of a frozen dataclass with JSON-ready options.
 
     Example:
         >>> check_form(print)
@@ -65,7 +65,7 @@ def check_form(plugin: Any) -> None:
 
 
 def check_json(what: str, facts: Any) -> None:
-    """Check that `facts` are a mapping that is equal after a round trip through JSON.
+    """Check that `facts` is a mapping that stays equal in a round trip through JSON.
 
     Example:
         >>> check_json("Facts", {"pair": (1, 2)})
@@ -73,13 +73,13 @@ def check_json(what: str, facts: Any) -> None:
         AssertionError: Facts must be equal after JSON. Received: {'pair': (1, 2)}
     """
     expect(isinstance(facts, Mapping), f"{what} must be a mapping", type(facts).__name__)
-    # NaN is not JSON, though Python would write it.
+    # Python would write NaN, but NaN is not valid JSON.
     text = called(f"{what} must be JSON-ready", lambda: json.dumps(dict(facts), allow_nan=False))
     expect(json.loads(text) == dict(facts), f"{what} must be equal after JSON", facts)
 
 
 def difference(before: Tree, after: Tree) -> str | None:
-    """The first key under which two Trees differ in a bit, or None.
+    """The first key at which two Trees differ in any bit, or None.
 
     Example:
         >>> difference({"a": np.zeros(2), "b": np.ones(2)}, {"a": np.zeros(2), "b": np.zeros(2)})
@@ -97,23 +97,23 @@ def _bits(array: np.ndarray) -> tuple[Any, ...]:
 
 
 def content(ticket: Ticket) -> str:
-    """A ticket's digest worked out anew, so that a change under its cached digest shows."""
+    """A ticket's digest, computed again: the cached digest would hide a change of the ticket."""
     return ticket.replace().digest
 
 
 def accepted(
     name: str, call: Callable[..., Any], offers: list[tuple[Ticket, ...]]
 ) -> list[tuple[Ticket, ...]]:
-    """Those of `offers` that a plugin takes; at least one.
+    """The offers that a plugin accepts; there is at least one.
 
     Args:
-        name: the plugin's, for the message.
-        call: called with each offer's tickets; one that it refuses raises a KerasTicketsError, ValueError
-            or TypeError.
-        offers: tickets to call it with.
+        name: the plugin's name, for the message.
+        call: called with the tickets of each offer. To refuse an offer, it raises a KerasTicketsError,
+            ValueError or TypeError.
+        offers: tuples of tickets to call it with.
 
     Raises:
-        AssertionError: it refuses all, or fails in another way.
+        AssertionError: the plugin refuses all offers, or fails in another way.
     """
     taken, refusals = [], []
     for offer in offers:

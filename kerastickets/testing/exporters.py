@@ -1,4 +1,4 @@
-"""The contract of exporters as a function; `kerastickets.testing` offers it with the others."""
+"""Check that an exporter keeps its contract; import `check_exporter` from `kerastickets.testing`."""
 
 import tempfile
 from pathlib import Path
@@ -24,7 +24,7 @@ from kerastickets.testing.expect import (
 from kerastickets.testing.toys import toy_data, toy_ticket
 from kerastickets.tickets.ticket import Ticket
 
-# Runs a reader, and fails where that has imported this library.
+# Runs a reader, and fails if the reader imports this library.
 _ALONE = """import runpy, sys
 try:
     runpy.run_path({reader!r}, run_name="__main__")
@@ -35,20 +35,25 @@ finally:
 
 
 def check_exporter(exporter: Exporter, ticket: Ticket | None = None, data: Data | None = None) -> None:
-    """Check that an exporter writes what its reader runs, to the model's own outputs, without this library.
+    """Check that an exporter's reader reproduces the model's outputs without this library.
 
-    It makes its own model where none is given, or refuses with a `KerasTicketsError`; it writes what it is told
-    to and nothing beside it, reports in JSON, and changes neither the ticket nor the model. Its reader is a file
-    that runs in a process of its own, imports nothing of kerastickets, and gives the outputs of the model to
-    within the exporter's `tolerance`.
+    The exporter must:
+
+    - build the model itself if none is given, or refuse with a `KerasTicketsError`;
+    - write only the path that it is given;
+    - return facts that JSON can hold;
+    - change neither the ticket nor the model.
+
+    Its reader must be a file that runs in a separate process and does not import kerastickets. The outputs of
+    the reader must equal the model's within the exporter's `tolerance`.
 
     Args:
         exporter: an instance.
-        ticket: what to export; a toy ticket by default.
-        data: what the ticket was found on; toy data by default.
+        ticket: the ticket to export; a toy ticket by default.
+        data: the data set of the ticket; toy data by default.
 
     Raises:
-        AssertionError: the first promise it breaks.
+        AssertionError: names the first requirement that is not met.
 
     Example:
         >>> from kerastickets import registry
@@ -70,7 +75,7 @@ def check_exporter(exporter: Exporter, ticket: Ticket | None = None, data: Data 
         _check_written(exporter, ticket, alone / f"exported{suffix}", {})
         expect(content(ticket) == before, f"{name} must not change the ticket", "a changed one")
         changed = difference(weights, snapshot(model))
-        expect(changed is None, f"{name} must leave the model as it was", f"another {changed}")
+        expect(changed is None, f"{name} must leave the model unchanged", f"a changed {changed}")
         taken = getattr(exporter, "inputs", lambda x, data: x)(x, data)
         _check_read(exporter, whole / f"exported{suffix}", taken, expected, desk)
 
@@ -84,7 +89,7 @@ def _check_written(exporter: Exporter, ticket: Ticket, path: Path, given: dict[s
         except KerasTicketsError:
             if given:
                 raise
-            return None  # it may need data
+            return None  # allowed: the exporter may need data
 
     facts = called(f"{name} must export", export)
     if facts is None and not given:
@@ -95,7 +100,7 @@ def _check_written(exporter: Exporter, ticket: Ticket, path: Path, given: dict[s
 
 
 def _check_read(exporter: Exporter, path: Path, x: np.ndarray, expected: np.ndarray, desk: Path) -> None:
-    """Read an export back where nothing of this library is loaded."""
+    """Read an export back in a process that must not load this library."""
     script = desk / exporter.reader.name
     script.write_text(_ALONE.format(reader=str(exporter.reader.absolute())), encoding="utf-8")
     reading = called(
@@ -105,6 +110,6 @@ def _check_read(exporter: Exporter, path: Path, x: np.ndarray, expected: np.ndar
     called(f"{class_name(exporter)} must agree", largest_difference, expected, reading.outputs, tolerance)
     expect(
         bool(reading.runtime) and reading.peak_bytes >= 0,
-        f"The reader of {class_name(exporter)} must name its runtime and the bytes that it took",
+        f"The reader of {class_name(exporter)} must print its runtime and its peak memory in bytes",
         reading[1:],
     )

@@ -1,4 +1,4 @@
-"""What a study must be: the part of the contract suite that looks at modules and their jobs."""
+"""Check that a study keeps its contract: its titles, functions, budgets and first jobs."""
 
 import json
 import tempfile
@@ -12,13 +12,15 @@ from kerastickets.testing.expect import called, check_form, expect
 
 
 def check_study(study: Any) -> None:
-    """Check a study: its titles, its budgets, and the jobs that each begins with. Nothing is trained.
+    """Check a study: its titles, its functions, its budgets, and the first jobs of each budget.
+
+    Nothing is trained.
 
     Args:
-        study: the module, or anything with its attributes.
+        study: the study's module, or any object with the same attributes.
 
     Raises:
-        AssertionError: saying what it must be and what was received.
+        AssertionError: says what was expected and what was received.
 
     Example:
         >>> from kerastickets import registry
@@ -40,7 +42,7 @@ def check_study(study: Any) -> None:
     for name, budget in budgets.items():
         expect(is_dataclass(budget), "A budget is a frozen dataclass", budget)
         check_form(budget)
-        expect(replace(budget) == budget, f"The budget {name!r} can be changed by a dial", budget)
+        expect(replace(budget) == budget, f"The budget {name!r} allows a setting to be changed", budget)
         _check_jobs(study, name, budget)
 
 

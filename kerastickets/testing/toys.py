@@ -1,4 +1,4 @@
-"""Small real values for examples and tests: one net on 8x8 images of ten classes, seen as ticket, scoring and data."""
+"""Small tickets, scorings and data sets for examples and tests; all use 8x8 images and ten outputs."""
 
 import functools
 from collections.abc import Callable
@@ -21,12 +21,12 @@ from kerastickets.training.recipe import Recipe
 
 @functools.cache
 def toy_ticket(seed: int = 0) -> Ticket:
-    """A ticket of a 64-6-10 net shaped to `digits`, half of its 444 weights kept; cached.
+    """A ticket of a 64-6-10 net for the data set `digits` that keeps half of its 444 weights; cached.
 
-    It has the snapshots `init`, `rewind@3` and `final`, and provenance enough for `train` and `evaluate`.
+    It has the snapshots `init`, `rewind@3` and `final`, and enough provenance for `train` and `evaluate`.
 
     Args:
-        seed: another seed is another mask, and other `final` weights, over the same initial weights.
+        seed: random seed of the mask and of the `final` weights. All seeds share the same initial weights.
 
     Example:
         >>> toy_ticket()
@@ -54,7 +54,7 @@ def toy_ticket(seed: int = 0) -> Ticket:
 
 
 def toy_scoring() -> Scoring:
-    """What a criterion is given, for a 64-6-10 net before any pruning: a fresh model on each call.
+    """The input of a criterion, for a 64-6-10 net before any pruning; each call builds a new model.
 
     Example:
         >>> scoring = toy_scoring()
@@ -66,7 +66,7 @@ def toy_scoring() -> Scoring:
 
 @functools.cache
 def toy_data() -> Data:
-    """A classification set that a net can learn: noisy copies of ten 8x8 patterns.
+    """A classification data set that a net can learn: noisy copies of ten 8x8 patterns.
 
     Example:
         >>> toy_data()
@@ -84,7 +84,7 @@ def toy_data() -> Data:
 
 @functools.cache
 def toy_tasks() -> Data:
-    """Two tasks on the images of `toy_data`: each half of an image tells one of five classes.
+    """A data set of two tasks on 8x8 images: each half of an image shows one of five classes.
 
     Example:
         >>> toy_tasks()
@@ -109,12 +109,12 @@ def toy_tasks() -> Data:
 
 
 def scoring_of(build: Callable[[], keras.Model], density: float = 1.0, *, trained: bool = False) -> Scoring:
-    """A scoring as the pruning loop makes it, on `toy_data`: masks attached, the optimizer built.
+    """A scoring like those of the pruning loop, on `toy_data`, with masks attached and the optimizer built.
 
     Args:
-        build: makes a model for 8x8x1 inputs and ten outputs; its weights are drawn under seed 0.
-        density: share of the prunable weights that are kept, at random.
-        trained: whether weights have moved since `init`, and a rewind point is given.
+        build: builds a model for 8x8x1 inputs and ten outputs; its weights are drawn with seed 0.
+        density: fraction of the prunable weights to keep; which ones is random.
+        trained: whether the weights have moved since `init`; if so, there is also a rewind point.
 
     Example:
         >>> scoring = scoring_of(toy_ticket().build, 0.5, trained=True)
@@ -148,7 +148,7 @@ def _masks(model: keras.Model, density: float, seed: int = 0) -> Tree:
 
 
 def _moved(weights: Tree, step: int, seed: int = 0) -> Tree:
-    """Weights some way off, as if trained: near enough that variances stay positive."""
+    """Weights moved a little, as if trained; the change is small enough that variances stay positive."""
     return frozen(
         {
             key: (value + 0.1 * (generator("toy", step, seed, key).random(value.shape) - 0.5)).astype(

@@ -1,4 +1,7 @@
-"""The ticket: one frozen value, its file, and what operations on tickets share. NumPy and safetensors alone."""
+"""Tickets: the frozen value, its file, and helpers for operations on tickets.
+
+This package needs only NumPy and safetensors.
+"""
 
 from typing import TYPE_CHECKING
 

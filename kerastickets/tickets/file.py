@@ -1,17 +1,17 @@
-"""The bytes of a ticket: one safetensors file that any framework can read and nothing in which can run.
+"""Read and write ticket files: safetensors files that any framework can read and that cannot run code.
 
-Tensors are `mask/<key>` (bit-packed), `init/<key>` and, where present, `rewind@<step>/<key>` and
-`final/<key>`. The one metadata entry, `kerastickets`, is canonical JSON: format, version, architecture,
-shapes of the masks, provenance and digest. Equal tickets are equal bytes. Reading believes nothing: every
-claim is checked against the size of the file, and the digest, before anything is allocated.
+The tensors are `mask/<key>` (bit-packed), `init/<key>` and, if present, `rewind@<step>/<key>` and
+`final/<key>`. The metadata has one entry, `kerastickets`. It is canonical JSON with the format, the version,
+the architecture, the shapes of the masks, the provenance and the digest. Equal tickets give equal bytes.
+The reader does not trust the file: it checks every claim against the size of the file, and the digest, before
+it allocates anything.
 """
 
 import math
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -19,13 +19,14 @@ import numpy as np
 from safetensors.numpy import save as serialize
 
 from kerastickets.errors import TicketError
+from kerastickets.foundations.files import write_whole
 from kerastickets.foundations.tree import Tree
 from kerastickets.tickets import file_header as header
 from kerastickets.tickets.file_header import Header, Tensor, canonical
 
 
 class Parts(NamedTuple):
-    """What a ticket file holds, checked but not yet a `Ticket`."""
+    """The content of a ticket file, checked but not yet a `Ticket`."""
 
     architecture: dict[str, Any]
     masks: dict[str, np.ndarray]
@@ -37,7 +38,7 @@ class Parts(NamedTuple):
 def encode(
     architecture: Mapping[str, Any], masks: Tree, snapshots: Mapping[str, Tree], provenance: Mapping[str, Any]
 ) -> tuple[bytes, str]:
-    """The bytes of a ticket, and its digest.
+    """The bytes of a ticket file, and its digest.
 
     Args:
         architecture: a JSON object.
@@ -46,7 +47,10 @@ def encode(
         provenance: a JSON object.
 
     Returns:
-        The content of the file, and the sha256 that it carries.
+        `(content, digest)`: the content of the file, and the sha256 that is stored in it, in hexadecimal.
+
+    Raises:
+        TicketError: a part is not JSON, or this version of safetensors is not supported.
 
     Example:
         >>> content, digest = encode({}, {}, {"init": {"b": np.zeros(2, "float32")}}, {})
@@ -56,7 +60,7 @@ def encode(
     tensors, fields = _contents(architecture, masks, snapshots, provenance)
     claims = _claims(tensors)
     digest = _digest(tensors, claims, fields)
-    # One entry: safetensors writes the entries of its metadata in random order.
+    # One entry only, because safetensors writes metadata entries in random order.
     content = serialize(tensors, {header.ENTRY: canonical(fields | {"digest": digest})})
     found = header.parse(content[8 : 8 + int.from_bytes(content[:8], "little")], "header")
     if {name: claim for name, claim in found.items() if name != "__metadata__"} != claims:
@@ -70,7 +74,7 @@ def encode(
 def digest(
     architecture: Mapping[str, Any], masks: Tree, snapshots: Mapping[str, Tree], provenance: Mapping[str, Any]
 ) -> str:
-    """The digest that `encode` gives, without making the file in memory.
+    """The digest that `encode` returns, computed without building the file in memory.
 
     Example:
         >>> ticket = {}, {}, {"init": {"b": np.zeros(2, "float32")}}, {}
@@ -84,7 +88,7 @@ def digest(
 def _contents(
     architecture: Mapping[str, Any], masks: Tree, snapshots: Mapping[str, Tree], provenance: Mapping[str, Any]
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The tensors of a file by name, sorted, and its metadata without the digest."""
+    """The tensors of a file, sorted by name, and its metadata without the digest."""
     tensors = {f"mask/{key}": np.packbits(mask) for key, mask in masks.items()}
     tensors |= {f"{name}/{key}": value for name, tree in snapshots.items() for key, value in tree.items()}
     fields = {
@@ -98,7 +102,10 @@ def _contents(
 
 
 def _claims(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The header that safetensors will write, in file order: by type and name, as one weight of each shows."""
+    """The header that safetensors will write, in file order (by type and name).
+
+    The order is found by saving one-element tensors with the same names and types.
+    """
     tokens = serialize({name: np.zeros(1, value.dtype) for name, value in tensors.items()})
     small = header.parse(tokens[8 : 8 + int.from_bytes(tokens[:8], "little")], "header")
     claims, at = {}, 0
@@ -117,40 +124,25 @@ def _digest(tensors: Mapping[str, np.ndarray], claims: Mapping[str, Any], fields
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put `content` at `path` as a whole or not at all; missing folders are created.
+    """Write `content` to `path` atomically: all of it or nothing. Missing folders are created.
 
     Args:
         path: the file to make or replace.
         content: its bytes.
 
     Raises:
-        TicketError: naming the path and why; a file that was there is as it was.
+        TicketError: the file cannot be written. The message names the path and the reason. An existing file
+            is unchanged.
     """
-    part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except (OSError, ValueError) as error:  # ValueError: a path that no system has
+        write_whole(path, content)
+    except (OSError, ValueError) as error:  # ValueError: the path is invalid on every system
         raise TicketError(f"{path}: cannot be written: {getattr(error, 'strerror', error)}") from error
-    finally:
-        with suppress(OSError, ValueError):
-            part.unlink()
-    # The file is whole already; some network file systems cannot sync a folder.
-    with suppress(OSError):
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 @contextmanager
 def errors_with(path: str | Path) -> Iterator[None]:
-    """Turn what goes wrong inside into one `TicketError` that begins with `path`."""
+    """Turn errors of the body into a `TicketError` whose message begins with `path`."""
     try:
         yield
     except TicketError as error:
@@ -166,10 +158,10 @@ def decode(path: str | Path) -> Parts:
         path: the file.
 
     Returns:
-        Its parts; arrays are read-only.
+        The parts of the ticket. Arrays are read-only.
 
     Raises:
-        TicketError: what is wrong, without the path (see `errors_with`).
+        TicketError: the file is not a valid ticket. The message does not name the path (see `errors_with`).
         OSError: the file cannot be read.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
@@ -195,11 +187,11 @@ def _check_digest(file: BinaryIO, found: Header) -> None:
     while block := file.read(1 << 20):
         sha.update(block)
     if sha.hexdigest() != found.fields["digest"]:
-        raise TicketError("was altered or damaged: its content does not have the digest that it carries.")
+        raise TicketError("was altered or damaged: its content does not match the digest stored in it.")
 
 
 def _array(file: BinaryIO, start: int, tensor: Tensor) -> np.ndarray:
-    # Its size is known to lie within the file, so the only shapes that can fail are absurd ones around a 0.
+    # The tensor is known to lie within the file, so only an absurd shape that contains a 0 can fail here.
     try:
         array = np.empty(tensor.shape, tensor.dtype.newbyteorder("<"))
     except (ValueError, OverflowError) as error:

@@ -1,7 +1,7 @@
-"""The header of a ticket file, read without believing it.
+"""Read and check the header of a ticket file without trusting it.
 
-Everything that a header claims is compared with the size of the file in Python's integers, which do not
-overflow; nothing is allocated but the header's own text, of at most a hundred megabytes.
+Every claim of a header is compared with the size of the file, in Python integers, which cannot overflow.
+Only the text of the header is allocated, at most a hundred megabytes.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ DTYPES: Mapping[str, np.dtype] = {
 }
 
 _FIELDS = {"format", "version", "architecture", "shapes", "provenance", "digest"}
-_LIMIT = 100_000_000  # safetensors' own
+_LIMIT = 100_000_000  # the limit of safetensors itself
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive, such as .keras or .npz",
     b"\x80": "a pickle, which this library never opens",
@@ -46,7 +46,7 @@ _FOREIGN = {
 
 
 class Tensor(NamedTuple):
-    """One tensor of a file: its name, type and shape, and its bytes counted from the end of the header."""
+    """One tensor of a file: name, type, shape, and its range of bytes, counted from the header's end."""
 
     name: str
     dtype: np.dtype
@@ -56,10 +56,10 @@ class Tensor(NamedTuple):
 
 
 class Header(NamedTuple):
-    """A header that agrees with itself and with the size of its file.
+    """A header that is consistent in itself and with the size of its file.
 
-    `raw` is its JSON, `fields` the ticket's own metadata, `start` the file position of the first tensor,
-    `tensors` are in file order, `shapes` are those of the masks.
+    `raw` is the header's JSON. `fields` is the ticket's own metadata. `start` is the file position of the
+    first tensor. `tensors` are in file order. `shapes` are the shapes of the masks by key.
     """
 
     raw: dict[str, Any]
@@ -70,13 +70,13 @@ class Header(NamedTuple):
 
 
 def canonical(value: Any) -> str:
-    """JSON text with sorted keys and no spaces: equal values give equal text.
+    """JSON text with sorted keys and without spaces. Equal values give equal text.
 
     Args:
-        value: dicts with text keys, lists, text, finite numbers, booleans and None.
+        value: nested dicts with text keys, lists, text, finite numbers, booleans and None.
 
     Raises:
-        TicketError: `value` is not JSON, holds NaN or infinity, or is nested too deep.
+        TicketError: `value` is not JSON, contains NaN or infinity, or is nested too deep.
 
     Example:
         >>> canonical({"b": [1, 2.5], "a": None})
@@ -89,7 +89,7 @@ def canonical(value: Any) -> str:
 
 
 def well_formed(key: str) -> bool:
-    """Whether `key` is a path of printable, non-empty segments.
+    """Whether `key` is a path of printable, non-empty segments, joined by `/`.
 
     Example:
         >>> well_formed("dense/kernel"), well_formed("dense//kernel")
@@ -99,11 +99,11 @@ def well_formed(key: str) -> bool:
 
 
 def hasher(raw: Mapping[str, Any], fields: Mapping[str, Any]) -> "hashlib._Hash":
-    """The sha256 of a header, to be updated with the data that follows it.
+    """The sha256 hash of a header. The caller updates it with the data that follows the header.
 
     Args:
-        raw: the JSON of a safetensors header; its metadata does not count.
-        fields: the ticket's metadata; its digest does not count.
+        raw: the JSON of a safetensors header. Its metadata is left out of the hash.
+        fields: the ticket's metadata. Its digest is left out of the hash.
     """
     tensors = {name: claim for name, claim in raw.items() if name != "__metadata__"}
     plain = {name: value for name, value in fields.items() if name != "digest"}
@@ -114,10 +114,10 @@ def read(file: BinaryIO) -> Header:
     """Read and check the header at the beginning of an open file.
 
     Args:
-        file: a regular file opened for reading bytes.
+        file: a regular file, opened in binary mode for reading.
 
     Raises:
-        TicketError: what is wrong, without the name of the file.
+        TicketError: the header is invalid. The message does not name the file.
     """
     size = os.fstat(file.fileno()).st_size
     first = file.read(8)
@@ -128,22 +128,22 @@ def read(file: BinaryIO) -> Header:
         raise TicketError(f"is not a ticket, or is truncated: {f'it is {kind}' if kind else claim}.")
     text = file.read(start - 8)
     raw = parse(text, "header")
-    # safetensors pads with spaces. One ticket is one sequence of bytes: no other spelling is accepted.
+    # safetensors pads with spaces. A ticket has exactly one valid sequence of bytes: other forms are refused.
     if text.rstrip(b" ") != json.dumps(raw, separators=(",", ":"), ensure_ascii=False).encode(
         errors="surrogatepass"
     ):
-        raise TicketError("was altered: its header is not spelled as safetensors does.")
+        raise TicketError("was altered: its header is not written in the way safetensors writes it.")
     fields = _fields(raw)
     tensors = _tensors(raw, size - start)
     return Header(raw, fields, start, tensors, _shapes(fields["shapes"], tensors))
 
 
 def parse(text: bytes | str, what: str) -> dict[str, Any]:
-    """A JSON object: no key twice, no NaN, nothing nested so deep that it cannot be written again.
+    """Parse a JSON object without duplicate keys, without NaN, and not nested too deep to be written again.
 
     Args:
-        text: JSON; bytes are UTF-8.
-        what: its name in errors.
+        text: JSON text, or its bytes in UTF-8.
+        what: what the text is, for error messages.
 
     Raises:
         TicketError: `text` is not such an object.
@@ -209,7 +209,10 @@ def _tensors(raw: dict[str, Any], size: int) -> list[Tensor]:
 def _tensor(name: str, claim: Any) -> Tensor:
     group, _, key = name.partition("/")
     if not (group == "mask" or SNAPSHOT.fullmatch(group)) or not well_formed(key):
-        raise TicketError(f"tensors are mask, init, rewind@<step> or final, and /<key>. Received: {name!r}.")
+        raise TicketError(
+            "tensors must be named mask/<key>, init/<key>, rewind@<step>/<key> or final/<key>. "
+            f"Received: {name!r}."
+        )
     if not isinstance(claim, dict) or claim.keys() != {"dtype", "shape", "data_offsets"}:
         raise TicketError(f"tensor {name!r} must have dtype, shape and data_offsets. Received: {claim}.")
     kind, shape, offsets = claim["dtype"], claim["shape"], claim["data_offsets"]
@@ -232,7 +235,7 @@ def _shapes(shapes: dict[str, Any], tensors: list[Tensor]) -> dict[str, tuple[in
     masked = {name.removeprefix("mask/") for name in stored if name.startswith("mask/")}
     if masked != shapes.keys():
         key = min(masked ^ shapes.keys())
-        raise TicketError(f"must have a mask for each of its shapes. Received: only one of them of {key!r}.")
+        raise TicketError(f"must have a mask and a shape per key. Received: only one of them for {key!r}.")
     for key, shape in shapes.items():
         if not _naturals(shape) or stored[f"mask/{key}"] != (-(-math.prod(shape) // 8),):
             raise TicketError(

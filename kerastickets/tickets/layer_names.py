@@ -1,11 +1,11 @@
-"""Names of layers that are equal in every build of a model: the segments that keys are made of."""
+"""Stable layer names: names that are the same in every build of a model, used as segments of keys."""
 
 import re
 from collections.abc import Iterable, Iterator
 
 
 def snake(name: str) -> str:
-    """A class name as Keras writes it in made-up layer names.
+    """A class name in snake case, as Keras writes it in automatic layer names.
 
     Example:
         >>> snake("Conv2DTranspose"), snake("ConvLSTM2D")
@@ -16,19 +16,19 @@ def snake(name: str) -> str:
 
 
 def made_up(name: str, class_name: str) -> str | None:
-    """The stem of `name` if Keras made it up for a layer of this class, else None.
+    """The stem of `name` (without its number) if Keras made up the name for a layer of this class, else None.
 
     Example:
         >>> made_up("dense_7", "Dense"), made_up("head_dense_7", "Dense")
         ('dense', None)
     """
-    # `Bidirectional` puts a word before the names of its two layers.
+    # `Bidirectional` puts a prefix before the names of its two layers.
     match = re.fullmatch(rf"((?:forward_|backward_)*{snake(class_name)})(_\d+)?", name)
     return match[1] if match else None
 
 
 def numbered(names: Iterable[str]) -> Iterator[str]:
-    """`names` made unique: a repeated one gets the first of `_1`, `_2` ... that nothing else is called.
+    """Make names unique: a repeated name gets the first suffix `_1`, `_2`, ... whose result is not in use.
 
     Example:
         >>> list(numbered(["dense", "dense", "dense_1", "dense"]))
@@ -47,7 +47,7 @@ def numbered(names: Iterable[str]) -> Iterator[str]:
 
 
 def segments(layers: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """The segments of sibling layers, from their names and classes.
+    """The key segments of sibling layers, from their names and classes.
 
     Example:
         >>> list(segments([("dense_3", "Dense"), ("head", "Dense"), ("dense_9", "Dense")]))

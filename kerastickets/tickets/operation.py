@@ -1,6 +1,7 @@
-"""What operations on tickets share: how many they take, whether these fit together, and the ticket that results.
+"""Helpers for operations on tickets: check the number and the fit of the tickets, and make the result.
 
-With these an operation is a few lines of arithmetic on masks and `init`. Imports nothing heavy.
+With these helpers an operation is a few lines of arithmetic on masks and `init`. This module imports nothing
+heavy.
 """
 
 import inspect
@@ -21,24 +22,24 @@ _NUMBERS = {0: "no ticket", 1: "one ticket", 2: "two tickets", 3: "three tickets
 
 
 class Operation(Protocol):
-    """Tickets in, ticket out; pure.
+    """The Protocol of an operation: a pure function from tickets to a new ticket.
 
-    A frozen dataclass whose fields are its options. It may have a class attribute `takes`, how many tickets it
-    wants; see `Takes`.
+    An operation is a frozen dataclass. Its fields are its options. An optional class attribute `takes` says
+    how many tickets it takes, see `Takes`.
     """
 
     def __call__(self, *tickets: Ticket) -> Ticket:
-        """A new ticket, whose provenance names the operation and the parents' digests."""
+        """Make a new ticket. Its provenance names the operation and the digests of its parents."""
         ...
 
 
 @dataclass(frozen=True)
 class Takes:
-    """How many tickets an operation takes; its class attribute `takes`.
+    """How many tickets an operation takes. An operation declares it as its class attribute `takes`.
 
     Args:
-        least: the fewest.
-        most: the most; None for any number.
+        least: the smallest number of tickets.
+        most: the largest number of tickets; None for no limit.
 
     Example:
         >>> print(Takes(1, 1), Takes(2), Takes(1, 3), sep=", ")
@@ -61,7 +62,7 @@ class Takes:
 
 
 def takes(operation: Any) -> Takes:
-    """How many tickets an operation takes: what it declares as `takes`, else what its signature says.
+    """How many tickets an operation takes: its attribute `takes`, or else the number from its signature.
 
     Example:
         >>> from kerastickets import registry
@@ -81,7 +82,7 @@ def check_count(operation: Any, count: int) -> None:
     """Refuse a number of tickets that an operation does not take.
 
     Raises:
-        TicketError: saying how many it takes.
+        TicketError: the operation does not take `count` tickets. The message says how many it takes.
 
     Example:
         >>> from kerastickets import registry
@@ -94,18 +95,19 @@ def check_count(operation: Any, count: int) -> None:
 
 
 def check_tickets(operation: Any, tickets: Sequence[Ticket]) -> Ticket:
-    """Refuse tickets that an operation cannot work on; the first thing that its `__call__` does.
+    """Refuse tickets that an operation cannot work on. Call it first in the operation's `__call__`.
 
     Args:
-        operation: its `takes` says how many tickets it wants.
-        tickets: what it was called with.
+        operation: the operation. Its `takes` says how many tickets it takes.
+        tickets: the tickets that the operation was called with.
 
     Returns:
         The first ticket.
 
     Raises:
-        TicketError: too few or too many tickets, or something that is no ticket.
-        AlignError: two differ in architecture, keys or shapes: names the first mismatch and its ticket.
+        TicketError: there are too few or too many tickets, or one is not a `Ticket`.
+        AlignError: two tickets differ in architecture, keys or shapes. The message names the first difference
+            and the ticket.
 
     Example:
         >>> from kerastickets import registry
@@ -134,26 +136,29 @@ def derive(
     start: str | None = None,
     allow_collapse: bool = False,
 ) -> Ticket:
-    """The ticket that an operation makes of others, with provenance that says so.
+    """Make the ticket that results from an operation, and record the operation in its provenance.
 
-    What is not given is the first ticket's. Provenance is the first ticket's too (model, data set, recipe, level,
-    seeds, versions), but for `operation`, `options`, `parents` (digests in the order of `tickets`), `start`, and
-    `metrics`, which are empty unless `final` is kept.
+    The architecture comes from the first ticket, and so does the provenance (model, data set, recipe, level,
+    seeds, versions). These entries of the provenance are new: `operation`, `options`, `parents` (the digests
+    in the order of `tickets`) and `start`. `metrics` is kept if the result has the snapshot `final`, else it
+    is empty.
 
     Args:
-        operation: what is being done: its name and its options are recorded.
-        tickets: what it is done to.
-        masks: the new masks.
-        snapshots: the new weights by name, every one unmasked but `final`. Only `init` is kept by default.
-        start: where training starts; by default where the first ticket's does, or `init` where that was
-            dropped.
+        operation: the operation. Its name and its options are recorded.
+        tickets: the tickets that the operation was applied to, at least one.
+        masks: the new masks. By default the masks of the first ticket.
+        snapshots: the new weights by name, all unmasked except `final`. By default only `init` of the first
+            ticket.
+        start: the name of the snapshot that training starts from. By default the first ticket's `start`, or
+            `"init"` if that snapshot is not in `snapshots`.
         allow_collapse: whether a layer may lose its last weight.
 
     Returns:
-        A ticket. Arrays that are read-only already (`tree.sealed`) are taken as they are, others copied.
+        A ticket. Arrays that are already read-only (`sealed`) are shared, other arrays are copied.
 
     Raises:
-        LayerCollapseError: a layer of which the first ticket keeps weights would keep none; names it.
+        LayerCollapseError: a layer in which the first ticket keeps weights would keep none. The message names
+            the layer.
 
     Example:
         >>> from kerastickets import registry
@@ -181,9 +186,14 @@ def derive(
 
 
 def untrained(ticket: Ticket, rewinds: bool) -> dict[str, Tree]:
-    """The snapshots of a ticket that outlive another mask: `init`, and rewind points where asked for.
+    """The snapshots of a ticket that stay valid under a different mask.
 
-    `final` does not: it is zero where the old mask pruned.
+    These are `init` and, if requested, the rewind points. `final` does not stay valid, because it is zero
+    where the old mask pruned.
+
+    Args:
+        ticket: a ticket.
+        rewinds: whether to include the rewind points.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -198,7 +208,7 @@ def untrained(ticket: Ticket, rewinds: bool) -> dict[str, Tree]:
 
 
 def plugin_name(plugin: Any) -> str:
-    """What a plugin of these groups is called: its class in kebab case, which is also the name to register it by.
+    """The name of a plugin: its class name in kebab case. The plugin must be registered under this name.
 
     Example:
         >>> from kerastickets import registry
@@ -209,14 +219,15 @@ def plugin_name(plugin: Any) -> str:
 
 
 def coverage(*masks: Tree) -> dict[str, Any]:
-    """What several masks keep between them, per key and in total.
+    """Count the union and the intersection of several masks, per key and in total.
 
     Args:
-        *masks: booleans by key, of equal keys and shapes; one or more.
+        *masks: booleans by key, with equal keys and shapes. At least one.
 
     Returns:
-        JSON-ready `{"layers": [row, ...], "total": row}`. A row has `total`, `union` (kept by any) and
-        `intersection` (kept by all), their densities, and for a layer its `key`.
+        JSON-ready `{"layers": [row, ...], "total": row}`. A row has `total`, `union` (weights kept by any
+        mask), `union_density`, `intersection` (weights kept by all masks) and `intersection_density`. A row
+        of a layer also has its `key`.
 
     Example:
         >>> coverage({"k": np.array([True, False, False])}, {"k": np.array([True, True, False])})["layers"]
@@ -242,7 +253,7 @@ def _covered(total: int, union: int, intersection: int) -> dict[str, Any]:
 
 
 def _check_alike(first: Ticket, other: Ticket, number: int) -> None:
-    """Refuse `other`, ticket `number` of those given, where it is of another model than `first`."""
+    """Refuse `other`, the ticket at position `number`, if its model differs from that of `first`."""
     parts: tuple[tuple[str, Any, Any], ...] = (
         ("architecture", dict(first.architecture), dict(other.architecture)),
         ("weights", _shapes(first.weights()), _shapes(other.weights())),
@@ -262,7 +273,7 @@ def _shapes(tree: Tree) -> dict[str, Any]:
 
 
 def _mismatch(a: Any, b: Any, place: str = "") -> tuple[str, str, str] | None:
-    """The first place at which two JSON values differ, in reading order, and what is there in each."""
+    """The first place where two JSON values differ, in reading order, and both values; None if equal."""
     if isinstance(a, dict) and isinstance(b, dict):
         keys = sorted(a.keys() | b.keys())
         pairs = [(key, a.get(key, _NOTHING), b.get(key, _NOTHING)) for key in keys]

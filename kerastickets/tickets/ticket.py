@@ -1,7 +1,7 @@
-"""`Ticket`: a sparse network as one frozen value.
+"""`Ticket`: a sparse network as one frozen value, made of NumPy arrays and JSON.
 
-It is NumPy arrays and JSON: making, saving, loading and comparing tickets needs neither Keras nor
-TensorFlow. Only `Ticket.build` does.
+Making, saving, loading and comparing tickets needs neither Keras nor TensorFlow. Only `Ticket.build` needs
+them.
 """
 
 import copy
@@ -27,20 +27,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Ticket:
-    """A sparse trainable network: which weights live, what they were worth, and where they come from.
+    """A lottery ticket: a sparse trainable network, with its masks, its weights and how it was made.
 
-    Everything is copied and read-only, keys are sorted, and bfloat16 becomes float32. Two tickets are equal
-    when their digests are, and then their files are equal byte for byte.
+    A ticket is immutable: all parts are read-only, and writable arrays are copied. Keys are sorted, and
+    bfloat16 becomes float32. Two tickets are equal if their digests are equal, and then their files are equal
+    byte for byte.
 
     Args:
-        architecture: Keras configuration as JSON; empty where the model cannot be rebuilt from one.
-        masks: boolean arrays by key, True where kept; keys of prunable weights.
-        snapshots: weight Trees of one set of keys and shapes: `"init"`, and where known `"rewind@<step>"` and
-            `"final"` (zero where pruned). `init` and rewind points are stored unmasked.
-        provenance: how the ticket was made, as JSON; `start` names the snapshot training starts from.
+        architecture: the model's Keras configuration as JSON. Empty if the model cannot be rebuilt from one.
+        masks: one boolean array per prunable weight, by key. True means kept.
+        snapshots: weight Trees by name: `"init"` (required), `"rewind@<step>"` and `"final"`. All have the
+            same keys and shapes. `init` and rewind points are stored unmasked; `final` is zero where pruned.
+        provenance: how the ticket was made, as JSON. Its entry `start` names the snapshot that training
+            starts from; without it, training starts from `init`.
 
     Raises:
-        TicketError: the parts do not fit together, naming the first that does not.
+        TicketError: the parts do not fit together. The message names the first part that does not fit.
 
     Example:
         >>> weights = {"dense/kernel": np.ones((2, 2), "float32"), "dense/bias": np.zeros(2, "float32")}
@@ -63,7 +65,7 @@ class Ticket:
         for name in ("architecture", "provenance"):
             object.__setattr__(self, name, MappingProxyType(_json(name, getattr(self, name))))
         if not self.snapshots.get("init"):
-            raise TicketError(f"A ticket has weights named `init`. Received: {[*self.snapshots]}.")
+            raise TicketError(f"A ticket must have weights named `init`. Received: {[*self.snapshots]}.")
         object.__setattr__(self, "masks", _frozen("mask", self.masks))
         trees = {name: _frozen(name, self.snapshots[name]) for name in sorted(self.snapshots, key=_step)}
         object.__setattr__(self, "snapshots", MappingProxyType(trees))
@@ -72,47 +74,50 @@ class Ticket:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the content, in hexadecimal; the saved file carries the same."""
+        """The sha256 of the content, in hexadecimal. The saved file contains the same value."""
         return ticketfile.digest(self.architecture, self.masks, self.snapshots, self.provenance)
 
     @property
     def kept(self) -> int:
-        """Weights that live."""
+        """The number of kept weights."""
         return tree.kept(self.masks)
 
     @property
     def total(self) -> int:
-        """Weights that have a mask, pruned or not."""
+        """The number of weights that have a mask, kept or pruned."""
         return tree.total(self.masks)
 
     @property
     def density(self) -> float:
-        """kept / total, in [0, 1]."""
+        """The fraction of kept weights, `kept / total`, in [0, 1]. It is 1 if no weight has a mask."""
         return tree.density(self.masks)
 
     @property
     def layers(self) -> list[dict[str, Any]]:
-        """Per mask: `key`, `shape`, `kept`, `total`, `density`."""
+        """One row per mask, with `key`, `shape`, `kept`, `total` and `density`."""
         return mask.layers(self.masks)
 
     @property
     def start(self) -> str:
-        """The snapshot that training starts from."""
+        """The name of the snapshot that training starts from."""
         return self.provenance.get("start", "init")
 
     @property
     def rewinds(self) -> tuple[int, ...]:
-        """Steps of the stored rewind points, ascending."""
+        """The steps (training iterations) of the stored rewind points, ascending."""
         return tuple(int(_step(name)) for name in self.snapshots if name.startswith("rewind@"))
 
     def weights(self, name: str = "init") -> Tree:
         """The weights of one snapshot.
 
         Args:
-            name: `"init"`, `"rewind@<step>"` or `"final"`; `"rewind@0"` is `"init"`.
+            name: `"init"`, `"rewind@<step>"` or `"final"`. `"rewind@0"` means `"init"`.
+
+        Returns:
+            A read-only Tree with all variables of the model by key.
 
         Raises:
-            TicketError: the ticket has no such snapshot; lists those it has.
+            TicketError: the ticket has no such snapshot. The message lists the snapshots that it has.
         """
         name = "init" if name == "rewind@0" else name
         if not isinstance(name, str) or name not in self.snapshots:
@@ -122,11 +127,11 @@ class Ticket:
         return self.snapshots[name]
 
     def replace(self, **changes: Any) -> "Ticket":
-        """This ticket with other `architecture`, `masks`, `snapshots` or `provenance`."""
+        """A copy of this ticket with a new `architecture`, `masks`, `snapshots` or `provenance`."""
         return replace(self, **changes)
 
     def facts(self) -> dict[str, Any]:
-        """What `kt show --json` prints: everything but the arrays."""
+        """A summary as JSON without the arrays, as `kt show --json` prints it."""
         return {
             "format": header.FORMAT,
             "version": header.VERSION,
@@ -142,16 +147,16 @@ class Ticket:
         }
 
     def save(self, path: str | Path) -> Path:
-        """Write the ticket as one safetensors file; equal tickets give equal bytes.
+        """Write the ticket as one safetensors file. Equal tickets give equal bytes.
 
         Args:
-            path: the file to make or replace; missing folders are created.
+            path: the file to make or replace. Missing folders are created.
 
         Returns:
             The path.
 
         Raises:
-            TicketError: the file cannot be written. A file that was there is then as it was.
+            TicketError: the file cannot be written. An existing file is unchanged.
 
         Example:
             >>> import tempfile
@@ -165,8 +170,25 @@ class Ticket:
         return path
 
     @classmethod
+    def of(cls, ticket: "Ticket | str | Path") -> "Ticket":
+        """Return a ticket unchanged, or load it from its file.
+
+        Args:
+            ticket: a ticket, or the path of a ticket file.
+
+        Returns:
+            The ticket.
+
+        Raises:
+            TicketError: the file is missing, damaged or not a ticket.
+        """
+        return ticket if isinstance(ticket, Ticket) else cls.load(ticket)
+
+    @classmethod
     def load(cls, path: str | Path) -> "Ticket":
-        """Read a ticket file. Nothing in it can run, whatever it names: only `build` uses the architecture.
+        """Read a ticket file.
+
+        Loading never runs code from the file. Only `build` uses the architecture in it.
 
         Args:
             path: the file.
@@ -175,7 +197,8 @@ class Ticket:
             The ticket.
 
         Raises:
-            TicketError: naming the file and what is wrong: missing, truncated, altered, foreign, or too new.
+            TicketError: the file is missing, truncated, altered, not a ticket, or written by a newer version.
+                The message names the file and the reason.
         """
         with ticketfile.errors_with(path):
             parts = ticketfile.decode(path)
@@ -184,9 +207,10 @@ class Ticket:
         return ticket
 
     def build(self, custom_objects: Mapping[str, Any] | None = None) -> "keras.Model":
-        """The Keras model with the weights of `start` and zeros where pruned.
+        """Build the Keras model with the weights of the snapshot `start`. Pruned weights are zero.
 
-        The architecture may come from a stranger: what it names and would allocate is checked first.
+        The architecture may come from an untrusted file. What it names and what it would allocate is
+        therefore checked first.
 
         Args:
             custom_objects: your own layer classes and functions by name.
@@ -195,19 +219,20 @@ class Ticket:
             A new model, not compiled.
 
         Raises:
-            TicketError: the architecture is empty, names what it may not, or needs more weights than stored.
-            AlignError: the model built has other keys or shapes than the ticket.
+            TicketError: the architecture is empty, names something that is not allowed, or needs more weights
+                than are stored.
+            AlignError: the model has other keys or shapes than the ticket.
         """
         if not self.architecture:
             raise TicketError(
-                "This ticket's model has no architecture that could be rebuilt. "
-                "Build the model yourself, and pass it along (`--model` on the command line)."
+                "This ticket has no architecture that could be rebuilt. "
+                "Build the model yourself and pass it (`--model` on the command line)."
             )
         from kerastickets.models.untrusted import rebuild_untrusted
         from kerastickets.models.variables import assign
 
         weights = self.weights(self.start)
-        # Layers that carry their masks allocate those as well.
+        # Layers that hold their masks allocate the masks as well.
         model = rebuild_untrusted(self.architecture, tree.total(weights) + self.total, custom_objects)
         assign(model, tree.masked(weights, self.masks))
         return model
@@ -232,23 +257,25 @@ class Ticket:
 
 
 def _json(name: str, value: Any) -> dict[str, Any]:
-    """A copy of `value` as a file would give it back: text keys, lists for tuples, sorted."""
+    """A copy of `value` in the form that a file returns: text keys, lists instead of tuples, sorted."""
     if not isinstance(value, Mapping):
         raise TicketError(f"`{name}` must be a mapping. Received: {type(value).__name__}.")
     return header.parse(header.canonical(dict(value)), name)
 
 
 def _step(name: str) -> float:
-    """The step of training at which a snapshot was taken; what snapshots are sorted by."""
+    """The training step at which a snapshot was taken. Snapshots are sorted by it."""
     if not isinstance(name, str) or not header.SNAPSHOT.fullmatch(name):
-        raise TicketError(f"A snapshot is init, rewind@<step> after step 0, or final. Received: {name!r}.")
+        raise TicketError(
+            f"A snapshot must be named init, rewind@<step> with a step above 0, or final. Received: {name!r}."
+        )
     return {"init": 0, "final": math.inf}[name] if "@" not in name else int(name.partition("@")[2])
 
 
 def _frozen(what: str, arrays: Tree) -> Tree:
     for key in arrays:
         if not isinstance(key, str) or not header.well_formed(key):
-            raise TicketError(f"A key is a path such as 'dense/kernel'. Received: {key!r} in {what}.")
+            raise TicketError(f"A key must be a path such as 'dense/kernel'. Received: {key!r} in {what}.")
     return tree.frozen({key: _storable(f"{what}/{key}", arrays[key]) for key in sorted(arrays)})
 
 
@@ -258,7 +285,7 @@ def _storable(name: str, value: Any) -> np.ndarray:
         "float32" if array.dtype.name == "bfloat16" else array.dtype.newbyteorder("="), copy=False
     )
     if array.dtype not in header.DTYPES.values():
-        raise TicketError(f"Arrays hold numbers or booleans. Received: {name} of {array.dtype}.")
+        raise TicketError(f"Arrays must hold numbers or booleans. Received: {name} of {array.dtype}.")
     return array
 
 
@@ -269,15 +296,15 @@ def _check(masks: Tree, snapshots: Mapping[str, Tree]) -> None:
         for key in sorted(init.keys() | shapes.keys()):
             if init.get(key) != shapes.get(key):
                 raise TicketError(
-                    f"Snapshots have equal keys and shapes. Received: {key!r} of shape {init.get(key)} in "
+                    f"Snapshots must have equal keys and shapes. Received: {key!r} of shape {init.get(key)} in "
                     f"init and {shapes.get(key)} in {name}."
                 )
     for key, value in masks.items():
         if value.dtype != bool:
-            raise TicketError(f"Masks are boolean. Received: the mask of {key!r} of {value.dtype}.")
+            raise TicketError(f"Masks must be boolean. Received: the mask of {key!r} of {value.dtype}.")
         if init.get(key) != value.shape:
             raise TicketError(
-                f"A mask has the shape of its weight. Received: {key!r} with a mask of shape {value.shape} "
+                f"A mask must have the shape of its weight. Received: {key!r} with a mask of shape {value.shape} "
                 f"and a weight of shape {init.get(key)}."
             )
         if "final" in snapshots and snapshots["final"][key][~value].any():

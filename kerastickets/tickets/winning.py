@@ -1,4 +1,4 @@
-"""What a winning ticket is: as accurate as the dense net, and no slower to learn."""
+"""Decide whether a ticket wins: it must be as accurate as the dense network and learn no slower."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,8 @@ from typing import Any
 from kerastickets.errors import RecipeError
 from kerastickets.tickets.ticket import Ticket
 
-#: Half a point of accuracy: about three standard deviations of what chance does to 10,000 test examples at 97 %.
+#: Half a percentage point of accuracy. This is about three standard deviations of an accuracy of 97 % that is
+#: measured on 10,000 test examples.
 TOLERANCE = 0.005
 
 _NEEDED = ("test_accuracy", "early_stop_iteration")
@@ -16,19 +17,22 @@ _NEEDED = ("test_accuracy", "early_stop_iteration")
 def is_winning(
     ticket: Ticket | Mapping[str, Any], dense: Ticket | Mapping[str, Any], *, tolerance: float = TOLERANCE
 ) -> bool | None:
-    """Whether a trained ticket wins: accurate enough, and early enough, beside the dense net.
+    """Whether a trained ticket wins: it is as accurate as the dense network and learns no slower.
 
     Args:
         ticket: a trained ticket, or its metrics.
-        dense: the dense net from the same initial weights, or its metrics.
-        tolerance: how much less accurate it may be, as a share in [0, 1].
+        dense: the dense network trained from the same initial weights, or its metrics.
+        tolerance: how far the ticket's test accuracy may be below the dense network's, as a fraction in
+            [0, 1]. The default 0.005 is half a percentage point.
 
     Returns:
-        True if its test accuracy is at least the dense net's less `tolerance`, and its early-stop iteration (the
-        first with the best validation result) is no later. None where either was not trained or not measured so.
+        True if the ticket's test accuracy is at least that of the dense network minus `tolerance`, and its
+        early-stop iteration is no later. The early-stop iteration is the first one with the best validation
+        result. False otherwise. None if `test_accuracy` or `early_stop_iteration` is missing or not finite in
+        either one, for example because it was not trained.
 
     Raises:
-        RecipeError: a tolerance that is no share.
+        RecipeError: `tolerance` is not in [0, 1].
 
     Example:
         >>> dense = {"test_accuracy": 0.974, "early_stop_iteration": 4000}
@@ -45,7 +49,7 @@ def is_winning(
     own, other = (_metrics(one) for one in (ticket, dense))
     if own is None or other is None:
         return None
-    # In float32 0.974 - 0.005 can be above 0.969: what is equal to six digits is equal.
+    # In float32, 0.974 - 0.005 can be above 0.969. Values that agree to six digits count as equal.
     accurate = own[0] >= other[0] - tolerance - 1e-6
     return accurate and own[1] <= other[1]
 
@@ -59,5 +63,5 @@ def _metrics(of: Ticket | Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def stopped_by(tickets: Sequence[Ticket]) -> str | None:
-    """The rule that the last of a run's tickets fulfils, or None."""
+    """The stopping rule recorded in the last of a run's tickets, or None."""
     return tickets[-1].provenance.get("stopped_by") if tickets else None

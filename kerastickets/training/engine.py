@@ -18,6 +18,7 @@ from kerastickets.data.dataset import Data
 from kerastickets.distribution.devices import Layout, rows_of
 from kerastickets.distribution.replicas import averaging, shared_evaluation
 from kerastickets.errors import RecipeError
+from kerastickets.foundations.environment import cores
 from kerastickets.foundations.tree import integer
 from kerastickets.models.variables import paths
 from kerastickets.training.optimizers import build_optimizer
@@ -68,7 +69,7 @@ def _draws(layer: keras.Layer) -> bool:
 
 def environment(jit: bool) -> dict[str, Any]:
     """What besides the recipe decides bits on one machine: threads, oneDNN, XLA and its flags, for provenance."""
-    threads = tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0))
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or cores()
     devices = sorted({device.device_type for device in tf.config.list_logical_devices()})
     onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
     flags = {"xla_flags": os.environ["XLA_FLAGS"]} if jit and os.environ.get("XLA_FLAGS") else {}

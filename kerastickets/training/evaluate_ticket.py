@@ -51,7 +51,7 @@ def evaluate(
     from kerastickets.foundations.tree import masked
     from kerastickets.models.variables import assign
 
-    ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
+    ticket = Ticket.of(ticket)
     if split not in ("train", "validation", "test"):
         raise RecipeError(f"`split` must be train, validation or test. Received: split={split!r}")
     spec = data_spec(ticket, data)

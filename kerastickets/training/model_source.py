@@ -17,7 +17,7 @@ from kerastickets.foundations.tree import Tree
 from kerastickets.models.untrusted import refuse_unsafe
 from kerastickets.registry.plugin_options import unknown
 from kerastickets.tickets.ticket import Ticket
-from kerastickets.training.recipe import Dials
+from kerastickets.training.recipe import TrainSettings
 
 if TYPE_CHECKING:
     import keras
@@ -114,7 +114,7 @@ def model_recipe(found: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         found: what `find_model` found; a ticket stands for the model plugin that it came from.
 
     Returns:
-        Dials of training by name (none for a ticket, see `ticket_recipe`); `rate` and `scope`, where given.
+        TrainSettings of training by name (none for a ticket, see `ticket_recipe`); `rate` and `scope`, where given.
 
     Example:
         >>> model_recipe(find_model("resnet-20"))[1]
@@ -276,7 +276,7 @@ def ticket_recipe(ticket: Ticket, custom_objects: Collection[str] = ()) -> dict[
     if isinstance(optimizer, Mapping):
         # Without a module it can only be one of Keras's own, by name; its config can still hold anything.
         refuse_unsafe(optimizer if "module" in optimizer else optimizer.get("config") or {}, custom_objects)
-    return {name: value for name, value in recipe.items() if name in Dials.__annotations__}
+    return {name: value for name, value in recipe.items() if name in TrainSettings.__annotations__}
 
 
 def _compiled_recipe(model: "keras.Model") -> dict[str, Any]:

@@ -8,12 +8,15 @@ import numbers
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from kerastickets.data.augmentation import Augmentation
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.duration import Duration
-from kerastickets.registry.plugin_options import unknown
+from kerastickets.registry.plugin_options import setting, unknown
+
+if TYPE_CHECKING:
+    from kerastickets.data.dataset import Data
 
 Keep = Literal["best", "last"]
 Jit = Literal["auto", "on", "off"]
@@ -22,7 +25,7 @@ _OPTIMIZERS_OWN = ("lr", "epsilon", "momentum", "weight_decay")
 _SMALLER = re.compile(r"loss|error|entropy|divergence|hinge|(^|_)(mse|mae|mape|msle|rmse)$")
 
 
-class Dials(TypedDict, total=False):
+class TrainSettings(TypedDict, total=False):
     """The keyword arguments of `kt.prune` and `kt.train` that say how to train; see `Recipe`."""
 
     train: Duration | str | int
@@ -50,28 +53,28 @@ class Recipe:
     """How to train.
 
     Args:
-        train: how long, in all, from iteration 0.
-        train_size: how many training examples to use, or as a float above 0 which share of them: of each
-            class its share, chosen by the data seed. None, or 1.0, uses all.
+        train: how long to train in all, from iteration 0: 20ep or 5000it.
+        train_size: how many training examples to use, such as 1000, or which fraction of them, such as 0.25. The
+            examples are drawn by the data seed, from each class in proportion.
         eval_every: evaluate on validation data this often, and at the end.
-        patience: stop after this many evaluations without improvement; None never stops early.
-        monitor: `val_accuracy`, `val_loss`, or `val_` and any metric of the data; losses, errors,
-            entropies, divergences and hinges are minimised, everything else maximised.
-        keep: the weights a ticket's `final` holds: those of the `best` evaluation, or the `last`.
-        batch_size: examples a step; what is left over in an epoch is dropped.
-        optimizer: a Keras optimizer's name, or its config `{"class_name", "config"}`.
-        lr: the learning rate; None takes the optimizer's own.
-        epsilon: Adam's and its kin's; None takes the optimizer's own (Keras 1e-7, the papers 1e-8).
-        momentum: SGD's and RMSprop's.
+        patience: stop after this many evaluations without improvement.
+        monitor: the metric to improve: val_accuracy, val_loss, or val_ and any metric of the data. Losses, errors,
+            entropies, divergences and hinges are minimised; everything else is maximised.
+        keep: the weights that the ticket's `final` holds: those of the best evaluation, or the last.
+        batch_size: examples per step, over all replicas. What is left over in an epoch is dropped.
+        optimizer: a Keras optimizer: adam, sgd, adamw, ... In Python also its config, `{"class_name", "config"}`.
+        lr: the learning rate.
+        epsilon: epsilon of Adam and similar optimizers (Keras 1e-7, the papers 1e-8).
+        momentum: momentum of sgd and rmsprop.
         weight_decay: decoupled weight decay, as Keras's optimizers define it.
-        l1: adds `l1 * sum(|w|)` over kernels and biases to the loss.
-        l2: adds `l2 * sum(w**2)`; PyTorch's coupled weight decay `w` is `l2 = w / 2`.
-        lr_schedule: `constant`, `cosine`, `linear` (both to 0 at the end), `exponential:F` (times F each
-            epoch) or `steps:10ep=0.1,15ep=0.01` (the rate times a factor from a moment on).
-        warmup: raise the rate linearly from 0 over this long.
-        augment: what happens to training images: `none`, `flip` (half of them, left to right), `crop:4` (a
-            random crop after padding 4 pixels of zeros) or `flip+crop:4`; keyed by (data seed, step).
-        jit: XLA: `auto` follows the trainer's rule, `on`, `off`.
+        l1: add l1 * sum(|w|) over kernels and biases to the loss.
+        l2: add l2 * sum(w**2) over kernels and biases to the loss. PyTorch's coupled weight decay w is l2 = w / 2.
+        lr_schedule: how the learning rate changes: constant, cosine or linear (both to 0 at the end), exponential:F
+            (times F each epoch), or steps:10ep=0.1,15ep=0.01 (times a factor from a moment on).
+        warmup: raise the learning rate linearly from 0 over this long.
+        augment: change training images at random: none, flip (half of them, left to right), crop:4 (a random crop
+            after padding by 4 pixels of zeros) or flip+crop:4.
+        jit: compile with XLA: auto follows the trainer's rule.
 
     Raises:
         RecipeError: a dial that is out of range, named with what was received.
@@ -82,22 +85,22 @@ class Recipe:
     """
 
     train: Duration = Duration(20, "ep")
-    train_size: int | float | None = None
+    train_size: int | float | None = setting(None, shown="all")
     eval_every: Duration = Duration(1, "ep")
-    patience: int | None = None
-    monitor: str = "val_accuracy"
+    patience: int | None = setting(None, metavar="N", shown="never")
+    monitor: str = setting("val_accuracy", metavar="METRIC")
     keep: Keep = "best"
     batch_size: int = 60
-    optimizer: str | Mapping[str, Any] = "adam"
-    lr: float | None = None
-    epsilon: float | None = None
-    momentum: float | None = None
-    weight_decay: float | None = None
+    optimizer: str | Mapping[str, Any] = setting("adam", metavar="NAME")
+    lr: float | None = setting(None, shown="the optimizer's")
+    epsilon: float | None = setting(None, shown="the optimizer's")
+    momentum: float | None = setting(None, shown="the optimizer's")
+    weight_decay: float | None = setting(None, shown="the optimizer's")
     l1: float = 0.0
     l2: float = 0.0
-    lr_schedule: str = "constant"
+    lr_schedule: str = setting("constant", metavar="SCHEDULE")
     warmup: Duration = Duration(0, "it")
-    augment: str = "none"
+    augment: str = setting("none", metavar="HOW")
     jit: Jit = "auto"
 
     def __post_init__(self) -> None:
@@ -159,13 +162,17 @@ class Recipe:
         known = {field.name for field in fields(cls)}
         for name in merged:
             if name not in known:
-                raise RecipeError(unknown("training dial", name, known, "Dials"))
+                raise RecipeError(unknown("training setting", name, known, "Settings"))
         return cls(**merged)
 
     def describe(self) -> dict[str, Any]:
         """The recipe as JSON: what `run.json` and a ticket's provenance record."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: str(v) if isinstance(v, Duration) else v for name, v in values.items()}
+
+    def per_epoch(self, data: "Data") -> int:
+        """Iterations per epoch of `data`: whole batches, at least one."""
+        return max(1, len(data.train[0]) // self.batch_size)
 
     @property
     def minimise(self) -> bool:

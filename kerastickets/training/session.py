@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from kerastickets.errors import RecipeError
+from kerastickets.foundations.rows import Row
 from kerastickets.foundations.tree import Tree
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.interval_callbacks import Intervals
 from kerastickets.training.recipe import Recipe
 
-Row = dict[str, Any]
 Metrics = Mapping[str, float]
 
 

@@ -1,7 +1,7 @@
 """Train one ticket, outside the pruning loop."""
 
 import json
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -11,6 +11,7 @@ import numpy as np
 from kerastickets.data.dataset import Data
 from kerastickets.data.spec import data_spec
 from kerastickets.errors import RecipeError
+from kerastickets.foundations.rows import Row
 from kerastickets.registry.plugin_options import unknown
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.model_source import (
@@ -22,14 +23,13 @@ from kerastickets.training.model_source import (
     source_of,
     ticket_recipe,
 )
-from kerastickets.training.recipe import Dials, Recipe
+from kerastickets.training.recipe import Recipe, TrainSettings
 from kerastickets.training.trainer_cache import TrainerCache
 
 if TYPE_CHECKING:
     from kerastickets.training.session import Outcome, Start
     from kerastickets.training.trainer import Trainer
 
-Row = dict[str, Any]
 
 #: Where training can start besides a ticket's own snapshots: controls that take one thing away from it.
 CONTROLS = ("random-reinit", "dense", "small-dense")
@@ -50,7 +50,19 @@ class Trained:
     metrics: Mapping[str, Any]
 
 
-Preparation = Generator[tuple["Trainer", "Start"], "Outcome", Trained]
+@dataclass(frozen=True)
+class PreparedTraining:
+    """A training made ready: whoever has several may train them together.
+
+    Args:
+        trainer: what trains it.
+        start: what it starts from.
+        finish: makes the trained ticket of the training's outcome.
+    """
+
+    trainer: "Trainer"
+    start: "Start"
+    finish: "Callable[[Outcome], Trained]"
 
 
 def train(
@@ -67,7 +79,7 @@ def train(
     watch: Collection[str] = (),
     trainers: TrainerCache | None = None,
     on_row: Callable[[Row], None] | None = None,
-    **dials: Unpack[Dials],
+    **settings: Unpack[TrainSettings],
 ) -> Trained:
     """Train a ticket, or one of its controls.
 
@@ -86,7 +98,7 @@ def train(
         watch: `train` or `test`: splits measured at every evaluation besides validation, for the record only.
         trainers: what to share with other trainings of this process.
         on_row: called with each evaluation's row.
-        **dials: how to train, see `Recipe`; what is left out is as in the ticket's own recipe.
+        **settings: how to train, see `Recipe`; what is left out is as in the ticket's own recipe.
 
     Returns:
         A `Trained`.
@@ -113,10 +125,9 @@ def train(
         watch=watch,
         trainers=trainers or TrainerCache(),
         on_row=on_row,
-        dials=dials,
+        settings=settings,
     )
-    trainer, begin = next(training)
-    return finished(training, trainer.train_many([begin])[0])
+    return training.finish(training.trainer.train_many([training.start])[0])
 
 
 def prepared(
@@ -133,8 +144,8 @@ def prepared(
     watch: Collection[str],
     trainers: TrainerCache,
     on_row: Callable[[Row], None] | None,
-    dials: Mapping[str, Any],
-) -> "Preparation":
+    settings: Mapping[str, Any],
+) -> PreparedTraining:
     """The training that `train` does, made ready: yields the trainer and the start, and is sent the outcome.
 
     Args:
@@ -146,8 +157,8 @@ def prepared(
 
     # First of all: TensorFlow joins a cluster before it computes anything.
     layout = Layout.of(strategy)
-    ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
-    given = {name: value for name, value in dials.items() if value is not None}
+    ticket = Ticket.of(ticket)
+    given = {name: value for name, value in settings.items() if value is not None}
     recipe = Recipe.of(given, ticket_recipe(ticket, custom_objects or ()))
     seeds = dict(ticket.provenance.get("seeds") or {})
     seed = int(seeds.get("data", 0)) if seed is None else seed
@@ -180,24 +191,17 @@ def prepared(
     )
     level = int(ticket.provenance.get("level") or 0)
     begin = Start(subject.weights(subject.start), subject.masks, seed, step, level=level, on_row=on_row)
-    outcome = yield trainer, begin
-    said = {"start": start or ticket.start, "freeze": sorted(freeze)}
-    provenance = _provenance(subject, ticket, spec, recipe) | {
-        "options": said,
-        "seeds": seeds | {"data": seed},
-    }
-    done = trained_level(subject.replace(provenance=provenance), outcome, trainer.environment)
-    return Trained(done, outcome.rows, outcome.metrics)
 
+    def finish(outcome: "Outcome") -> Trained:
+        said = {"start": start or ticket.start, "freeze": sorted(freeze)}
+        provenance = _provenance(subject, ticket, spec, recipe) | {
+            "options": said,
+            "seeds": seeds | {"data": seed},
+        }
+        done = trained_level(subject.replace(provenance=provenance), outcome, trainer.environment)
+        return Trained(done, outcome.rows, outcome.metrics)
 
-def finished(training: "Preparation", outcome: "Outcome") -> Trained:
-    """What a prepared training makes of its outcome."""
-    try:
-        training.send(outcome)
-    except StopIteration as end:
-        trained: Trained = end.value
-        return trained
-    raise AssertionError("One training has one outcome.")
+    return PreparedTraining(trainer, begin, finish)
 
 
 def _provenance(subject: Ticket, ticket: Ticket, spec: str | Data, recipe: Recipe) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from kerastickets.data.dataset import Data
 from kerastickets.errors import RecipeError
+from kerastickets.foundations.rows import Row
 from kerastickets.tickets.ticket import Ticket
-from kerastickets.training.recipe import Dials
-from kerastickets.training.train_ticket import Row, Trained, finished, prepared
+from kerastickets.training.recipe import TrainSettings
+from kerastickets.training.train_ticket import Trained, prepared
 from kerastickets.training.trainer_cache import TrainerCache
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def train_many(
     watch: Collection[str] = (),
     trainers: TrainerCache | None = None,
     on_row: Callable[[int, Row], None] | None = None,
-    **dials: Unpack[Dials],
+    **settings: Unpack[TrainSettings],
 ) -> list[Trained]:
     """Train tickets, or one of the controls of each.
 
@@ -46,7 +47,7 @@ def train_many(
         watch: `train` or `test`: splits measured at every evaluation besides validation, for the record only.
         trainers: what to share with other trainings of this process.
         on_row: called with the number of the ticket and each evaluation's row.
-        **dials: how to train, see `Recipe`; what is left out is as in each ticket's own recipe.
+        **settings: how to train, see `Recipe`; what is left out is as in each ticket's own recipe.
 
     Returns:
         A `Trained` for each ticket, in their order: bit for bit what `train` gives.
@@ -64,7 +65,7 @@ def train_many(
         raise RecipeError(
             f"`seeds` must be one for each ticket. Received: {len(seeds)} seeds, {len(tickets)} tickets"
         )
-    shop = trainers or TrainerCache()
+    shared = trainers or TrainerCache()
     trainings = [
         prepared(
             ticket,
@@ -77,18 +78,18 @@ def train_many(
             custom_objects=custom_objects,
             callbacks=None,
             watch=watch,
-            trainers=shop,
+            trainers=shared,
             on_row=_numbered(on_row, n),
-            dials=dials,
+            settings=settings,
         )
         for n, ticket in enumerate(tickets)
     ]
-    ready = [next(training) for training in trainings]
     outcomes: dict[int, Outcome] = {}
-    for trainer in {id(trainer): trainer for trainer, _ in ready}.values():
-        members = [n for n, (other, _) in enumerate(ready) if other is trainer]
-        outcomes |= zip(members, trainer.train_many([ready[n][1] for n in members]), strict=True)
-    return [finished(training, outcomes[n]) for n, training in enumerate(trainings)]
+    for trainer in {id(one.trainer): one.trainer for one in trainings}.values():
+        members = [n for n, one in enumerate(trainings) if one.trainer is trainer]
+        starts = [trainings[n].start for n in members]
+        outcomes |= zip(members, trainer.train_many(starts), strict=True)
+    return [one.finish(outcomes[n]) for n, one in enumerate(trainings)]
 
 
 def _numbered(on_row: Callable[[int, Row], None] | None, number: int) -> Callable[[Row], None] | None:

@@ -74,7 +74,7 @@ class Trainer:
         data, recipe = self.data, self.recipe
         allowed = self.layout.allows_jit(recipe.jit)
         self.model = build()
-        self.per_epoch = max(1, len(data.train[0]) // recipe.batch_size)
+        self.per_epoch = recipe.per_epoch(data)
         self.total = recipe.train.iterations(self.per_epoch)
         self._prepare(keys, frozen)
         optimizer, self._position = make_optimizer(recipe, self.total, self.per_epoch)

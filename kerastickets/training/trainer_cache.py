@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from kerastickets.data.dataset import Data
 from kerastickets.data.image_shape import Shape, adapted
 from kerastickets.data.parts import train_part
-from kerastickets.training.model_source import Source, data_of
+from kerastickets.data.spec import FoundData, data_of
+from kerastickets.training.model_source import Source
 
 if TYPE_CHECKING:
     import keras
@@ -43,14 +44,15 @@ class TrainerCache:
         self._trainers: OrderedDict[Any, Trainer] = OrderedDict()
         self._nets: OrderedDict[Any, keras.Model] = OrderedDict()
 
-    def data(self, spec: str | Data, size: int | float | None = None, seed: int = 0) -> Data:
+    def data(self, spec: str | Data | FoundData, size: int | float | None = None, seed: int = 0) -> Data:
         """A data set, or a part of its training examples; see `train_part`."""
         if size is not None:
             whole = self.data(spec)
             return self._kept(self._data, (whole, size, seed), lambda: train_part(whole, size, seed))
-        if not isinstance(spec, str):
-            return spec
-        return self._kept(self._data, spec, lambda: data_of(spec))
+        named = spec.spec if isinstance(spec, FoundData) else spec
+        if not isinstance(named, str):
+            return named
+        return self._kept(self._data, named, lambda: data_of(spec))
 
     def adapted(self, data: Data, shape: Shape, how: str) -> Data:
         """A data set whose images fit a model's input; see `kerastickets.data.image_shape.adapted`."""

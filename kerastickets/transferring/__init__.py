@@ -1,4 +1,4 @@
-"""Carrying a ticket to another task: protocols plan phases of training, which are done here."""
+"""Transfer a ticket to another task: a protocol plans phases of training, and this package carries them out."""
 
 from typing import TYPE_CHECKING
 

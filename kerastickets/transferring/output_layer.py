@@ -1,6 +1,6 @@
-"""A ticket's output layer: which one it is, and drawing it anew where another task has other classes.
+"""Find a ticket's output layer, and replace it when the target task has another number of outputs.
 
-Imports Keras on use only, since every transfer imports this module.
+The functions import Keras only when they run, because every transfer plugin imports this module.
 """
 
 import copy
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 
     from kerastickets.data.dataset import Data
 
-#: What becomes of the output layer: kept, drawn anew, or drawn anew where the target has other outputs.
+#: The output layer: `same` keeps it, `new` replaces it, `auto` replaces it only if the target needs another number of
+#: outputs.
 Head = Literal["same", "new", "auto"]
-#: How much of a new output layer lives: all, or the share that the ticket, or its old output layer, keeps.
+#: The density of a new output layer: `dense` (1), that of the whole ticket, or that of its old output layer.
 HeadDensity = Literal["dense", "ticket", "layer"]
 
 
 @dataclass(frozen=True)
 class Ends:
-    """What goes into a ticket's model and what comes out.
+    """The input shape and the number of outputs of a ticket's model.
 
     Args:
-        inputs: the shape of one example; None where any size fits.
-        outputs: how many.
+        inputs: the shape of one example; None for each size that the model leaves open.
+        outputs: the number of outputs.
     """
 
     inputs: tuple[int | None, ...]
@@ -40,11 +41,11 @@ class Ends:
 
     @classmethod
     def of(cls, ticket: Ticket, custom_objects: Mapping[str, Any] | None = None) -> "Ends":
-        """Those of a ticket's model, which is built to know them.
+        """Build a ticket's model to read its input shape and number of outputs.
 
         Raises:
             TicketError: the ticket has no architecture that can be built.
-            RecipeError: its model has several inputs or outputs, or does not say which.
+            RecipeError: its model has several inputs or outputs, or does not state them.
 
         Example:
             >>> from kerastickets.testing import toy_ticket
@@ -53,15 +54,16 @@ class Ends:
         """
         if not ticket.architecture:
             raise TicketError(
-                "A ticket must have an architecture that can be rebuilt to be carried to another task. "
+                "A ticket must have an architecture to be transferred to another task. "
                 "Received: a ticket without one."
             )
         model = ticket.build(custom_objects)
         ends: list[Any] = [getattr(model, name, None) or () for name in ("inputs", "outputs")]
         if [len(end) for end in ends] != [1, 1]:
             raise RecipeError(
-                "A model must be Sequential or Functional, with one input and one output, to be carried to another "
-                f"task. Received: a {type(model).__name__} with {len(ends[0])} inputs and {len(ends[1])} outputs."
+                "A model must be Sequential or Functional, with one input and one output, to be transferred to "
+                f"another task. Received: a {type(model).__name__} with {len(ends[0])} inputs and {len(ends[1])} "
+                "outputs."
             )
         return cls(tuple(ends[0][0].shape[1:]), ends[1][0].shape[-1])
 
@@ -69,20 +71,22 @@ class Ends:
 def carried(
     ticket: Ticket, target: "Data", seed: int, head: Head = "auto", density: HeadDensity = "dense"
 ) -> Ticket:
-    """The ticket with an output layer for the target.
+    """Give a ticket an output layer that fits the target.
 
     Args:
-        ticket: what is carried.
-        target: the other task.
-        seed: keys the new layer.
-        head: `same` keeps the output layer, `new` draws it anew, `auto` does so where `target` has other outputs.
-        density: see `new_head`.
+        ticket: the ticket to transfer.
+        target: the data set of the target task.
+        seed: random seed of a new output layer.
+        head: `same` keeps the output layer; `new` replaces it by a newly drawn one; `auto` replaces it only
+            if `target` has another number of outputs.
+        density: density of a new output layer, see `new_head`.
 
     Returns:
-        `ticket` itself where its head stays.
+        The ticket with the output layer; `ticket` itself if its output layer stays.
 
     Raises:
-        RecipeError: `same`, and the target has other outputs; or there is no output layer that can be drawn anew.
+        RecipeError: `head` is `same` but the target has another number of outputs, or the output layer cannot
+            be replaced.
 
     Example:
         >>> from kerastickets.testing import toy_data, toy_ticket
@@ -100,10 +104,10 @@ def carried(
 
 
 def other_outputs(mine: int, target: "Data") -> RecipeError:
-    """The error of a ticket whose output layer does not fit a target."""
+    """The error for a ticket whose output layer does not fit the target."""
     return RecipeError(
         f"To keep its output layer, a ticket must have the {target.outputs} outputs of {target.name}. Received: a "
-        f"ticket with {mine}. Use the protocol new-head, or another that draws the output layer anew (head=new)."
+        f"ticket with {mine}. Use the protocol new-head, or another one that replaces the output layer (head=new)."
     )
 
 
@@ -115,20 +119,24 @@ def new_head(
     density: HeadDensity = "dense",
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Ticket:
-    """The ticket with another output layer, drawn by the layer's own initializers. No other layer changes.
+    """Replace a ticket's output layer.
 
-    The new values are the same in every snapshot.
+    The layer's own initializers draw the new weights. No other layer changes.
+
+    The new weights are the same in every snapshot, except that pruned weights are zero in `final`.
 
     Args:
-        ticket: of a Sequential or Functional model that ends in a Dense layer, activations aside.
-        outputs: how many units the new layer has.
-        seed: keys its weights, and which of them live.
-        density: `dense` keeps all of them; `ticket` as large a share as the whole ticket keeps, `layer` as its
-            old output layer kept, both rounded to a whole weight, at random places.
+        ticket: a ticket of a Sequential or Functional model whose last layer is Dense. Only activation layers
+            may follow it.
+        outputs: number of units of the new layer.
+        seed: random seed of the new weights and of their mask.
+        density: `dense` keeps all new weights; `ticket` keeps the same fraction as the whole ticket; `layer`
+            keeps the same fraction as the old output layer. The number is rounded to whole weights, and their
+            positions are random.
         custom_objects: your classes by name.
 
     Raises:
-        RecipeError: another kind of output layer; names it.
+        RecipeError: the output layer is of another kind; the message names it.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -145,7 +153,7 @@ def new_head(
     layer = output_layer(model)
     keys = keys_of(model, layer)
     config = _resized(ticket.architecture, layer.name, outputs)
-    # Room for what is stored, and for the new layer with its masks.
+    # Allow as many weights as the ticket stores, plus those of the new layer and its masks.
     room = total(ticket.weights()) + ticket.total + 2 * outputs * (layer.kernel.shape[0] + 1)
     fresh = rebuild_untrusted(config, room, custom_objects)
     values = {
@@ -161,10 +169,11 @@ def new_head(
 
 
 def output_layer(model: "keras.Model") -> Any:
-    """The Dense layer that makes a model's output, activations behind it aside.
+    """The Dense layer that makes a model's output, ignoring activation layers after it.
 
     Raises:
-        RecipeError: it ends in another layer, or its layers cannot be followed.
+        RecipeError: the model ends in another kind of layer, or it is not Sequential or Functional with one
+            output.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -175,24 +184,24 @@ def output_layer(model: "keras.Model") -> Any:
 
     graph = (
         getattr(model, "_functional", None) or model
-    )  # a Sequential keeps its graph in a Functional of its own
+    )  # a Sequential model keeps its graph in an inner Functional model
     outputs: Any = getattr(graph, "outputs", None) or ()
     if len(outputs) != 1 or not hasattr(graph, "_nodes_by_depth"):
         raise RecipeError(
-            "An output layer can be drawn anew in a Sequential or Functional model with one output. "
+            "Only a Sequential or Functional model with one output can get a new output layer. "
             f"Received: a {type(model).__name__} with {len(outputs)} outputs."
         )
     layer = next(_back(outputs[0]))
     if not isinstance(layer, keras.layers.Dense):
         raise RecipeError(
-            "An output layer that is drawn anew must be Dense, with nothing but activations behind it. "
+            "An output layer to be replaced must be Dense, with only activations after it. "
             f"Received: {getattr(layer, 'name', layer)}, a {type(layer).__name__}."
         )
     return layer
 
 
 def head_keys(ticket: Ticket) -> tuple[str, ...]:
-    """The keys of a ticket's output layer.
+    """The weight keys of a ticket's output layer.
 
     Raises:
         RecipeError: see `output_layer`.
@@ -207,14 +216,14 @@ def head_keys(ticket: Ticket) -> tuple[str, ...]:
 
 
 def keys_of(model: "keras.Model", layer: Any) -> tuple[str, ...]:
-    """The keys of one layer's own variables."""
+    """The weight keys of one layer's own variables."""
     from kerastickets.models.variables import walk
 
     return tuple(place.key for place in walk(model) if place.layer is layer)
 
 
 def _back(tensor: Any) -> Iterator[Any]:
-    """The operations that made `tensor`, the last first, without activations."""
+    """The operations that made `tensor`, from the last one backwards, without activations."""
     import keras
 
     while True:
@@ -232,7 +241,7 @@ def _resized(architecture: Mapping[str, Any], name: str, units: int) -> dict[str
 
 
 def _masks(ticket: Ticket, values: Tree, seed: int, kind: HeadDensity) -> Tree:
-    """Masks of the new layer's weights, of those whose old ones had masks."""
+    """Masks of the new layer's weights, for each weight whose old counterpart had a mask."""
     found: dict[str, np.ndarray] = {}
     for key in sorted(values.keys() & ticket.masks.keys()):
         shares = {"dense": 1.0, "ticket": ticket.density, "layer": density({key: ticket.masks[key]})}

@@ -1,4 +1,4 @@
-"""What a transfer protocol is: it plans phases of training."""
+"""The interface of transfer protocols, which plan phases of training on a target task."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class Phase:
     """One phase of a transfer: a ticket to train on the target.
 
     Args:
-        ticket: what to train.
-        frozen: keys that do not train.
-        duration: how long.
-        start: the snapshot to start from.
-        loss: instead of the target's own, or None.
+        ticket: the ticket to train.
+        frozen: keys of the weights that are not trained.
+        duration: how long to train, in epochs or iterations.
+        start: name of the snapshot to start from.
+        loss: loss to use instead of the target's own loss; None uses the target's.
     """
 
     ticket: Ticket
@@ -31,8 +31,8 @@ class Phase:
 
 
 class Transfer(Protocol):
-    """A ticket and a target task in, phases of training out."""
+    """Plans how to train a ticket on a target task, as a sequence of phases."""
 
     def __call__(self, ticket: Ticket, target: "Data", seed: int) -> Iterator[Phase]:
-        """Phases, in order; a generator is sent each phase's trained ticket."""
+        """Yield the phases in order. If this is a generator, it is sent the trained ticket of each phase."""
         ...

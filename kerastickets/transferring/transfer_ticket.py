@@ -1,4 +1,4 @@
-"""Carry a ticket to another task: a protocol plans phases of training, and this trains them one after another."""
+"""Transfer a ticket to another task: train the phases that a protocol plans, one after another."""
 
 import dataclasses
 import glob
@@ -14,30 +14,30 @@ from kerastickets.data.image_shape import check_fits, parse_adapt
 from kerastickets.data.spec import data_files, data_name
 from kerastickets.errors import RecipeError, TicketError
 from kerastickets.foundations.duration import Duration
+from kerastickets.foundations.rows import Row
 from kerastickets.foundations.tree import Tree
 from kerastickets.registry.plugin_options import describe
 from kerastickets.tickets.operation import plugin_name
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.model_source import ticket_recipe
-from kerastickets.training.recipe import Dials, Recipe
+from kerastickets.training.recipe import Recipe, TrainSettings
 from kerastickets.training.train_ticket import train
 from kerastickets.training.trainer_cache import TrainerCache
 from kerastickets.transferring.output_layer import Ends, other_outputs
 from kerastickets.transferring.protocol import Phase, Transfer
 
-Row = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Transferred:
-    """A ticket on another task, and how it went.
+    """The result of a transfer: the ticket trained on the target, and the history of its training.
 
     Args:
-        ticket: what the last phase left: `init`, where that phase started, `final` and metrics.
-        rows: one per evaluation, with its `phase` from 0; iterations go on from phase to phase.
-        metrics: those of the last phase.
-        phases: of each phase `frozen` (how many weights' keys), `start`, `duration` and `metrics`.
-        train_size: the training examples of the target that were used.
+        ticket: the ticket after the last phase. Its snapshot `init` holds the weights from which that phase
+            started, `final` the trained weights; its provenance has the metrics.
+        rows: one row per evaluation. `phase` counts from 0; iterations are counted on from phase to phase.
+        metrics: metrics of the last phase.
+        phases: for each phase `frozen` (number of frozen weight keys), `start`, `duration` and `metrics`.
+        train_size: number of training examples of the target that were used.
     """
 
     ticket: Ticket
@@ -47,7 +47,7 @@ class Transferred:
     train_size: int
 
     def facts(self) -> dict[str, Any]:
-        """What `kt transfer --json` prints, but for the ticket's file."""
+        """The facts that `kt transfer --json` prints, except the ticket's file."""
         provenance = self.ticket.provenance
         return {
             "protocol": provenance["options"]["protocol"],
@@ -72,34 +72,37 @@ def transfer(
     watch: Collection[str] = (),
     on_row: Callable[[Row], None] | None = None,
     adapt: str | None = None,
-    **dials: Unpack[Dials],
+    **dials: Unpack[TrainSettings],
 ) -> Transferred:
-    """Train a ticket on another task, as a protocol says.
+    """Train a ticket on another task, according to a protocol.
 
-    Whatever the protocol, iteration i sees the same batch of the target: data order depends on `seed` alone, and
-    goes on from one phase to the next. So does a learning rate's schedule; the optimizer starts anew.
+    Iteration i sees the same batch of the target under every protocol: the data order depends only on `seed`,
+    and continues from one phase to the next. The learning-rate schedule also continues. The optimizer's state
+    is reset at each phase.
 
     Args:
         protocol: a registered name (`"ticket"`, `"new-head:density=ticket"`) or an instance.
         ticket: a ticket or its file.
-        target: a data set's name, or a `Data`. Its test split selects nothing.
-        seed: keys data order, and new weights; None takes the ticket's own data seed.
-        trainers: what to share with other trainings of this process.
-        custom_objects: your classes by name, for the training; protocols that rebuild the model (for a new output
-            layer or new weights) have only Keras's and this library's.
-        watch: `train` or `test`: splits measured at every evaluation besides validation, for the record only.
-        on_row: called with each evaluation's row.
-        adapt: how images of another size or of other channels are made to fit, see
-            `kerastickets.data.image_shape.adapted`; None refuses them.
-        **dials: how to train, see `Recipe`; what is left out is as in the ticket's own recipe, except that the
-            target is used whole unless `train_size` says otherwise. `train` is how long in all.
+        target: a data set's name, or a `Data`. Its test split never selects anything.
+        seed: random seed of the data order and of new weights; None takes the ticket's own data seed.
+        trainers: trainers to share with other trainings of this process.
+        custom_objects: your classes by name, for the training. Protocols that rebuild the model (for a new
+            output layer or new weights) can use only the classes of Keras and of this library.
+        watch: splits to measure at every evaluation in addition to validation, for the record only: `train`,
+            `test`.
+        on_row: called with the row of each evaluation.
+        adapt: how to fit images with another size or other channels, see
+            `kerastickets.data.image_shape.adapted`; None refuses such images.
+        **dials: training settings, see `Recipe`. A setting that is left out is taken from the ticket's own
+            recipe, except `train_size`: without it, the whole training split of the target is used. `train`
+            is the total duration over all phases.
 
     Returns:
         A `Transferred`.
 
     Raises:
-        RecipeError: the target has other inputs and `adapt` does not help, or other outputs and the protocol keeps
-            the output layer.
+        RecipeError: the target has another input shape and `adapt` does not fix that, or it has another
+            number of outputs and the protocol keeps the output layer.
         KerasTicketsError: a subclass that says what was expected, what was received and what to do.
 
     Example:
@@ -113,7 +116,7 @@ def transfer(
         Networks, section III.
     """
     made = registry.create("transfers", protocol) if isinstance(protocol, str) else protocol
-    ticket = ticket if isinstance(ticket, Ticket) else Ticket.load(ticket)
+    ticket = Ticket.of(ticket)
     trainers = trainers or TrainerCache()
     given = {name: value for name, value in dials.items() if value is not None}
     own = {k: v for k, v in ticket_recipe(ticket, custom_objects or ()).items() if k != "train_size"}
@@ -123,7 +126,7 @@ def transfer(
     ends = Ends.of(ticket, custom_objects)
     data = _target(trainers, target, ends, adapt, recipe, seed)
     engine = _PhaseTrainer(data, recipe, seed, custom_objects, watch, trainers, on_row)
-    # The data are the part that is used already, which a protocol counts on.
+    # `data` is already cut to `train_size`. Protocols rely on that when they compute durations.
     planned = _with(ticket, recipe=recipe.describe() | {"train_size": None}, dataset=data_name(target))
     engine.run(made(planned, data, seed))
     said = {
@@ -144,7 +147,7 @@ def transfer(
 
 
 def main_duration(ticket: Ticket) -> Duration:
-    """How long a transfer of this ticket lasts in all, as a protocol reads it.
+    """The total training duration of a transfer of this ticket; protocols call this.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -155,12 +158,12 @@ def main_duration(ticket: Ticket) -> Duration:
 
 
 def phase_durations(ticket: Ticket, target: Data, *shares: float) -> tuple[Duration, ...]:
-    """The main duration in parts that sum to it, each of one iteration at least.
+    """Split the main duration into parts that sum to it; each part has at least one iteration.
 
     Args:
-        ticket: says how long in all, and the batch size.
-        target: says how long an epoch is.
-        *shares: of each part, of their sum.
+        ticket: gives the total duration and the batch size.
+        target: gives the number of examples per epoch.
+        *shares: relative length of each part; only their ratios count.
 
     Raises:
         RecipeError: there are fewer iterations than parts.
@@ -171,7 +174,7 @@ def phase_durations(ticket: Ticket, target: Data, *shares: float) -> tuple[Durat
         (Duration(count=10, unit='it'), Duration(count=20, unit='it'))
     """
     recipe = _recipe(ticket)
-    iterations = recipe.train.iterations(max(1, len(target.train[0]) // recipe.batch_size))
+    iterations = recipe.train.iterations(recipe.per_epoch(target))
     ends = [round(iterations * sum(shares[:n]) / sum(shares)) for n in range(len(shares) + 1)]
     counts = [end - begin for begin, end in pairwise(ends)]
     if min(counts) < 1:
@@ -183,10 +186,10 @@ def phase_durations(ticket: Ticket, target: Data, *shares: float) -> tuple[Durat
 
 
 def needed_snapshot(ticket: Ticket, snapshot: str, protocol: Transfer) -> str:
-    """`snapshot`, where the ticket has it.
+    """Return the name `snapshot` if the ticket has that snapshot.
 
     Raises:
-        TicketError: it has not; says what to do.
+        TicketError: the ticket lacks the snapshot; the message says what to do.
     """
     if snapshot not in ticket.snapshots:
         advice = {
@@ -207,7 +210,7 @@ def _recipe(ticket: Ticket) -> Recipe:
 def _target(
     trainers: TrainerCache, target: str | Data, ends: Ends, adapt: str | None, recipe: Recipe, seed: int
 ) -> Data:
-    """The target as it is trained on: fitting the model, and as much of it as is wanted."""
+    """The target data for training: fitted to the model's inputs, and cut to `train_size`."""
     whole = trainers.data(target)
     if adapt is None:
         check_fits(whole, ends.inputs)
@@ -219,7 +222,7 @@ def _target(
 
 @dataclass
 class _PhaseTrainer:
-    """Trains phases, and remembers how they went."""
+    """Trains phases, and records their rows and metrics."""
 
     data: Data
     recipe: Recipe
@@ -233,7 +236,7 @@ class _PhaseTrainer:
     trained: Ticket | None = None
 
     def run(self, plan: Iterator[Phase]) -> None:
-        """Train what a protocol plans; a generator is sent what each phase led to."""
+        """Train all phases of a plan. A generator is sent the trained ticket of each phase."""
         answers = isinstance(plan, Generator)
         while True:
             try:
@@ -248,7 +251,7 @@ class _PhaseTrainer:
         number, done = len(self.phases), self._done
         self._check(phase)
         begin = phase.ticket.weights(phase.start)
-        # A start at a step is how `train` is told which batch comes next.
+        # The step in the snapshot's name tells `train` which batch comes next.
         start = f"rewind@{done}" if done else "init"
         recipe = self.recipe.describe() | {"train_size": None}
         said = dict(phase.ticket.provenance) | {"start": start, "recipe": recipe}
@@ -287,11 +290,11 @@ class _PhaseTrainer:
 
     @property
     def _done(self) -> int:
-        """The iterations of the phases before."""
+        """The number of iterations in all earlier phases."""
         return int(self.phases[-1]["metrics"]["stopped_iteration"]) if self.phases else 0
 
     def _until(self, duration: Duration) -> Duration:
-        per_epoch = max(1, len(self.data.train[0]) // self.recipe.batch_size)
+        per_epoch = self.recipe.per_epoch(self.data)
         return Duration(self._done + duration.iterations(per_epoch), "it") if self._done else duration
 
     def _keep(self, number: int, row: Row) -> None:

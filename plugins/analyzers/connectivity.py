@@ -1,4 +1,4 @@
-"""How many weights each input, neuron and layer keeps, beside what the inputs have to say."""
+"""Analyzer that counts the kept weights of each input, neuron and layer, and compares them with input statistics."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,22 +27,26 @@ _ROUNDING = 1e-5
 
 @dataclass(frozen=True)
 class Connectivity:
-    """How many kept weights lead from each input and to each neuron, and how dense each layer is.
+    """Count the kept weights from each input and to each neuron, and give the density of each layer.
 
-    Facts: `inputs` has `degree`, the kept weights that lead from each input, and the `mean` and the `variance` of that
-    input in the data set's train split, each as a map in the shape of an example (without a last axis of one
-    channel); `unconnected`, the inputs that lead nowhere; and `correlation`, Pearson's, of the degree with `mean` and
-    with `variance` (None where either is the same everywhere, or there are fewer than three inputs). Where the first
-    layer is a convolution `per` is `channel` instead of `position`, and the lists have an entry a channel. `neurons`
-    sums up, by layer, how many kept weights lead to a neuron: `mean`, `sd`, `least`, `median`, `most`, and
-    `unconnected`, the neurons to which none leads. `layers` and `total` are the densities.
+    Facts:
 
-    Variance is that of the data as they are trained on. A set whose pixels are each standardised has variance 1
-    wherever a pixel varies at all.
+    - `inputs`: per input, `degree` (the number of kept weights that lead from it), `mean` and `variance` (of
+      that input in the training split). These three have the shape of an example, without a last axis of one
+      channel. `unconnected` is the number of inputs without any kept weight. `correlation` is Pearson's
+      correlation of the degree with `mean` and with `variance`; it is None if one of the two is constant, or
+      for fewer than three inputs. If the first layer is a convolution, `per` is `channel` instead of
+      `position`, and the lists have one entry per channel.
+    - `neurons`: per layer, the number of kept weights that lead to a neuron, as `mean`, `sd`, `least`,
+      `median` and `most`. `unconnected` is the number of neurons without any incoming weight.
+    - `layers` and `total`: the densities.
+
+    The variance is that of the data used for training. If every pixel of a data set is standardised on its
+    own, the variance is 1 for every pixel that varies at all.
 
     Raises:
-        DataError: no data, or of another shape than the network takes.
-        TicketError: the model has a layer that cannot be followed, or several inputs.
+        DataError: there is no data, or it has another shape than the network's input.
+        TicketError: the model has a layer that cannot be traced, or several inputs.
 
     Example:
         >>> from kerastickets.testing import toy_data, toy_ticket
@@ -62,14 +66,17 @@ class Connectivity:
     def __call__(self, *tickets: Ticket, data: Data | None = None) -> dict[str, Any]:
         ticket = check_tickets(self, tickets)
         if data is None:
-            raise DataError("Connectivity looks at the inputs of a data set. Received: none. Name one.")
+            raise DataError("Connectivity needs the inputs of a data set. Received: none. Name a data set.")
         graph = trace(ticket)
         layers = [{name: row[name] for name in ("key", "kept", "total", "density")} for row in ticket.layers]
         total = {"kept": ticket.kept, "total": ticket.total, "density": ticket.density}
         return {"inputs": _inputs(graph, data), "neurons": _neurons(graph), "layers": layers, "total": total}
 
     def figure(self, facts: Mapping[str, Any]) -> tuple[Chart | Heatmap, ...]:
-        """The degree, and beside it mean and variance, as maps where the inputs are an image, else as bars."""
+        """For image inputs, maps of degree, mean and variance.
+
+        For other inputs, a bar chart of the degree.
+        """
         inputs = facts["inputs"]
         if len(np.shape(inputs["degree"])) in (2, 3):
             return tuple(_maps(inputs))
@@ -77,9 +84,11 @@ class Connectivity:
 
 
 def _inputs(graph: NeuronGraph, data: Data) -> dict[str, Any]:
-    """Degrees of the inputs beside mean and variance of the train split."""
+    """Degree, mean and variance of the inputs, and their correlations."""
     if len(graph.inputs) != 1:
-        raise TicketError(f"Connectivity takes a network of one input. Received: {len(graph.inputs)} inputs.")
+        raise TicketError(
+            f"Connectivity needs a network with one input. Received: {len(graph.inputs)} inputs."
+        )
     nodes, shape = graph.inputs[0], data.input_shape
     per = "channel" if len(np.unique(nodes)) < len(nodes) else "position"
     count = len(np.unique(nodes))
@@ -106,16 +115,16 @@ def _inputs(graph: NeuronGraph, data: Data) -> dict[str, Any]:
 
 
 def _moments(x: np.ndarray, per: str) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of each position of an example, or of each of its channels, flat."""
+    """Mean and variance per position of an example, or per channel, as flat arrays."""
     axes = 0 if per == "position" else tuple(range(x.ndim - 1))
     mean, deviation = moments(x, axis=axes)
-    # `moments` gives 1 in place of a deviation of 0, to divide by.
+    # `moments` returns 1 instead of a deviation of 0, so that callers can divide by it.
     varies = np.ptp(x, axis=axes) > 0
     return mean.ravel(), np.where(varies, deviation**2, 0.0).ravel()
 
 
 def _leaving(graph: NeuronGraph) -> np.ndarray:
-    """How many kept weights lead from each node."""
+    """The number of kept weights that lead from each node."""
     degree = np.zeros(graph.size, np.int64)
     for link in graph.links:
         if link.key is not None:
@@ -124,7 +133,7 @@ def _leaving(graph: NeuronGraph) -> np.ndarray:
 
 
 def _neurons(graph: NeuronGraph) -> list[dict[str, Any]]:
-    """How many kept weights lead to the neurons of each layer."""
+    """Statistics of the number of kept weights that lead to the neurons of each layer."""
     degree = np.zeros(graph.size, np.int64)
     for link in graph.links:
         if link.key is not None:
@@ -146,7 +155,10 @@ def _neurons(graph: NeuronGraph) -> list[dict[str, Any]]:
 
 
 def _correlation(degree: np.ndarray, values: np.ndarray, scale: float) -> float | None:
-    """Pearson's; None for few, or where `values`, of that scale, differ by no more than float32's rounding."""
+    """Pearson's correlation; None for few inputs or constant numbers.
+
+    `values` count as constant if they differ, relative to `scale`, by no more than float32 rounding errors.
+    """
     if degree.size < _FEWEST or np.ptp(degree) == 0 or np.ptp(values) <= _ROUNDING * scale:
         return None
     return float(np.corrcoef(degree, values)[0, 1])
@@ -161,7 +173,7 @@ def _maps(inputs: Mapping[str, Any]) -> Iterator[Heatmap]:
     )
     for name, title, spec, note in texts:
         values = np.asarray(inputs[name], float)
-        if values.ndim == 3:  # several channels: all weights of a pixel, and the channels' average
+        if values.ndim == 3:  # several channels: sum the weights of a pixel, average its mean and variance
             values = values.sum(2) if name == "degree" else values.mean(2)
         rows, columns = (list(range(size)) for size in values.shape)
         alt = f"{title}, as an image of {len(rows)} by {len(columns)} pixels."
@@ -184,4 +196,4 @@ def _bars(inputs: Mapping[str, Any]) -> Chart:
 
 
 def _said(value: float | None) -> str:
-    return "none, one of them is the same everywhere" if value is None else f"{value:.2f}"
+    return "undefined, because one of the two is constant" if value is None else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""The network itself: neurons, the weights between them, and the category of each."""
+"""Analyzer that lists the neurons of a network and the edges between them, with their categories, for drawing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,19 +19,24 @@ from kerastickets.plugin import (
 
 @dataclass(frozen=True)
 class Network:
-    """The neurons of a small ticket and the edges between them, with their categories, to be drawn.
+    """List the neurons of a small ticket and the edges between them, with their categories, for drawing.
 
-    Facts: `neurons`, each with `layer`, `index`, `category` (`active`, `inactive`, `zombie`, `isolated`) and `group`,
-    the subnetwork it belongs to where there are several; `edges`, each with `source` and `target` (positions in
-    `neurons`, from 0), `category`, `key`, `weight` (its value in the last snapshot, of several weights the sum of
-    their magnitudes) and `weights` (how many it stands for: channels have kernels between them); `subnetworks`.
+    Facts:
+
+    - `neurons`: each with `layer`, `index`, `category` (`active`, `inactive`, `zombie` or `isolated`) and
+      `group` (the subnetwork it belongs to, if there are several).
+    - `edges`: each with `source` and `target` (positions in `neurons`, from 0), `category`, `key`, `weight`
+      (its value in the last snapshot) and `weights` (the number of weights that the edge stands for). An edge
+      between channels stands for the weights of a kernel; its `weight` is the sum of their magnitudes.
+    - `subnetworks`: their number.
 
     Args:
-        part: `unpruned`, all neurons and all kept weights; `active`, those on a path from an input to an output.
-        below: a ticket must have fewer edges.
+        part: `unpruned` shows all neurons and all kept weights; `active` shows only those on a path from an
+            input to an output.
+        below: the ticket must have fewer edges than this.
 
     Raises:
-        TicketError: it has more, or a layer that cannot be followed.
+        TicketError: the ticket has too many edges, or a layer that cannot be traced.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -51,5 +56,5 @@ class Network:
         return node_link(check_tickets(self, tickets), self.part, below=self.below)
 
     def figure(self, facts: Mapping[str, Any]) -> Drawn:
-        """The network, active subnetworks in colours of their own."""
+        """A drawing of the network, with each active subnetwork in its own colour."""
         return network_figure(facts)

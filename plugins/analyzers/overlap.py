@@ -1,4 +1,4 @@
-"""What tickets keep in common, beside what chance alone would make them share."""
+"""Analyzer that compares the overlap of tickets with the overlap of random masks."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -24,16 +24,20 @@ from kerastickets.plugin import (
 
 @dataclass(frozen=True)
 class Overlap:
-    """What two tickets or more keep in common, pairwise and all together, beside what chance makes random masks share.
+    """Compare the weights that two or more tickets share, in pairs and all together, with the overlap of random masks.
 
-    Chance: masks that keep as many weights of each layer as these do, each set of that size being equally likely.
-    Two of them share a hypergeometric number in each layer.
+    The random masks keep the same number of weights in each layer, and every such mask is equally likely. The
+    number of weights that two of them share in a layer has a hypergeometric distribution.
 
-    Facts: `tickets`, a row each; `pairs`, for every two tickets `a` and `b` (numbers from 1) the `layers` and the
-    `total` as `kerastickets.compare` has them, with `chance`, `sd` (mean and standard deviation of the overlap by
-    chance), `chance_iou` and `z` (how many standard deviations the overlap lies above chance; None where chance
-    cannot vary); `layers` and `total` of all tickets together: what all and what any of them keep, both with
-    `_chance`, `_sd` and `_z`.
+    Facts:
+
+    - `tickets`: one row per ticket.
+    - `pairs`: for every pair of tickets `a` and `b` (numbers from 1) the `layers` and the `total` of
+      `kerastickets.compare`. Added are `chance` and `sd` (mean and standard deviation of the overlap of
+      random masks), `chance_iou` and `z` (the number of standard deviations by which the overlap exceeds
+      chance; None if the overlap of random masks cannot vary).
+    - `layers` and `total`: for all tickets together, the weights that all tickets keep (`intersection`) and
+      that any ticket keeps (`union`), each also with `_chance`, `_sd` and `_z`.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -59,7 +63,10 @@ class Overlap:
         return {"tickets": named, "pairs": pairs, **_joint(coverage(*masks), masks)}
 
     def figure(self, facts: Mapping[str, Any]) -> Chart | Heatmap:
-        """Of two tickets the overlap of each layer beside chance, of more the overlap of every two."""
+        """For two tickets, the overlap per layer compared with chance.
+
+        For more, the overlap of every pair.
+        """
         return _bars(facts["pairs"][0]) if len(facts["pairs"]) == 1 else _grid(facts)
 
 
@@ -83,7 +90,7 @@ def _pair(a: Ticket, b: Ticket) -> dict[str, Any]:
 
 
 def _chance(sizes: Sequence[int], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What random masks share that keep as many of each layer."""
+    """The overlap of random masks that keep the same number of weights in each layer."""
     full = [(size, row) for size, row in zip(sizes, rows, strict=True) if size]
     if not full:
         return {"chance": 0.0, "sd": 0.0, "chance_iou": 1.0, "z": None}
@@ -102,7 +109,10 @@ def _joint(facts: Mapping[str, Any], masks: Sequence[Mapping[str, np.ndarray]]) 
 
 
 def _shared(row: Mapping[str, Any], counts: Sequence[tuple[int, Sequence[int]]]) -> dict[str, Any]:
-    """Chance for what all keep and for what any keeps; the latter is everything but what all prune."""
+    """Chance values for the intersection and the union of all masks.
+
+    The union is the complement of the weights that all masks prune, so the same formula covers both.
+    """
     full = [(size, kept) for size, kept in counts if size]
     sizes = [size for size, _ in full]
     found: dict[str, Any] = {}
@@ -130,8 +140,8 @@ def _bars(pair: Mapping[str, Any]) -> Chart:
         "layer",
         "intersection over union",
         (found, chance),
-        "The intersection over union of two masks in each layer, beside that of random masks as dense as these.",
-        "By chance: random masks that keep as many weights of each layer.",
+        "The intersection over union of two masks in each layer, compared with random masks of the same density.",
+        "By chance: random masks that keep the same number of weights in each layer.",
     )
 
 
@@ -145,17 +155,17 @@ def _grid(facts: Mapping[str, Any]) -> Heatmap:
             values[row - 1][column - 1] = pair["total"]["iou"]
     return Heatmap(
         "overlap",
-        "Overlap of every two tickets",
+        "Overlap of every pair of tickets",
         names,
         names,
         values,
-        "The intersection over union of the masks of every two tickets.",
-        "Intersection over union: 1 is equal, 0 is disjoint.",
+        "The intersection over union of the masks of every pair of tickets.",
+        "Intersection over union: 1 means equal masks, 0 means no weight in common.",
     )
 
 
 def _labels(tickets: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What tells the tickets apart: level, else seed, else their number."""
+    """Labels that tell the tickets apart: their levels, or else their seeds, or else their numbers."""
     for name in ("level", "seed"):
         values = [ticket[name] for ticket in tickets]
         if None not in values and len({*values}) == len(values):

@@ -1,4 +1,4 @@
-"""Whether a ticket has come apart, and how far on the way it is."""
+"""Analyzers that tell whether a ticket has separated into one subnetwork per task, and to what degree."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,19 +21,20 @@ from kerastickets.plugin import (
 
 @dataclass(frozen=True)
 class Separation:
-    """Whether the tasks of a data set have subnetworks of their own: interconnected, separated or degraded.
+    """Tell whether the tasks of a data set have separate subnetworks: interconnected, separated or degraded.
 
-    Subnetworks are the connected parts of what is active. Degraded: a feature that counts lies in none of
-    them. Separated: not degraded, and none holds features of two tasks. Interconnected: otherwise.
-    `as_published` is the verdict of the thesis's own rule, which goes by the number of subnetworks.
+    Subnetworks are the connected components of the active part. Degraded: a feature that counts lies in no
+    subnetwork. Separated: not degraded, and no subnetwork contains features of two tasks. Interconnected: all
+    other tickets. `as_published` is the category by the thesis's own rule, which depends on the number of
+    subnetworks.
 
     Args:
-        counts: the features that count: `both` inputs and outputs, `inputs`, or `outputs` alone, as for images
-            whose border no task needs.
+        counts: the features that count: `both` (inputs and outputs), `inputs` or `outputs`. Use `outputs` for
+            images, for example, if no task needs their border.
 
     Raises:
-        DataError: the data set names no tasks.
-        TicketError: the network has other inputs or outputs, or a layer that cannot be followed.
+        DataError: the data set has no named tasks.
+        TicketError: the network's inputs or outputs do not fit the data set, or a layer cannot be traced.
 
     Example:
         >>> from kerastickets import prune
@@ -54,10 +55,10 @@ class Separation:
         return separation(Structure.of(check_tickets(self, tickets)), data, self.counts)
 
     def figure(self, facts: Mapping[str, Any]) -> Heatmap:
-        """How much of each task each subnetwork covers."""
+        """A heat map of how much of each task each subnetwork covers."""
         rows = facts["coverage"] or [[0.0] * len(facts["tasks"])]
         names = [str(n) for n in range(1, len(facts["coverage"]) + 1)] or ["none"]
-        features = {"both": "inputs x share of outputs", "inputs": "inputs", "outputs": "outputs"}
+        features = {"both": "inputs x fraction of outputs", "inputs": "inputs", "outputs": "outputs"}
         return Heatmap(
             "coverage",
             f"Coverage of the tasks: {facts['category']}",
@@ -66,7 +67,7 @@ class Separation:
             rows,
             f"How much of {len(facts['tasks'])} tasks each of {facts['subnetworks']} subnetworks covers: "
             f"the network is {facts['category']}.",
-            f"Share of the task's {features[self.counts]} that lies in the subnetwork.",
+            f"Fraction of the task's {features[self.counts]} in the subnetwork.",
             x_label="task",
             y_label="subnetwork",
             range=(0.0, 1.0),
@@ -75,11 +76,11 @@ class Separation:
 
 @dataclass(frozen=True)
 class SeparationDegree:
-    """The share of each layer's neurons that belong to one task, seen from the outputs and from the inputs.
+    """The fraction of each layer's neurons that belong to one task, seen from the outputs and from the inputs.
 
     Raises:
-        DataError: the data set names no tasks.
-        TicketError: the network has other inputs or outputs, or a layer that cannot be followed.
+        DataError: the data set has no named tasks.
+        TicketError: the network's inputs or outputs do not fit the data set, or a layer cannot be traced.
 
     Reference:
         M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 4.2.4.
@@ -92,7 +93,7 @@ class SeparationDegree:
         return separation_degree(Structure.of(check_tickets(self, tickets)), data)
 
     def figure(self, facts: Mapping[str, Any]) -> Chart:
-        """The degree of each layer, from the outputs and from the inputs."""
+        """A bar chart of the degree of each layer, from the outputs and from the inputs."""
         rows = [*facts["layers"], {**facts["total"], "layer": "all"}]
         layers = [f"{row['layer']} ({row['neurons']:,})" for row in rows]
         sides = {"from the outputs": "from_outputs", "from the inputs": "from_inputs"}
@@ -102,11 +103,11 @@ class SeparationDegree:
         return Chart(
             "separation-degree",
             "Neurons that belong to one task",
-            "layer, and its neurons that any task reaches",
+            "layer (number of neurons that any task reaches)",
             "decided / (decided + undecided)",
             tuple(series),
-            "The share of the neurons of each layer that reach the outputs of one task only, and that inputs of one "
-            "task only reach.",
+            "From the outputs: the fraction of a layer's neurons that reach outputs of one task only. From the inputs: "
+            "the fraction that inputs of one task only reach.",
             y_format=".0%",
             y_range=(0.0, 1.0),
         )

@@ -1,4 +1,4 @@
-"""Which weights and neurons of a ticket can matter."""
+"""Analyzer that counts which weights and neurons of a ticket can affect its outputs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,17 @@ from kerastickets.plugin import Chart, Data, Series, Structure as Reached, Takes
 
 @dataclass(frozen=True)
 class Structure:
-    """How many weights and neurons are active, inactive, zombie, pruned or isolated, by layer and in total.
+    """Count weights and neurons that are active, inactive, zombie, pruned or isolated, per layer and in total.
 
-    A kept weight is inactive where no path leads from it to an output, a zombie where a path does but none
-    comes from an input, else active. A neuron is isolated where nothing kept leads to it or from it.
-    Channels of convolutions are neurons; from channel to channel a path leads over any weight of the kernel.
-    `shares` are of the unpruned weights, `dead_inputs` the inputs on no path to an output, and `effective`
-    the weights that are left when all that cannot matter is taken away.
+    A kept weight is inactive if no path leads from it to an output. It is a zombie if a path leads to an
+    output, but no path comes from an input. Otherwise it is active. A neuron is isolated if no kept weight
+    leads to it or from it. The channels of a convolution count as neurons; any kept weight of the kernel
+    between two channels connects them. `shares` are fractions of the unpruned weights. `dead_inputs` is the
+    number of inputs on no path to an output. `effective` is the number of weights that remain after removing
+    all weights that cannot matter.
 
     Raises:
-        TicketError: the model has a layer that cannot be followed; names it.
+        TicketError: the model has a layer that cannot be traced; the message names it.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -35,7 +36,7 @@ class Structure:
         return Reached.of(check_tickets(self, tickets)).facts()
 
     def figure(self, facts: Mapping[str, Any]) -> tuple[Chart, Chart]:
-        """By layer, the categories of the weights that are kept and those of all neurons, as stacked shares."""
+        """Two charts: per layer, the stacked fractions of the categories among kept weights and among neurons."""
         kept = [{**row, "layer": row["key"].removesuffix("/kernel")} for row in facts["layers"]]
         whole = {**facts["totals"], "layer": "all"}
         return (
@@ -63,11 +64,11 @@ def _bars(name: str, what: str, rows: Sequence[Mapping[str, Any]], categories: S
     return Chart(
         name,
         f"{what} of each layer by category",
-        "layer, and how many there are",
-        f"share of its {what.lower()}",
+        f"layer (number of {what.lower()})",
+        f"fraction of the layer's {what.lower()}",
         tuple(series()),
-        f"The shares of {', '.join(categories)} among the {what.lower()} of each layer.",
-        "Inactive: no path leads on to an output. Zombie: a path does, but none comes from an input.",
+        f"The fractions of {', '.join(categories)} among the {what.lower()} of each layer.",
+        "Inactive: no path leads to an output. Zombie: a path leads to an output, but no path comes from an input.",
         stacked=True,
         y_format=".0%",
         y_range=(0.0, 1.0),

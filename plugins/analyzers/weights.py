@@ -1,4 +1,4 @@
-"""How the weights of a ticket are distributed, before and after training."""
+"""Analyzer of the distribution of a ticket's weights, before and after training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,20 +13,26 @@ _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 @dataclass(frozen=True)
 class Weights:
-    """The kept weights of each layer: mean, spread, quantiles, histogram, and how many kept their sign since init.
+    """Describe the kept weights of each layer: mean, spread, quantiles, histogram, and the fraction of kept signs.
 
-    Several tickets, such as the levels of a run, give a row a ticket and layer; all tickets share a layer's bins.
+    Several tickets, such as the levels of a run, give one row per ticket and layer. All tickets share the
+    bins of a layer.
 
-    Facts: `edges`, the borders of each layer's bins; `rows` with `ticket` (from 1), `level`, `key`, `kept`, `total`,
-    `density`, `signs_kept` (share of the kept weights whose final value has the sign of init, of those whose init has
-    one; None before training), and the distributions `init` and `final` (None before training) over kept weights:
-    `mean`, `sd`, `quantiles`, and `histogram`: `counts` by bin, and those `below` and `above` all bins; `totals`, a row
-    a ticket.
+    Facts:
+
+    - `edges`: the borders of each layer's bins.
+    - `rows`: each with `ticket` (from 1), `level`, `key`, `kept`, `total`, `density`, `signs_kept`, `init`
+      and `final`. `signs_kept` is the fraction of kept weights whose final value has the same sign as their
+      initial value. It counts only weights whose initial value is not 0, and is None before training. `init`
+      and `final` (None before training) describe the distribution of the kept weights: `mean`, `sd`,
+      `quantiles` and `histogram`. A histogram has `counts` per bin, and the numbers of weights `below` and
+      `above` all bins.
+    - `totals`: one row per ticket.
 
     Args:
-        bins: how many bins a histogram has.
-        limit: bins lie between minus this and this; 0 takes twice the largest magnitude in the layer's init,
-            pruned weights included, which is the same at all levels of a run.
+        bins: number of bins of each histogram, at least 1.
+        limit: the bins span the range from -limit to limit. 0 takes twice the largest initial magnitude of
+            the layer, including pruned weights; that is the same at all levels of a run.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -78,7 +84,7 @@ class Weights:
         }
 
     def figure(self, facts: Mapping[str, Any]) -> Chart:
-        """Of one ticket its histograms, of several the signs kept by density."""
+        """For one ticket, its histograms; for several, the fraction of kept signs over density."""
         return _histograms(facts) if len(facts["totals"]) == 1 else _signs_by_density(facts)
 
     def _edges(self, init: Sequence[np.ndarray]) -> np.ndarray:
@@ -104,7 +110,10 @@ def _row(ticket: Ticket, key: str, edges: np.ndarray) -> dict[str, Any]:
 
 
 def _distribution(values: np.ndarray, edges: np.ndarray) -> dict[str, Any]:
-    """Mean, spread, quantiles and histogram of kept weights, in float64; None for what is no number."""
+    """Mean, spread, quantiles and histogram of kept weights, in float64.
+
+    Statistics that are not finite become None.
+    """
     values = values.astype("float64")
     some = values.size > 0
     quantiles = np.quantile(values, _QUANTILES) if some else [np.nan] * len(_QUANTILES)
@@ -126,7 +135,7 @@ def _number(value: float) -> float | None:
 
 
 def _signs(ticket: Ticket, key: str) -> tuple[int, int] | None:
-    """How many kept weights have the sign of their init, and how many have an init with a sign."""
+    """The number of kept weights that still have the sign of their init, and the number whose init is not 0."""
     if "final" not in ticket.snapshots:
         return None
     mask = ticket.masks[key]
@@ -176,9 +185,10 @@ def _signs_by_density(facts: Mapping[str, Any]) -> Chart:
         "signs-kept",
         "Weights that kept the sign of their init",
         "density of the ticket",
-        "share of the kept weights",
+        "fraction of the kept weights",
         tuple(series),
-        "The share of the kept weights whose sign after training is that of their init, over density, by layer.",
+        "The fraction of the kept weights whose sign after training equals the sign of their init, over density, per "
+        "layer.",
         x_log=True,
         x_reversed=True,
         x_format=".0%",

@@ -1,4 +1,4 @@
-"""Keep the largest weights."""
+"""Criterion that keeps the weights with the largest magnitude."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from kerastickets.plugin import Scoring, Tree
 
 @dataclass(frozen=True)
 class Magnitude:
-    """The magnitude of each trained weight.
+    """Score each weight by its magnitude after training.
 
     Example:
         >>> from kerastickets.testing import toy_scoring

@@ -1,4 +1,4 @@
-"""Keep weights at random: the control that every criterion must beat."""
+"""Criterion that keeps weights at random: the control that every other criterion must beat."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,10 @@ from kerastickets.plugin import Scoring, Tree, generator
 
 @dataclass(frozen=True)
 class Random:
-    """A uniform draw per weight, keyed by (seed, key): the cut keeps exactly the number asked.
+    """Score each weight by a uniform random number that depends only on the seed and the weight's key.
 
-    The draw does not depend on the level, so masks of later levels lie within those of earlier ones.
+    The cut keeps exactly the requested number of weights. The scores are the same at every level, so the mask
+    of a later level lies within the mask of an earlier one.
 
     Example:
         >>> from kerastickets.testing import toy_scoring

@@ -1,4 +1,4 @@
-"""SNIP: keep the weights whose masks the loss is most sensitive to, before any training."""
+"""SNIP: before any training, keep the weights to whose masks the loss is most sensitive."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from kerastickets.plugin import RecipeError, Scores, Scoring
 
 @dataclass(frozen=True)
 class Snip:
-    """The magnitude of the loss's gradient with respect to each weight's mask, normalised to sum 1.
+    """Score each weight by the magnitude of the loss's gradient with respect to its mask, normalised to sum 1.
 
-    The scores know their scale, which normalisation hides: `facts["saliency"]` has the sum of magnitudes of each
-    layer and in total.
+    Normalisation hides the scale of the scores. Therefore `facts["saliency"]` of the scores has the sum of
+    magnitudes of each layer and the total.
 
     Args:
-        batches: training batches to average the gradient over, at least 1.
-        stratified: whether each batch has its share of every class.
+        batches: number of training batches over which to average the gradient, at least 1.
+        stratified: whether every batch contains each class in proportion to its size.
 
     Raises:
-        RecipeError: all gradients are zero, so that no weight is better than another; or stratified batches of
-            data that has not one class an example.
+        RecipeError: all gradients are zero, so that no weight scores higher than another; or `stratified` is
+            set and the data does not have one class per example.
 
     Example:
         >>> from kerastickets.testing import toy_scoring
@@ -56,22 +56,22 @@ class Snip:
         scale = sum(sums.values())
         if scale == 0:
             raise RecipeError(
-                f"SNIP needs a loss that depends on a weight. Received: gradients that are all zero, of {len(sums)} "
+                f"SNIP needs a loss that depends on a weight. Received: gradients that are all zero, in {len(sums)} "
                 f"layers on {self.batches} batches. Look for weights that start at zero, units that are dead on all "
-                "examples, or a layer without a weight left; or raise `batches`."
+                "examples, or a layer without any weight left; or raise `batches`."
             )
-        # In float32 the division could make unequal scores equal.
+        # In float32, the division could round unequal scores to equal ones.
         scores = {key: np.divide(value, scale, dtype="float64") for key, value in saliency.items()}
         return Scores(scores, {"saliency": {"total": scale, "layers": sums}})
 
 
 @dataclass(frozen=True)
 class IterativeSnip(Snip):
-    """SNIP in several steps: prune a little, rescore what is left on new batches, repeat.
+    """SNIP in several steps: prune a little, score the remaining weights again on new batches, and repeat.
 
     Args:
-        batches: training batches to average each step's gradient over, at least 1.
-        stratified: whether each batch has its share of every class.
+        batches: number of training batches over which to average each step's gradient, at least 1.
+        stratified: whether every batch contains each class in proportion to its size.
 
     Example:
         >>> IterativeSnip().defaults["levels"]

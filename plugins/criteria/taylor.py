@@ -1,4 +1,4 @@
-"""Taylor: keep the weights, or channels, without which the loss would change most, to first order."""
+"""Taylor: keep the weights (or channels) whose removal would change the loss most, to first order."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,17 +10,19 @@ from kerastickets.plugin import Scoring, Tree
 
 @dataclass(frozen=True)
 class Taylor:
-    """|w * dL/dw| on the trained net: how much the loss would change, to first order, without the weight.
+    """Score each weight by |w * dL/dw| on the trained net: the first-order change of the loss without the weight.
 
-    It is what SNIP measures before training. At a perfect fit gradients vanish, and so does what tells weights apart.
+    SNIP measures the same quantity before training. When the net fits the data perfectly, the gradients
+    vanish, and the scores can no longer tell weights apart.
 
     Args:
-        batches: training batches to average the gradient over, at least 1.
-        stratified: whether each batch has its share of every class.
-        unit: `weight`, or `channel`: the change without a whole output channel (the last axis of a weight),
-            |sum of w * dL/dw|, in equal parts to the channel's kept weights. Use it with `granularity="channel"`.
-        normalise: divide a layer's scores by their Euclidean norm (over weights, or over channels), so that layers
-            of other scales can be ranked together.
+        batches: number of training batches over which to average the gradient, at least 1.
+        stratified: whether every batch contains each class in proportion to its size.
+        unit: `weight` scores single weights. `channel` scores whole output channels (the last axis of a
+            weight) by |sum of w * dL/dw| and divides each channel's score equally among its kept weights; use
+            it with `granularity="channel"`.
+        normalise: whether to divide the scores of each layer by their Euclidean norm (over weights, or over
+            channels), so that layers of different scale can be ranked together.
 
     Example:
         >>> from kerastickets.testing import toy_scoring
@@ -45,7 +47,7 @@ class Taylor:
 
     def __call__(self, scoring: Scoring) -> Tree:
         given = scoring.stratified() if self.stratified else scoring
-        # Float64: squares of small gradients are nothing in float32.
+        # Use float64, because squares of small gradients underflow to zero in float32.
         changes = {key: g.astype("float64") for key, g in given.mask_gradient(batches=self.batches).items()}
         return {key: self._scores(change, scoring.masks[key]) for key, change in changes.items()}
 

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: real data that is always there."""
+"""scikit-learn's handwritten digits: real data that needs no download."""
 
 import functools
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from kerastickets.plugin import CROSS_ENTROPY, Data, moments, shuffled, standard
 
 @dataclass(frozen=True)
 class Digits:
-    """scikit-learn's 1,797 real handwritten digits, 8x8 pixels, embedded: 1197 / 300 / 300 examples.
+    """scikit-learn's 1,797 real handwritten digits, 8x8 pixels, contained in scikit-learn itself.
 
-    Standardised with the mean and standard deviation of train.
+    1197 training, 300 validation and 300 test examples. Standardised with the mean and standard deviation of
+    the training split.
 
     Example:
         >>> Digits()()

@@ -1,4 +1,4 @@
-"""Anybody's images, from a folder with one subfolder for each class."""
+"""A data set of your own images, read from a folder with one subfolder per class."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,21 +15,23 @@ _IMAGES = (".png", ".jpg", ".jpeg")
 
 @dataclass(frozen=True)
 class Folder:
-    """Images in a folder, as `folder:DIR`, standardised on train by channel.
+    """Images in a folder, as `folder:DIR`, standardised per channel on the training split.
 
-    DIR holds one subfolder for each class, or `train` and, as far as there are such, `validation` and
-    `test`, which hold these. Names are sorted, classes numbered in that order. A split that is missing is
-    a tenth, drawn with the shares of the classes. Files are PNG or JPEG; others and hidden ones are left out.
+    DIR contains one subfolder per class. Or it contains `train` and optionally `validation` and `test`, each
+    with one subfolder per class. Classes are numbered in the order of their sorted names. Each missing split
+    is a stratified tenth of the training images. Only PNG and JPEG files are read; other files and hidden
+    files are ignored.
 
     Args:
-        dir: the folder.
-        size: height and width to scale the images to, as `32x32`; none asks for images of one size.
-        color: `rgb` for three channels, `gray` for one.
-        seed: chooses the splits that are missing.
+        dir: path of the folder.
+        size: height and width to scale all images to, such as `32x32`; none requires that all images have one
+            size.
+        color: `rgb` reads images with three channels, `gray` with one.
+        seed: random seed for drawing missing splits.
 
     Raises:
-        DataError: if there is no such folder, no image of a class, an image that cannot be read or of
-            another size, or a class that train lacks.
+        DataError: there is no such folder, a class has no image, an image cannot be read or has another size
+            than the first, or a split has a class that is missing in train.
     """
 
     dir: str
@@ -73,7 +75,7 @@ class Folder:
             image = self._image(file)
             if image.shape != first.shape:
                 raise DataError(
-                    f"Images must have one size, or be scaled to one: size=HEIGHTxWIDTH. "
+                    f"All images must have the same size, or be scaled with size=HEIGHTxWIDTH. "
                     f"Received: {file} of {image.shape[:2]}, {files[0][0]} of {first.shape[:2]}"
                 )
             images[n] = image
@@ -93,9 +95,9 @@ class Folder:
 
 
 def _parts(home: Path) -> dict[str, Path]:
-    """The folders of the splits, or the whole as train."""
+    """The folders of the splits; without a folder `train`, the whole folder is the training split."""
     if not home.is_dir():
-        raise DataError(f"`dir` must be a folder. Received: dir={str(home)!r}, where no folder is")
+        raise DataError(f"`dir` must be a folder. Received: dir={str(home)!r}, which is not a folder")
     parts = {part: home / part for part in ("train", "validation", "test")}
     parts = {part: path for part, path in parts.items() if path.is_dir() and list(_folders(path))}
     return parts if "train" in parts else {"train": home}
@@ -106,10 +108,10 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    """The folders of the classes, by name: an order that every machine has."""
+    """The folders of the classes, sorted by name, so that the order is the same on every machine."""
     found = sorted(_folders(folder), key=lambda path: path.name)
     if not found:
-        raise DataError(f"{folder} must hold a folder of images for each class. Received: no folders in it")
+        raise DataError(f"{folder} must contain one folder of images per class. Received: no folders in it")
     return found
 
 
@@ -118,5 +120,5 @@ def _files(folder: Path) -> list[Path]:
         path for path in folder.iterdir() if path.suffix.lower() in _IMAGES and not path.name.startswith(".")
     )
     if not names:
-        raise DataError(f"{folder} must hold PNG or JPEG images. Received: none in it")
+        raise DataError(f"{folder} must contain PNG or JPEG images. Received: none in it")
     return names

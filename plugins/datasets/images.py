@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100, read from the folders that TensorFlow Datasets prepares."""
+"""MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100, read from folders that TensorFlow Datasets has prepared."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,13 +11,14 @@ from kerastickets_plugins.datasets.prepared import find, published
 
 @dataclass(frozen=True)
 class Mnist:
-    """MNIST, 28x28x1: 55000 / 5000 / 10000 examples, mean .1307 and standard deviation .3081.
+    """MNIST, 28x28x1: 55000 training, 5000 validation and 10000 test examples.
 
-    Read from `TFDS_DATA_DIR`, or TFDS's own default folder; never downloaded. Validation is drawn
-    from train by a permutation that depends on the data set's name alone.
+    Standardised with mean 0.1307 and standard deviation 0.3081. Read from `TFDS_DATA_DIR`, or else TFDS's
+    default folder; never downloaded. The validation examples are drawn from the training examples; the draw
+    depends only on the data set's name.
 
     Raises:
-        DataError: if the prepared data set is missing, damaged or not of the published size.
+        DataError: the prepared data set is missing, damaged or not of the published size.
 
     Reference:
         Y. LeCun, C. Cortes, C. Burges, The MNIST Database of Handwritten Digits.
@@ -30,13 +31,14 @@ class Mnist:
 
 @dataclass(frozen=True)
 class FashionMnist:
-    """Fashion-MNIST, 28x28x1: 55000 / 5000 / 10000 examples, standardised on train.
+    """Fashion-MNIST, 28x28x1: 55000 training, 5000 validation and 10000 test examples.
 
-    Read from `TFDS_DATA_DIR`, or TFDS's own default folder; never downloaded. Validation is drawn
-    from train by a permutation that depends on the data set's name alone.
+    Standardised on the training split. Read from `TFDS_DATA_DIR`, or else TFDS's default folder; never
+    downloaded. The validation examples are drawn from the training examples; the draw depends only on the
+    data set's name.
 
     Raises:
-        DataError: if the prepared data set is missing, damaged or not of the published size.
+        DataError: the prepared data set is missing, damaged or not of the published size.
 
     Reference:
         H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST.
@@ -50,13 +52,14 @@ class FashionMnist:
 
 @dataclass(frozen=True)
 class Cifar10:
-    """CIFAR-10, 32x32x3: 45000 / 5000 / 10000 examples, the usual mean and deviation of each channel.
+    """CIFAR-10, 32x32x3: 45000 training, 5000 validation and 10000 test examples.
 
-    Read from `TFDS_DATA_DIR`, or TFDS's own default folder; never downloaded. Validation is drawn
-    from train by a permutation that depends on the data set's name alone.
+    Standardised with the usual mean and standard deviation of each channel. Read from `TFDS_DATA_DIR`, or
+    else TFDS's default folder; never downloaded. The validation examples are drawn from the training
+    examples; the draw depends only on the data set's name.
 
     Raises:
-        DataError: if the prepared data set is missing, damaged or not of the published size.
+        DataError: the prepared data set is missing, damaged or not of the published size.
 
     Reference:
         A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, chapter 3.
@@ -70,14 +73,14 @@ class Cifar10:
 
 @dataclass(frozen=True)
 class Cifar100:
-    """CIFAR-100, 32x32x3: 45000 / 5000 / 10000 examples of a hundred classes (the fine labels).
+    """CIFAR-100, 32x32x3: 45000 training, 5000 validation and 10000 test examples of 100 classes (the fine labels).
 
-    Standardised with the usual mean and deviation of each channel. Read from `TFDS_DATA_DIR`, or TFDS's
-    own default folder; never downloaded. Validation is drawn from train by a permutation that depends on
-    the data set's name alone.
+    Standardised with the usual mean and standard deviation of each channel. Read from `TFDS_DATA_DIR`, or
+    else TFDS's default folder; never downloaded. The validation examples are drawn from the training
+    examples; the draw depends only on the data set's name.
 
     Raises:
-        DataError: if the prepared data set is missing, damaged or not of the published size.
+        DataError: the prepared data set is missing, damaged or not of the published size.
 
     Reference:
         A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, chapter 3.
@@ -94,13 +97,13 @@ class Cifar100:
 def splits(
     name: str, image: tuple[int, ...], sizes: tuple[int, int], validation: int
 ) -> tuple[tuple[Split, Split, Split], tuple[str, ...]]:
-    """Train, validation and test of a published set, images as bytes, and the names of its classes.
+    """The splits train, validation and test of a published data set, with images as bytes, and its class names.
 
     Args:
-        name: our name of the set.
+        name: this library's name of the data set.
         image: the shape of one image.
-        sizes: examples in its train and its test split.
-        validation: how many of train to draw for validation.
+        sizes: number of examples in its train and its test split.
+        validation: number of training examples to draw for validation.
     """
     found = published(find(name.replace("-", "_")), image, sizes)
     (x, y), test = found.splits["train"], found.splits["test"]
@@ -116,7 +119,7 @@ def _classification(
     mean: float | np.ndarray,
     std: float | np.ndarray,
 ) -> Data:
-    """The constants are for pixels in [0, 1]; the pixels still are 0 to 255."""
+    """Standardise the splits. `mean` and `std` are for pixels in [0, 1], but the pixels are 0 to 255."""
     mean, std = 255 * np.asarray(mean), 255 * np.asarray(std)
     ready = ((standardise(x, mean, std), y) for x, y in parts)
     return Data(

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST side by side: two tasks for one net."""
+"""A data set with MNIST and Fashion-MNIST side by side: two tasks for one net."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,18 @@ from kerastickets_plugins.datasets.images import splits
 
 @dataclass(frozen=True)
 class MnistFashion:
-    """MNIST left of Fashion-MNIST, 28x56x1, one label of each: 55000 / 5000 / 10000 examples.
+    """MNIST to the left of Fashion-MNIST, 28x56x1, with one label for each half.
 
-    An example joins an image of each, paired by permutations that depend on the data set's name alone,
-    within train, validation and test of the two. Outputs 0 to 9 are the digits, 10 to 19 the clothes; the
-    loss is the sum of the two cross-entropies, and `mean_loss` reports their mean. Each pixel is
-    standardised on train, constant ones divided by 1: that is what `mnist+fashion-mnist`, which joins the
-    two as each is standardised by itself, does otherwise. Read from `TFDS_DATA_DIR`, or TFDS's own
-    default folder; never downloaded.
+    55000 training, 5000 validation and 10000 test examples. An example joins one image of each data set, from
+    the same split. Permutations that depend only on the data set's name decide which images are paired.
+    Outputs 0 to 9 are the digits, outputs 10 to 19 the clothes. The loss is the sum of the two
+    cross-entropies; `mean_loss` reports their mean. Each pixel is standardised on the training split;
+    constant pixels are divided by 1. In this it differs from `mnist+fashion-mnist`, which standardises each
+    data set on its own before joining them. Read from `TFDS_DATA_DIR`, or else TFDS's default folder; never
+    downloaded.
 
     Raises:
-        DataError: if one of the prepared data sets is missing, damaged or not of the published size.
+        DataError: one of the prepared data sets is missing, damaged or not of the published size.
 
     Reference:
         Y. LeCun, C. Cortes, C. Burges, The MNIST Database of Handwritten Digits. H. Xiao, K. Rasul,
@@ -27,7 +28,7 @@ class MnistFashion:
 
     def __call__(self) -> Data:
         sets = [splits(name, (28, 28, 1), (60000, 10000), 5000)[0] for name in ("mnist", "fashion-mnist")]
-        # Joined as bytes: a float copy of both would be four times as large.
+        # Join them as bytes, because a float copy of both would be four times as large.
         joined, (digits, clothes) = side_by_side("mnist-fashion", sets)
         mean, std = moments(joined[0][0], axis=0)
         ready = [(standardise(x, mean, std), y) for x, y in joined]

@@ -1,4 +1,4 @@
-"""Two independent toy tasks in one data set, for nets that should come apart."""
+"""A data set of two independent toy tasks, for nets that should separate into one subnetwork per task."""
 
 import functools
 from collections.abc import Callable
@@ -12,11 +12,12 @@ from kerastickets.plugin import BINARY_CROSS_ENTROPY, Data, Task, integer, momen
 
 @dataclass(frozen=True)
 class MoonsCircles:
-    """Circles and moons side by side: four inputs, two yes-or-no outputs, 1000 / 500 / 500 examples.
+    """Circles and moons side by side: four inputs and two yes-or-no outputs.
 
-    The inputs are the points of scikit-learn's `make_circles(2000, noise=0.1, factor=0.35)` and
-    `make_moons(2000, noise=0.1)`, standardised on train; an example joins a point of each, drawn
-    independently. Loss is the mean binary cross-entropy over both outputs.
+    1000 training, 500 validation and 500 test examples. The inputs are points of scikit-learn's
+    `make_circles(2000, noise=0.1, factor=0.35)` and `make_moons(2000, noise=0.1)`, standardised on the
+    training split. Each example joins one point of each, drawn independently. The loss is the mean binary
+    cross-entropy over both outputs.
 
     Example:
         >>> data = MoonsCircles()()
@@ -34,7 +35,7 @@ class MoonsCircles:
 def _moons_circles() -> Data:
     from sklearn.datasets import make_circles, make_moons
 
-    # The generators shuffle, each by its own seed: that makes the two labels of an example independent.
+    # Each generator shuffles with its own seed, so the two labels of an example are independent.
     circles, circle = make_circles(2000, noise=0.1, factor=0.35, random_state=_seed("circles"))
     moons, moon = make_moons(2000, noise=0.1, random_state=_seed("moons"))
     x, y = np.hstack([circles, moons]), np.stack([circle, moon], axis=1)

@@ -1,4 +1,4 @@
-"""Anybody's arrays, from one .npz file."""
+"""A data set of your own arrays, read from one .npz file."""
 
 import zipfile
 import zlib
@@ -13,20 +13,22 @@ from kerastickets.plugin import CROSS_ENTROPY, Data, DataError, Split, moments, 
 
 @dataclass(frozen=True)
 class Npz:
-    """A data set of one's own in an .npz file, as `npz:FILE`.
+    """Your own data set in an .npz file, as `npz:FILE`.
 
-    The file holds x_train, y_train, x_test, y_test and, if it likes, x_val and y_val (or x_validation
-    and y_validation; else a tenth of train is taken); or x and y, split 80 / 10 / 10. Integer labels
-    `(n,)` or `(n, 1)` are classes from 0; floats `(n,)` or `(n, outputs)` are targets, with a
-    squared-error loss. Inputs are standardised on train: by column `(n, columns)`, by the last axis
-    (channels) of four axes and more, as one where there are three.
+    The file contains either x and y, which are split 80 / 10 / 10, or x_train, y_train, x_test and y_test. In
+    the second case x_val and y_val (or x_validation and y_validation) are optional; without them, a tenth of
+    train becomes the validation split. Integer labels `(n,)` or `(n, 1)` are classes, counted from 0. Floats
+    `(n,)` or `(n, outputs)` are regression targets with a squared-error loss. Inputs are standardised on the
+    training split: per column for arrays with two axes, over all values together for three axes, and per
+    channel (the last axis) for four or more axes.
 
     Args:
-        file: the file to read. Pickled arrays are refused: they could execute.
-        seed: chooses the split where the file leaves it open; classes keep their shares.
+        file: path of the file. Pickled arrays are refused, because they could execute code.
+        seed: random seed for drawing splits that the file does not define; these splits are stratified by
+            class.
 
     Raises:
-        DataError: if the file or an array is missing, or cannot be trained on.
+        DataError: the file or an array is missing, or the arrays cannot be trained on.
 
     Example:
         >>> import tempfile
@@ -57,11 +59,11 @@ class Npz:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
-        raise DataError(f"`file` must be an .npz file. Received: file={str(path)!r}, where no file is")
+        raise DataError(f"`file` must be an .npz file. Received: file={str(path)!r}, which is not a file")
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    # np.load gives a ValueError for pickles, and for a lone .npy an array, which is no context manager.
+    # np.load raises a ValueError for pickles. For an .npy file it returns an array, which is no context manager.
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             "`file` must be an .npz file of plain arrays, as numpy.savez(file, x=..., y=...) writes it. "
@@ -70,7 +72,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _splits(arrays: Mapping[str, np.ndarray], file: str, seed: int) -> list[Split]:
-    """Train, validation, test: as the file has them, what it leaves open drawn by `seed`."""
+    """Train, validation and test as the file defines them; missing splits are drawn with `seed`."""
     if "x_train" not in arrays and "x" in arrays:
         train, validation, test = _cut(_pair(arrays, file, ""), 2, seed)
         return [train, validation, test]
@@ -86,13 +88,13 @@ def _pair(arrays: Mapping[str, np.ndarray], file: str, suffix: str) -> Split:
     missing = [name for name in names if name not in arrays]
     if missing:
         raise DataError(
-            f"'{file}' must hold x_train, y_train, x_test and y_test, or x and y. "
+            f"'{file}' must contain x_train, y_train, x_test and y_test, or x and y. "
             f"Received: no {' and no '.join(missing)}, but {', '.join(sorted(arrays)) or 'no array at all'}"
         )
     x, y = (arrays[name] for name in names)
     if min(x.ndim, y.ndim) < 1 or len(x) != len(y):
         raise DataError(
-            f"{names[0]} and {names[1]} of '{file}' must have one entry an example each. "
+            f"{names[0]} and {names[1]} of '{file}' must have one entry per example each. "
             f"Received: shapes {x.shape} and {y.shape}"
         )
     if y.dtype.kind in "biu" and y.ndim > 1:
@@ -101,7 +103,7 @@ def _pair(arrays: Mapping[str, np.ndarray], file: str, suffix: str) -> Split:
 
 
 def _column(y: np.ndarray, name: str, file: str) -> np.ndarray:
-    # Labels (n, 1) are how Keras's own data sets come; one-hot rows could as well be targets.
+    # Keras's own data sets have labels (n, 1). One-hot rows are refused, because they could also be targets.
     if y.ndim > 2 or y.shape[1] != 1:
         raise DataError(
             f"{name} of '{file}' must be integers (n,) as classes, or floats (n, outputs) as targets. "
@@ -111,7 +113,7 @@ def _column(y: np.ndarray, name: str, file: str) -> np.ndarray:
 
 
 def _cut(whole: Split, parts: int, seed: int) -> list[Split]:
-    """What is left, then `parts` tenths of the whole."""
+    """Split off `parts` tenths of the data; returns the rest first, then the tenths."""
     x, y = whole
     order = shuffled(y if _has_classes(y) else np.zeros(len(y)), "npz", seed)
     tenth = len(x) // 10

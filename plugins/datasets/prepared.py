@@ -1,4 +1,4 @@
-"""Image sets as TensorFlow Datasets prepares them: found in their folder, read as bytes, never downloaded."""
+"""Find and read image sets that TensorFlow Datasets (TFDS) has prepared; nothing is ever downloaded."""
 
 import functools
 import os
@@ -12,8 +12,8 @@ import numpy as np
 from kerastickets.plugin import DataError, Split
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
-_NOISE = re.compile(r"\{\{.*?\}\}|\[Op:.*", re.DOTALL)  # where in TensorFlow's own graph
-# Not `tfds build`: it needs apache-beam, which nothing here installs.
+_NOISE = re.compile(r"\{\{.*?\}\}|\[Op:.*", re.DOTALL)  # locations in TensorFlow's own graph
+# The advice is not `tfds build`, because that needs apache-beam, which this library does not install.
 _PREPARE = (
     "Prepare it, online, with: "
     "python -c \"import tensorflow_datasets as tfds; tfds.builder('{name}').download_and_prepare()\""
@@ -22,11 +22,11 @@ _PREPARE = (
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What a prepared set holds.
+    """The contents of a prepared data set.
 
     Args:
-        splits: images `(n, height, width, channels)` and labels `(n,)` by the split's name in TFDS.
-        labels: the names of the classes.
+        splits: images `(n, height, width, channels)` and labels `(n,)`, by the split's name in TFDS.
+        labels: the class names.
     """
 
     splits: dict[str, Split]
@@ -34,16 +34,16 @@ class Prepared:
 
 
 def find(name: str) -> Path:
-    """The folder of the newest prepared version of a set, such as `mnist` or `name/config`.
+    """The folder of the newest prepared version of a data set, such as `mnist` or `name/config`.
 
-    It only looks: TFDS would try to download for minutes.
+    The function only searches folders, because TFDS itself would try to download for minutes.
 
     Raises:
-        DataError: there is none; says where it searched and how to prepare it.
+        DataError: no version is prepared. The message says where it searched and how to prepare one.
     """
     home = _home() / name
     found = [path.parent for path in home.glob("*/dataset_info.json")]
-    # Not `3.0.1.incompleteXYZ`, which an interrupted preparation leaves.
+    # Skip folders such as `3.0.1.incompleteXYZ`, which an interrupted preparation leaves behind.
     versions = {
         tuple(map(int, path.name.split("."))): path for path in found if _VERSION.fullmatch(path.name)
     }
@@ -63,17 +63,17 @@ def _searched(home: Path) -> str:
     return f"Searched: {home} ({named})."
 
 
-@functools.cache  # pixels as bytes: a quarter of the standardised arrays, and all of the decoding
+@functools.cache  # bytes take a quarter of the memory of standardised arrays, and caching saves all decoding
 def published(folder: Path, image: tuple[int, ...], sizes: tuple[int, int]) -> Prepared:
-    """A set whose size is known: its train and test split, checked.
+    """Read the train and test splits of a published data set, and check their sizes.
 
     Args:
-        folder: as `find` gives it.
+        folder: the folder that `find` returned.
         image: the shape of one image.
-        sizes: examples in train and in test.
+        sizes: number of examples in train and in test.
 
     Raises:
-        DataError: it is damaged, or of another size.
+        DataError: the data set is damaged, or of another size.
     """
     found = read(folder, ("train", "test"))
     for part, size in zip(("train", "test"), sizes, strict=True):
@@ -86,15 +86,16 @@ def published(folder: Path, image: tuple[int, ...], sizes: tuple[int, int]) -> P
 def read(
     folder: Path, splits: tuple[str, ...] | None = None, size: tuple[int, int] | None = None
 ) -> Prepared:
-    """Images and labels of a prepared set.
+    """Read images and labels of a prepared data set.
 
     Args:
-        folder: as `find` gives it.
-        splits: which of its splits to read; None reads train, validation and test as far as they are there.
-        size: the height and width to scale images to; None leaves them as they are.
+        folder: the folder that `find` returned.
+        splits: the splits to read; None reads train, validation and test if they exist.
+        size: the height and width to scale images to; None keeps their size.
 
     Raises:
-        DataError: no features `image` and `label`, no such split, images of several sizes, or a damaged file.
+        DataError: the data set lacks the features `image` and `label` or a split, has images of several sizes
+            although `size` is None, or has a damaged file.
     """
     import tensorflow_datasets as tfds
 
@@ -110,7 +111,7 @@ def read(
         return Prepared({part: _split(builder, part, size) for part in splits}, names)
     except DataError:
         raise
-    except Exception as error:  # whatever TFDS and TensorFlow raise for a damaged file
+    except Exception as error:  # TFDS and TensorFlow may raise any exception for a damaged file
         raise damaged(folder, f"{type(error).__name__}: {cause(error)}") from error
 
 
@@ -119,7 +120,7 @@ def _labels(builder: Any, folder: Path) -> tuple[str, ...]:
     image, label = (dict(features.items()).get(name) for name in ("image", "label"))
     if len(getattr(image, "shape", None) or ()) != 3 or not getattr(label, "names", None):
         raise DataError(
-            f"The prepared data set in {folder} must have the features `image` and `label`, a class. "
+            f"The prepared data set in {folder} must have the features `image` and `label` (a class). "
             f"Received: {', '.join(sorted(features))}"
         )
     return tuple(label.names)
@@ -130,9 +131,7 @@ def _split(builder: Any, part: str, size: tuple[int, int] | None) -> Split:
 
     shape = builder.info.features["image"].shape
     if size is None and None in shape:
-        raise DataError(
-            f"Images of several sizes need one to scale them to: size=HEIGHTxWIDTH. Received: {shape}"
-        )
+        raise DataError(f"Images of several sizes must be scaled with size=HEIGHTxWIDTH. Received: {shape}")
 
     def pair(example: Any) -> Any:
         image = example["image"]
@@ -146,12 +145,12 @@ def _split(builder: Any, part: str, size: tuple[int, int] | None) -> Split:
 
 
 def cause(error: Exception) -> str:
-    """What TensorFlow says went wrong, in one line and without the place in its own graph."""
+    """TensorFlow's error message in one line, without locations in its own graph."""
     return " ".join(_NOISE.sub("", str(error)).split())[:300].rstrip(".")
 
 
 def damaged(folder: Path, received: str) -> DataError:
-    """The error for a prepared set that cannot be used as it is."""
+    """The error for a prepared data set that cannot be used."""
     return DataError(
         f"The prepared data set in {folder} must be readable and complete. Received: {received}. "
         f"Remove that folder. {_PREPARE.format(name=folder.parent.relative_to(_home()).as_posix())}"

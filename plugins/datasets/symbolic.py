@@ -1,4 +1,4 @@
-"""Formulas whose structure is known: which inputs each output depends on, and what outputs share."""
+"""Data sets of formulas with a known structure: which inputs each output needs, and what the outputs share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,22 +11,27 @@ from kerastickets.plugin import Data, Split, Task, generator
 
 @dataclass(frozen=True)
 class Symbolic:
-    """Formulas to fit, each output a task whose inputs are known: how a net should come apart is known too.
+    """Formulas to fit; each output is a task with known inputs, so it is known how a net should separate.
 
-    Inputs are uniform in [-1, 1], not standardised. `independent`: y1 = x2^2 + sin(pi x4) and
-    y2 = (x1 + x3)^3 of x1 to x4, two tasks without a common input. `feature-sharing`: y1 = x1^2,
-    y2 = x1^2 + x2^2 and y3 = x1^2 + x2^2 + x3^2 of x1 to x3, three tasks of which each contains the one
-    before. `compositional`: y1 = sqrt((x1 - x2)^2 + (x3 - x4)^2) of x1 to x4, one task built of two
-    features. Loss is the mean squared error over the outputs, reported for each task as well: train with
-    `--monitor val_loss`.
+    - `independent`: y1 = x2^2 + sin(pi x4) and y2 = (x1 + x3)^3, of the inputs x1 to x4. Two tasks that share
+      no input.
+    - `feature-sharing`: y1 = x1^2, y2 = x1^2 + x2^2 and y3 = x1^2 + x2^2 + x3^2, of the inputs x1 to x3.
+      Three tasks; each contains the previous one.
+    - `compositional`: y1 = sqrt((x1 - x2)^2 + (x3 - x4)^2), of the inputs x1 to x4. One task, composed of two
+      features.
+
+    Inputs are uniform in [-1, 1] and not standardised. The loss is the mean squared error over the outputs;
+    it is also reported per task. Train with `--monitor val_loss`, because there is no accuracy.
 
     Args:
-        variant: which formulas. The paper trains on 100 examples of each, without noise.
-        train: examples to train on.
-        validation: examples that select.
-        test: examples that select nothing.
-        seed: draws the inputs and the noise; a larger split of a seed begins with a smaller one.
-        noise: standard deviation of normal noise on the targets of all splits.
+        variant: the set of formulas: `independent`, `feature-sharing` or `compositional`. The paper trains on
+            100 examples of each, without noise.
+        train: number of training examples, at least 1.
+        validation: number of validation examples, at least 1.
+        test: number of test examples, at least 1; they never select anything.
+        seed: random seed of the inputs and the noise. With the same seed, a larger split begins with the
+            examples of a smaller one.
+        noise: standard deviation of normal noise on the targets of all splits, at least 0.
 
     Example:
         >>> data = Symbolic()()
@@ -74,7 +79,7 @@ class Symbolic:
         formulas, size = _VARIANTS[self.variant], getattr(self, name)
         width = 1 + max(position for inputs, _ in formulas for position in inputs)
         draw = (generator("symbolic", what, name, self.seed) for what in ("inputs", "noise"))
-        # The formulas are those of the inputs as they are stored, in float32.
+        # Compute the targets from the inputs as stored, in float32.
         x = next(draw).uniform(-1, 1, (size, width)).astype(np.float32)
         columns = [formula(*x[:, inputs].T.astype(np.float64)) for inputs, formula in formulas]
         y = np.stack(columns, axis=1)
@@ -87,7 +92,7 @@ def _squares(*x: np.ndarray) -> np.ndarray:
 
 _Formulas = tuple[tuple[tuple[int, ...], Callable[..., np.ndarray]], ...]
 
-# Of each output the inputs, from 0, and the formula of these.
+# For each output: its inputs (counted from 0), and the formula.
 _VARIANTS: dict[str, _Formulas] = {
     "independent": (
         ((1, 3), lambda x2, x4: x2**2 + np.sin(np.pi * x4)),

@@ -1,4 +1,4 @@
-"""Any image set that TensorFlow Datasets has prepared."""
+"""Any labelled image set that TensorFlow Datasets (TFDS) has prepared."""
 
 import re
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from kerastickets_plugins.datasets.prepared import damaged, find, read
 
 @dataclass(frozen=True)
 class Tfds:
-    """A prepared image set of TensorFlow Datasets, as `tfds:NAME`, standardised on train by channel.
+    """An image set prepared by TensorFlow Datasets, as `tfds:NAME`, standardised per channel on the training split.
 
-    It must have the features `image` and `label`. Read from `TFDS_DATA_DIR`, or TFDS's own default
-    folder; never downloaded. A split that is missing is a tenth of train, drawn with the shares of its
-    classes by the set's name alone: without a test split, test and validation are both drawn so.
+    The data set must have the features `image` and `label`. It is read from `TFDS_DATA_DIR`, or else TFDS's
+    default folder; never downloaded. Each missing split (validation, test, or both) is a stratified tenth of
+    the training examples; the draw depends only on the data set's name.
 
     Args:
-        name: its name in TFDS, such as `kmnist`.
-        config: its configuration, for sets that come in several.
-        size: height and width to scale the images to, as `32x32`; none leaves them as they are.
-        splits: its splits for train and test, or train, validation and test, as `train-test`; none takes
-            those of these names.
+        name: name of the data set in TFDS, such as `kmnist`.
+        config: name of its configuration, for data sets that have several.
+        size: height and width to scale the images to, such as `32x32`; none keeps their size.
+        splits: TFDS splits to use for train; train and test; or train, validation and test, such as
+            `train-test`. None takes the splits named train, validation and test.
 
     Raises:
-        DataError: if the set is not prepared or damaged, is no set of labelled images, lacks a split, or
-            has images of several sizes and `size` is none.
+        DataError: the data set is not prepared, is damaged, has no labelled images, lacks a split, or has
+            images of several sizes although `size` is none.
     """
 
     name: str
@@ -36,9 +36,9 @@ class Tfds:
 
     def __post_init__(self) -> None:
         for part in (self.name, self.config):
-            # It becomes part of a path, and must stay inside the folder of data sets.
+            # The name becomes part of a path, which must stay inside the folder of data sets.
             if part is not None and not re.fullmatch(r"\w[\w.-]*", part):
-                raise ValueError(f"a name of TFDS has letters, digits and underscores. Received: {part!r}")
+                raise ValueError(f"a TFDS name must have letters, digits and underscores. Received: {part!r}")
         if self.size is not None and min(self.size) < 1:
             raise ValueError(f"`size` must be two numbers above 0. Received: size={self.size}")
         if self.splits is not None and not 1 <= len(self.splits) <= 3:
@@ -66,13 +66,13 @@ class Tfds:
 
 
 def _three(name: str, found: dict[str, Split], chosen: tuple[str, ...] | None) -> tuple[Split, Split, Split]:
-    """Train, validation and test: those that there are, the rest drawn from train."""
+    """Train, validation and test; missing splits are drawn from train."""
     roles = {2: ("train", "test"), 3: ("train", "validation", "test")}.get(len(chosen or ()), ("train",))
     by_role = {role: found[part] for role, part in zip(roles, chosen, strict=True)} if chosen else found
     if "train" not in by_role:
         raise DataError(
-            f"Data set '{name}' must have a split to train on. Received: {', '.join(found) or 'none of the usual'}. "
-            "Name its splits: splits=TRAIN-TEST"
+            f"Data set '{name}' must have a split to train on. Received: {', '.join(found) or 'no train split'}. "
+            "Name its splits with splits=TRAIN-TEST"
         )
     missing = [role for role in ("validation", "test") if role not in by_role]
     train, *drawn = tenths(*by_role["train"], len(missing), name)

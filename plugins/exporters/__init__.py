@@ -1,1 +1,1 @@
-"""Exporters: a trained ticket becomes a file or folder that something else runs."""
+"""Exporters, which write a trained ticket to a file or folder that another program runs."""

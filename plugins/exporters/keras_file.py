@@ -1,4 +1,4 @@
-"""Keras's own file."""
+"""Exporter to Keras's own `.keras` file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KerasFile:
-    """A `.keras` file that `keras.saving.load_model` loads wherever Keras 3 is, to run or to train on.
+    """Write a `.keras` file that `keras.saving.load_model` can load wherever Keras 3 is installed.
 
-    It holds the plain model and all its weights, zeros included: no optimizer, no masks.
+    The loaded model can run and can be trained further. The file holds the plain model and all its weights,
+    including zeros. It holds no optimizer and no masks.
 
     Raises:
-        KerasTicketsError: the model needs a class besides Keras's own; names it, and the formats that do not.
+        KerasTicketsError: the model needs a class that is not Keras's own. The message names the class, and
+            the formats that do not need it.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""LiteRT, formerly TensorFlow Lite: for phones, browsers and microcontrollers."""
+"""Exporter to LiteRT (formerly TensorFlow Lite), for phones, browsers and microcontrollers."""
 
 import re
 import tempfile
@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LiteRT:
-    """A LiteRT file (`.tflite`), which takes any batch size once its input is resized.
+    """Write a LiteRT file (`.tflite`). It takes any batch size once its input is resized.
 
     Args:
-        sparse: whether weights that are mostly zero are stored without their zeros. Smaller from about half
-            sparse on; LiteRT unpacks them when it loads the file, so nothing runs faster.
-        int8: whether weights and what layers pass on are bytes, a quarter of the size: full integer
-            quantisation. Inputs and outputs stay as they are.
-        raw: whether images go in raw, as uint8, and are standardised inside.
-        calibration: how many training examples, drawn at random and always the same, tell `int8` the ranges
-            of what layers pass on.
+        sparse: whether to store mostly-zero weights without their zeros. The file becomes smaller from a
+            sparsity of about one half. LiteRT unpacks the weights when it loads the file, so nothing runs
+            faster.
+        int8: whether to quantise weights and activations to 8-bit integers (full integer quantisation), a
+            quarter of the size. Inputs and outputs keep their types.
+        raw: whether the export takes raw uint8 images and standardises them itself.
+        calibration: number of training examples from which `int8` learns the ranges of the activations, at
+            least 1. They are drawn at random, but are the same every time.
 
     Raises:
-        DataError: `raw` without data that were bytes, or `int8` without data.
-        ExportError: LiteRT has no form for the model.
+        DataError: `raw` is set and the data was not made of standardised bytes, or `int8` is set without
+            data.
+        ExportError: LiteRT cannot represent the model.
 
     Example:
         >>> import tempfile
@@ -64,14 +66,14 @@ class LiteRT:
 
     @property
     def tolerance(self) -> float:
-        """How far outputs may be from the model's, as a share of its largest."""
-        # An int8 layer cuts off what is beyond the range that calibration saw, and the largest output most of all:
-        # LeNet-300-100 and a small convolutional net were off by 0.06 on digits, 0.2 on MNIST, 0.3 on CIFAR-10, at
-        # accuracies within 0.5 points. An export with a wrong scale or layout is off by more than this.
+        """The largest allowed difference from the model's outputs, as a fraction of the model's largest output."""
+        # An int8 layer cuts off values beyond the range that calibration saw; this affects the largest output most.
+        # LeNet-300-100 and a small convolutional net were off by 0.06 on digits, 0.2 on MNIST and 0.3 on CIFAR-10,
+        # with accuracies within 0.5 points. An export with a wrong scale or layout is off by more than 0.5.
         return 0.5 if self.int8 else 1e-4
 
     def inputs(self, x: np.ndarray, data: Data) -> np.ndarray:
-        """What the export takes for inputs of the data set."""
+        """Convert inputs of the data set to inputs of the export."""
         return raw_bytes(x, data) if self.raw else x
 
     def __call__(
@@ -84,9 +86,9 @@ class LiteRT:
                 with quiet():
                     write_archive(served, Path(folder, "model"))
                     content = self._converted(Path(folder, "model"), served.name, examples)
-            except Exception as error:  # the converter has no class of its own
+            except Exception as error:  # the converter has no exception class of its own
                 raise ExportError(
-                    f"LiteRT must have a form for the model. Received: {_cause(error)}. "
+                    f"LiteRT must be able to represent the model. Received: {_cause(error)}. "
                     "Export it as saved-model or onnx."
                 ) from error
         path.write_bytes(content)
@@ -98,10 +100,10 @@ class LiteRT:
         }
 
     def _examples(self, data: Data | None) -> np.ndarray:
-        """Training examples to calibrate with: test ones would leak into the weights."""
+        """Training examples for calibration; test examples would leak into the weights."""
         if data is None:
             raise DataError(
-                "int8=true needs data, whose training examples tell the ranges. Received: no data."
+                "int8=true needs a data set, to learn ranges from its training examples. Received: no data."
             )
         x = data.train[0]
         chosen = generator("litert", "calibration").permutation(len(x))[: self.calibration]
@@ -128,8 +130,8 @@ class LiteRT:
 
 
 def _cause(error: Exception) -> str:
-    """What the converter could not do, in one line."""
-    # It names the operation inside the place in its own graph, which is a page long.
+    """The reason why the converter failed, in one line."""
+    # The converter buries the operation's name in a page-long location in its own graph.
     if operation := re.search(r'fused\["(\w+):"', str(error)):
         return f"{operation[1]}, an operation that it lacks or cannot resize"
     return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,4 +1,4 @@
-"""ONNX, the format that most other runtimes read."""
+"""Exporter to ONNX, the format that most other runtimes read."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -20,10 +20,12 @@ _NEEDED = ("tf2onnx", "onnx")
 
 @dataclass(frozen=True)
 class Onnx:
-    """An ONNX file, through Keras's own export and tf2onnx: the graph and all weights, zeros included.
+    """Write an ONNX file with the graph and all weights, including zeros.
+
+    The exporter uses Keras's own export and tf2onnx.
 
     Raises:
-        ExportError: tf2onnx or onnx is not installed, or has no form for the model.
+        ExportError: tf2onnx or onnx is not installed, or tf2onnx cannot represent the model.
     """
 
     suffix: ClassVar[str] = ".onnx"
@@ -42,9 +44,9 @@ class Onnx:
         try:
             with quiet(), _old_names():
                 served.model.export(path, format="onnx", verbose=False, input_signature=served.signature)
-        except Exception as error:  # tf2onnx raises whatever it met
+        except Exception as error:  # tf2onnx may raise any exception
             raise ExportError(
-                f"ONNX must have a form for the model. Received: {type(error).__name__}: {str(error)[:300]}. "
+                f"ONNX must be able to represent the model. Received: {type(error).__name__}: {str(error)[:300]}. "
                 "Export it as saved-model or litert."
             ) from error
         _name_output(path)
@@ -52,7 +54,7 @@ class Onnx:
 
 
 def _name_output(path: Path) -> None:
-    """Call the output `output_0`, as the other formats do: tf2onnx takes the name of whatever came last."""
+    """Rename the output to `output_0`, as in the other formats; tf2onnx names it after the last operation."""
     import onnx
 
     model = onnx.load(path)
@@ -66,7 +68,10 @@ def _name_output(path: Path) -> None:
 
 @contextlib.contextmanager
 def _old_names() -> Iterator[None]:
-    """The name `np.object`, which tf2onnx needs and NumPy 2 lacks: Keras adds it, once and for good."""
+    """Define `np.object`, which tf2onnx needs and NumPy 2 lacks, and remove it afterwards.
+
+    Keras's export defines it too, but would leave it there for good.
+    """
     there = "object" in vars(np)
     vars(np)["object"] = object
     try:

@@ -1,4 +1,4 @@
-"""What exporters share: the model and its one input, raw images, and quiet converters."""
+"""Code that exporters share: a model with one input, raw images, quiet converters and SavedModels."""
 
 import contextlib
 import io
@@ -24,14 +24,14 @@ READERS = Path(__file__).parent / "readers"
 
 @dataclass(frozen=True)
 class Served:
-    """A model as it is served: one input, one output.
+    """A model ready to be served, with one input and one output.
 
     Args:
         model: the model to export.
-        name: what its input is called.
-        shape: the shape of one example, None where a size is open.
-        dtype: what it takes: that of its input, or `uint8` where images come raw.
-        scaling: mean and standard deviation that raw images are standardised by; None where they are already.
+        name: name of its input.
+        shape: the shape of one example, with None for each open size.
+        dtype: the type that it takes: the type of the model's input, or `uint8` for raw images.
+        scaling: mean and standard deviation by which raw images are standardised; None if inputs are not raw.
     """
 
     model: "keras.Model"
@@ -44,18 +44,18 @@ class Served:
     def of(
         cls, ticket: Ticket, model: "keras.Model | None", data: Data | None, raw: bool = False
     ) -> "Served":
-        """What an exporter was given, made ready.
+        """Prepare the model that an exporter was given.
 
         Args:
-            ticket: whose model it is, where `model` is None.
-            model: the model to export.
-            data: closes sizes that the model leaves open, and says how raw images are standardised.
-            raw: whether raw images go in.
+            ticket: the ticket to build the model from if `model` is None.
+            model: the model to export, or None.
+            data: fills in sizes that the model leaves open, and gives the scaling of raw images.
+            raw: whether the export takes raw images.
 
         Raises:
             TicketError: the ticket is not trained, or cannot be built.
             KerasTicketsError: the model has several inputs or outputs.
-            DataError: `raw`, and the data set is not of standardised bytes.
+            DataError: `raw` is set, and the data set was not made of standardised bytes.
         """
         model = trained_model(ticket) if model is None else model
         scaling = scaling_of(data) if raw else None
@@ -63,23 +63,23 @@ class Served:
         return cls(model, name, shape, "uint8" if raw else dtype, scaling)
 
     def __call__(self, x: Any) -> Any:
-        """The outputs for inputs `(n, ...)` of `dtype`, as an inference."""
+        """The outputs for inputs `(n, ...)` of type `dtype`, in inference mode."""
         import tensorflow as tf
 
         if self.scaling is not None:
-            # The arithmetic of `kerastickets.data.dataset.standardise`, to the bit.
+            # Exactly the arithmetic of `kerastickets.data.dataset.standardise`, so that results agree to the bit.
             x = (tf.cast(x, "float32") - self.scaling[0]) / self.scaling[1]
         return self.model(x, training=False)
 
     @property
     def signature(self) -> list[Any]:
-        """Its input as `tf.function` takes it, of any batch size."""
+        """The input signature for `tf.function`, for any batch size."""
         import tensorflow as tf
 
         return [tf.TensorSpec((None, *self.shape), self.dtype, self.name)]
 
     def facts(self) -> dict[str, Any]:
-        """The input as JSON: its name, the shape with a batch axis that is open, and its dtype."""
+        """The input as JSON: its name, its shape with an open batch axis, and its dtype."""
         return {"input": {"name": self.name, "shape": [None, *self.shape], "dtype": self.dtype}}
 
 
@@ -91,10 +91,10 @@ def _input(model: "keras.Model", data: Data | None) -> tuple[str, tuple[int | No
             f"Received: {len(inputs or ())} inputs and {len(outputs or ())} outputs"
         )
     if inputs:
-        # The tensor may have another name than the Input layer, which is what people know.
+        # Use the Input layer's name, because users know that one; the tensor's name may differ.
         name = inputs[0]._keras_history.operation.name
         shape, dtype = inputs[0].shape, inputs[0].dtype
-    else:  # a subclassed model knows only what it was built with
+    else:  # a subclassed model knows only the shape that it was built with
         name, shape, dtype = "inputs", (model.get_build_config() or {}).get("input_shape"), "float32"
         shape = shape or (None, *(data.input_shape if data else ()))
         if len(shape) < 2:
@@ -108,32 +108,32 @@ def _input(model: "keras.Model", data: Data | None) -> tuple[str, tuple[int | No
 
 
 def scaling_of(data: Data | None) -> tuple[np.ndarray, np.ndarray]:
-    """What the images of a data set were standardised by.
+    """The mean and standard deviation by which the images of a data set were standardised.
 
     Raises:
-        DataError: there are no data, or they are not bytes that were standardised.
+        DataError: there is no data, or it was not made of standardised bytes.
     """
     if data is None or data.scaling is None:
         given = "no data" if data is None else f"data set '{data.name}', which has no `scaling`"
         raise DataError(
-            f"raw=true needs data whose inputs are bytes that were standardised. Received: {given}. "
+            f"raw=true needs a data set whose inputs were standardised from bytes. Received: {given}. "
             "Leave out `raw`, or give such a data set."
         )
     return data.scaling
 
 
 def raw_bytes(x: np.ndarray, data: Data) -> np.ndarray:
-    """Standardised inputs of a data set as the bytes that they were.
+    """Turn standardised inputs of a data set back into the original bytes.
 
     Args:
-        x: inputs `(n, ...)` of the data set.
-        data: knows its `scaling`.
+        x: standardised inputs `(n, ...)` of the data set.
+        data: the data set; gives the `scaling`.
 
     Returns:
-        uint8 `(n, ...)`.
+        The inputs as uint8 `(n, ...)`.
 
     Raises:
-        DataError: the data set is not of standardised bytes.
+        DataError: the data set was not made of standardised bytes.
 
     Example:
         >>> from kerastickets.plugin import create
@@ -146,7 +146,7 @@ def raw_bytes(x: np.ndarray, data: Data) -> np.ndarray:
 
 
 def named_classes(data: Data | None) -> tuple[str, ...]:
-    """The names of the classes of a data set of one task, their numbers where they have none; empty without classes."""
+    """The class names of a data set with one task, or their numbers as text; empty if it has no classes."""
     if data is None or not isinstance(data.classes, int):
         return ()
     return data.labels or tuple(map(str, range(data.classes)))
@@ -154,7 +154,7 @@ def named_classes(data: Data | None) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep off the user's terminal what converters say there, also from C++."""
+    """Hide from the terminal all output of the converters, including output from C++."""
     streams = [stream for stream in (sys.stdout, sys.stderr) if stream is not None]
     for stream in streams:
         stream.flush()
@@ -177,26 +177,26 @@ def quiet() -> Iterator[None]:
             os.close(copy)
         os.close(nowhere)
         logging.disable(level)
-        logging.root.handlers[:] = handlers  # tf2onnx sets up logging for the whole program
+        logging.root.handlers[:] = handlers  # undo tf2onnx, which sets up logging for the whole program
 
 
 def write_archive(
     served: Served, path: Path, more: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
 ) -> None:
-    """Write a SavedModel with the signature `serve`, also called `serving_default`, and more.
+    """Write a SavedModel with the signature `serve` (also called `serving_default`) and optional other signatures.
 
     Args:
-        served: what to serve.
-        path: the folder to make.
-        more: other signatures by name, as functions of the same input.
+        served: the model to serve.
+        path: the folder to create.
+        more: other signatures by name; each is a function of the same input.
     """
     import keras
     import tensorflow as tf
 
-    # Not `archive.track(model)`: the variables that functions use are found anyway, and would be stored twice.
+    # Do not call `archive.track(model)`: the variables are found anyway, and would then be stored twice.
     archive = keras.export.ExportArchive()
     for name, function in {"serve": served.__call__, **more}.items():
         archive.add_endpoint(name, function, served.signature)
-    # Gradient functions would double the graph, and nobody trains a SavedModel.
+    # Leave out gradient functions: they would double the graph, and nobody trains a SavedModel.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     archive.write_out(str(path), options=options, verbose=False)

@@ -1,4 +1,4 @@
-"""A model as Keras alone can rebuild it: no mask-aware layers, no optimizer, no classes of anybody else."""
+"""Copy a model so that Keras alone can rebuild it: no mask-aware layers, no optimizer, no foreign classes."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,17 +10,18 @@ if TYPE_CHECKING:
 
 
 def plain_copy(model: "keras.Model") -> tuple["keras.Model", dict[str, Any]]:
-    """The model built anew from its architecture, with its weights, and that architecture.
+    """Rebuild a model from its architecture and copy its weights.
 
     Args:
-        model: a built model; it stays as it is.
+        model: a built model; it stays unchanged.
 
     Returns:
-        A model of Keras's own classes that is not compiled, and what `keras.saving.deserialize_keras_object`
-        makes it of.
+        The copy, made of Keras's own classes and not compiled, and its architecture, from which
+        `keras.saving.deserialize_keras_object` can build it.
 
     Raises:
-        KerasTicketsError: it cannot be built by Keras alone; names the layer and what that needs.
+        KerasTicketsError: Keras alone cannot build the model. The message names the layer and what the layer
+            needs.
 
     Example:
         >>> import keras
@@ -37,7 +38,7 @@ def plain_copy(model: "keras.Model") -> tuple["keras.Model", dict[str, Any]]:
         raise _refused(f"layer '{layer}', which needs {needed}")
     try:
         copy = rebuild(config)
-    except Exception as error:  # any fault of what the config names
+    except Exception as error:  # whatever the classes that the config names may raise
         cause = str(error).partition(" Full object config")[0][:300]
         raise _refused(f"one that Keras cannot build, {type(error).__name__}: {cause}") from error
     assign(copy, snapshot(model))
@@ -52,7 +53,7 @@ def _refused(received: str) -> KerasTicketsError:
 
 
 def strangers(node: Any, layer: str = "") -> Iterator[tuple[str, str]]:
-    """The layers of an architecture that Keras cannot build by itself, each with what it needs.
+    """The layers of an architecture that Keras cannot build by itself, each with the class or function it needs.
 
     Args:
         node: an architecture as JSON, or a part of one.
@@ -77,16 +78,16 @@ def strangers(node: Any, layer: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _needed(node: Mapping[str, Any]) -> str | None:
-    """What a part of an architecture needs besides Keras; None if nothing."""
+    """The class or code besides Keras that a part of an architecture needs; None if it needs nothing."""
     name, module, registered = node["class_name"], node.get("module"), node.get("registered_name")
     if name == "Lambda":
         return "Python code that its Lambda stores"
-    if name == "function":  # written without its module, whosever it is
+    if name == "function":  # stored without its module, for Keras's functions as for others
         return None if _known(node["config"]) else f"the function {node['config']}"
     if module is None:
-        # Keras's marks for values have no registered name; a class of the main program has.
+        # Keras's markers for special values have no registered name; a class of the main program has one.
         return name if registered else None
-    # Where a registered name has a package, Keras looks there and not at the module.
+    # If the registered name has a package, Keras looks the class up there and not in the module.
     known = module in ("builtins", "keras") or module.startswith("keras.")
     return None if known and ">" not in (registered or "") else f"{module}.{name}"
 

@@ -1,4 +1,4 @@
-"""The smallest file: only the weights that are kept, and where they are."""
+"""Exporter to the smallest file: it stores only the kept weights and their positions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,19 +19,23 @@ FORMAT, VERSION = "kerastickets.weights", 1
 
 @dataclass(frozen=True)
 class SafeTensors:
-    """A safetensors file of the kept weights and the architecture; a few lines of NumPy make it dense again.
+    """Write a safetensors file with the kept weights and the architecture.
 
-    Of a weight of rank above 1 that has zeros it stores the other values, as `KEY:values`, and their positions
-    in C order in the smaller of two forms: `KEY:mask`, a bit for each weight, or `KEY:gaps`, a byte for each
-    value that is the distance from the one before; where that is above 255, zeros are stored as stepping
-    stones. What takes no more space as it is, is stored as it is, as `KEY`. Equal models give equal bytes.
+    A few lines of NumPy make it dense again.
 
-    Its one metadata entry, `kerastickets`, is JSON: `format`, `version`, `architecture` for
-    `keras.saving.deserialize_keras_object`, and `weights`, of each its `key`, `shape` and `encoding` (`dense`,
-    `mask` or `gaps`) in the order of the model's `set_weights`.
+    A weight of rank above 1 that contains zeros is stored sparsely. `KEY:values` holds its nonzero values.
+    Their positions in C order are stored in the smaller of two forms. `KEY:mask` has one bit per weight.
+    `KEY:gaps` has one byte per stored value: its distance from the previous stored value. Where a distance is
+    above 255, zeros are stored in between. A weight that would not become smaller is stored unchanged, as
+    `KEY`. Equal models give equal bytes.
+
+    The only metadata entry, `kerastickets`, is JSON. It has `format`, `version`, `architecture` (for
+    `keras.saving.deserialize_keras_object`) and `weights`: the `key`, `shape` and `encoding` (`dense`, `mask`
+    or `gaps`) of each weight, in the order of the model's `set_weights`.
 
     Raises:
-        KerasTicketsError: the model needs a class besides Keras's own; names it, and the formats that do not.
+        KerasTicketsError: the model needs a class that is not Keras's own. The message names the class, and
+            the formats that do not need it.
 
     Example:
         >>> import tempfile
@@ -58,7 +62,7 @@ class SafeTensors:
         served = Served.of(ticket, model, data)
         copy, architecture = plain_copy(served.model)
         values, keys = snapshot(copy), {id(variable): key for key, variable in variables(copy).items()}
-        # In the order of `set_weights`, which is Keras's own.
+        # The order of `set_weights` is Keras's own.
         encoded = {key: encode(values[key]) for key in (keys[id(weight)] for weight in copy.weights)}
         weights = [
             {"key": key, "shape": [*values[key].shape], "encoding": each.encoding}
@@ -68,7 +72,7 @@ class SafeTensors:
         tensors = {
             f"{key}{part}": array for key, each in encoded.items() for part, array in each.parts.items()
         }
-        # One entry only: safetensors writes several in random order.
+        # Write one metadata entry only, because safetensors writes several entries in random order.
         save_file({name: tensors[name] for name in sorted(tensors)}, path, {"kerastickets": canonical(about)})
         stored = sum(array.nbytes for array in tensors.values())
         return {
@@ -80,14 +84,14 @@ class SafeTensors:
 
 
 class Encoded(NamedTuple):
-    """One weight as it is stored: the encoding's name, and arrays by what follows the weight's key."""
+    """One weight in stored form: the name of the encoding, and arrays by the suffix that follows the weight's key."""
 
     encoding: str
     parts: dict[str, np.ndarray]
 
 
 def encode(weight: np.ndarray) -> Encoded:
-    """The smallest form of a weight; on ties the simplest.
+    """Encode a weight in its smallest form; if forms are equally small, in the simplest of them.
 
     Args:
         weight: values of any shape.
@@ -105,12 +109,15 @@ def encode(weight: np.ndarray) -> Encoded:
 
 
 def _gaps(flat: np.ndarray) -> dict[str, np.ndarray]:
-    """Values and the distances between them, the first from the beginning."""
+    """The nonzero values and the distance of each from the previous one.
+
+    The first is counted from the beginning.
+    """
     at = np.flatnonzero(flat)
     distances = np.diff(at, prepend=0)
-    # A distance of 600 is 255 and 255, where zeros are stored, and 90.
+    # A distance of 600 becomes 255 + 255 + 90, with zeros stored at the first two positions.
     stones = np.maximum(distances - 1, 0) // 255
-    last = np.cumsum(stones + 1) - 1  # where a kept value stands among all that is stored
+    last = np.cumsum(stones + 1) - 1  # the index of each kept value among all stored values
     gaps = np.full(len(at) + stones.sum(), 255, np.uint8)
     values = np.zeros(len(gaps), flat.dtype)
     gaps[last], values[last] = distances - 255 * stones, flat[at]

@@ -1,4 +1,4 @@
-"""TensorFlow's own format, for TensorFlow Serving, C++ and every language that TensorFlow has."""
+"""Exporter to TensorFlow's SavedModel, for TensorFlow Serving, C++ and every language that TensorFlow supports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,17 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A SavedModel folder: the graph and the weights, all of them, zeros included.
+    """Write a SavedModel folder with the graph and all weights, including zeros.
 
-    Its signatures take any batch size. `serve`, also called `serving_default`, gives `output_0`, the model's
-    output. `classify`, for data of one task of classes, gives for each example `label` (the name of the most
-    likely class, its number as text where classes have no names), `class` (its number) and `probability`.
+    Its signatures take any batch size. `serve` (also called `serving_default`) returns `output_0`, the
+    model's output. For data with one classification task there is also `classify`. For each example it
+    returns `label` (the name of the most likely class, or its number as text if classes have no names),
+    `class` (its number) and `probability`.
 
     Args:
-        raw: whether images go in raw, as uint8, and are standardised inside.
+        raw: whether the export takes raw uint8 images and standardises them itself.
 
     Raises:
-        DataError: `raw` without data that were bytes.
+        DataError: `raw` is set and the data was not made of standardised bytes.
 
     Example:
         >>> import tempfile
@@ -49,7 +50,7 @@ class SavedModel:
     raw: bool = False
 
     def inputs(self, x: np.ndarray, data: Data) -> np.ndarray:
-        """What the export takes for inputs of the data set."""
+        """Convert inputs of the data set to inputs of the export."""
         return raw_bytes(x, data) if self.raw else x
 
     def __call__(

@@ -1,8 +1,10 @@
-"""LiteRT's sparse weights row by row, where its converter takes blocks of four and so stores more zeros than weights.
+"""Store LiteRT's sparse weights row by row instead of in blocks of four, where that saves space or is needed.
 
-The converter takes blocks whenever nine tenths as many of them are empty as single weights are. Of a weight that is
-sparser than 96.5 % that is always so, even at random; each block that is not empty then stores four values for one.
-Where rows are no multiple of four long it even loses values, so that those of a file without sparsity are taken.
+LiteRT's converter uses blocks of four when the fraction of empty blocks is at least nine tenths of the
+fraction of zero weights. For a weight with a sparsity above 96.5 % this is always true, even with random
+masks. Each nonempty block then stores four values, often for a single nonzero weight. If the row length is
+not a multiple of four, the converter even loses values; this module then takes the values from a file
+converted without sparsity.
 """
 
 from typing import Any
@@ -13,16 +15,17 @@ _INDEX = {1: "uint8", 2: "uint16"}
 
 
 def by_rows(content: bytes, plain: bytes) -> bytes:
-    """A LiteRT file whose blockwise sparse matrices are stored weight by weight where that takes fewer bytes, or must.
+    """Store the blockwise sparse matrices of a LiteRT file weight by weight, if that is smaller or blocks lose values.
 
-    LiteRT unpacks such a matrix once, when it loads the file, as it does those that its converter stores so.
+    LiteRT unpacks such a matrix once, when it loads the file, just as it unpacks the converter's own sparse
+    matrices.
 
     Args:
-        content: the file.
+        content: the file, converted with sparsity.
         plain: the same model, converted without sparsity.
 
     Returns:
-        The file, `content` itself where no matrix changes.
+        The new file; `content` itself if no matrix changes.
     """
     import flatbuffers
     from tensorflow.lite.python import schema_py_generated as schema
@@ -42,7 +45,7 @@ def by_rows(content: bytes, plain: bytes) -> bytes:
 
 
 def _matrices(schema: Any, model: Any, graph: Any) -> list[int]:
-    """The tensors that are the weights of dense layers, in the order of these."""
+    """The tensor numbers of the weights of dense layers, in the order of the layers."""
     codes = [code.builtinCode for code in model.operatorCodes]
     layers = [
         one for one in graph.operators if codes[one.opcodeIndex] == schema.BuiltinOperator.FULLY_CONNECTED
@@ -51,13 +54,16 @@ def _matrices(schema: Any, model: Any, graph: Any) -> list[int]:
 
 
 def _values(model: Any, graph: Any, number: int) -> np.ndarray:
-    """The numbers of a tensor that is stored whole; none of one that is computed."""
+    """The values of a tensor that is stored dense; empty for a tensor that is computed."""
     data = model.buffers[graph.tensors[number].buffer].data
     return np.frombuffer(b"" if data is None else np.asarray(data, np.uint8).tobytes(), "<f4")
 
 
 def _store(schema: Any, model: Any, graph: Any, number: int, values: np.ndarray) -> bool:
-    """Store a matrix by rows, if it is in blocks and becomes smaller, or has lost values; whether it did."""
+    """Store a blockwise matrix by rows if it becomes smaller or has lost values.
+
+    Returns whether it was changed.
+    """
     tensor = graph.tensors[number]
     sparsity, buffer = tensor.sparsity, model.buffers[tensor.buffer]
     if sparsity is None or list(() if sparsity.blockMap is None else sparsity.blockMap) != [1]:
@@ -81,13 +87,13 @@ def _store(schema: Any, model: Any, graph: Any, number: int, values: np.ndarray)
 
 
 def _bytes(numbers: np.ndarray) -> int:
-    """What whole numbers take in a LiteRT file: a byte each, or two, or four, as the largest needs."""
+    """The bytes that integers take in a LiteRT file: one, two or four each, depending on the largest."""
     most = int(numbers.max(initial=0))
     return int(numbers.size) * (1 if most < 1 << 8 else 2 if most < 1 << 16 else 4)
 
 
 def _packed(schema: Any, numbers: np.ndarray) -> tuple[Any, int]:
-    """Whole numbers as a vector of the file, and what kind it is."""
+    """Integers as a vector of the file, and the vector's type."""
     size = _bytes(numbers) // max(1, numbers.size)
     kind = {1: "Uint8Vector", 2: "Uint16Vector"}.get(size, "Int32Vector")
     vector = getattr(schema, f"{kind}T")()
@@ -96,7 +102,10 @@ def _packed(schema: Any, numbers: np.ndarray) -> tuple[Any, int]:
 
 
 def _unpack_first(schema: Any, model: Any, graph: Any, number: int) -> None:
-    """Let what takes a tensor take it unpacked: the operation for that comes before all others."""
+    """Insert an operation, before all others, that unpacks a tensor.
+
+    Every user of the tensor takes the result.
+    """
     tensor, operation = graph.tensors[number], schema.BuiltinOperator.DENSIFY
     unpacked = schema.TensorT()
     unpacked.shape, unpacked.type, unpacked.buffer = (

@@ -1,6 +1,8 @@
-"""Builds a tf_keras model from the config of a Keras 3 one, as `tfmot_plan.py` wrote it; used by `tfmot_writer.py`.
+"""Build a tf_keras model from the config of a Keras 3 model, as written by `tfmot_plan.py`.
 
-Imports neither Keras, nor kerastickets, nor, outside functions, tf_keras.
+`tfmot_writer.py` uses this module.
+
+This module does not import Keras or kerastickets. It imports tf_keras only inside functions.
 """
 
 import inspect
@@ -9,11 +11,14 @@ MODELS = ("Functional", "Sequential", "Model")
 
 
 class RefusedError(Exception):
-    """Layers that cannot be converted, each with the reason."""
+    """Raised with a list of layers that cannot be converted, each with the reason."""
 
 
 def plain(config, idle, accepted):
-    """A layer's arguments as tf_keras takes them; a ValueError names one that it has no form of."""
+    """A layer's arguments in the form of tf_keras.
+
+    Raises a ValueError that names an argument tf_keras lacks.
+    """
     kept = {}
     for name, value in config.items():
         if name.endswith("_initializer") or name == "quantization_config" or name.startswith("lora_"):
@@ -32,7 +37,10 @@ def plain(config, idle, accepted):
 
 
 def part(value):
-    """An argument; a layer inside a layer is made, and what else is an object is named as tf_keras names it."""
+    """Convert an argument: a nested layer is built.
+
+    Any other object is described as tf_keras describes it.
+    """
     if not (isinstance(value, dict) and "class_name" in value):
         return value
     if value.get("module") == "keras.layers":
@@ -41,7 +49,7 @@ def part(value):
 
 
 def layer_of(node):
-    """A tf_keras layer for one of Keras 3; a ValueError says why there is none."""
+    """Build the tf_keras layer for a Keras 3 layer; raises a ValueError with the reason if there is none."""
     import tf_keras
 
     found = getattr(tf_keras.layers, node["class_name"], None)
@@ -60,14 +68,14 @@ def layer_of(node):
 
 
 class Builder:
-    """Builds a tf_keras model from the config of a Keras 3 one.
+    """Builds a tf_keras model from the config of a Keras 3 model.
 
-    `leaves` maps the path of each layer (names from the model down) to the tf_keras layer that is to hold its
+    `leaves` maps the path of each layer (names from the model down) to the tf_keras layer that receives its
     weights.
 
     Args:
         node: the model's class and config.
-        wrap: called with a path and its layer; returns the layer to use.
+        wrap: called with the path of a layer and the layer; returns the layer to use.
     """
 
     def __init__(self, node, wrap):
@@ -89,7 +97,7 @@ class Builder:
                     refused.append(("/".join(path), str(error)))
 
     def model(self):
-        """The model; its weights are drawn."""
+        """Build the model, with newly drawn weights."""
         return self._model(self.node, ())
 
     def _model(self, node, prefix):
@@ -138,7 +146,7 @@ class Builder:
 
 
 def given(node):
-    """The tensor of an InputLayer."""
+    """The input tensor of an InputLayer."""
     import tf_keras
 
     config = node["config"]
@@ -146,7 +154,7 @@ def given(node):
 
 
 def tensors(value):
-    """Every reference to a tensor in the arguments of a call, as (layer, node, index)."""
+    """All references to tensors in the arguments of a call, as (layer, node, index)."""
     if isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__":
             yield tuple(value["config"]["keras_history"])
@@ -159,13 +167,13 @@ def tensors(value):
 
 
 def needs(nodes, call):
-    """The calls that have to be made before this one."""
+    """The calls that must be made before this one."""
     name, n = call
     return {(layer, at) for layer, at, _ in tensors(nodes[name]["inbound_nodes"][n])}
 
 
 def called(name, layer, call, made):
-    """What a layer makes of the arguments of one call, as a list."""
+    """Call a layer with the arguments of one recorded call; returns its outputs as a list."""
 
     def filled(value):
         if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
@@ -173,7 +181,7 @@ def called(name, layer, call, made):
             return made[source, node][index]
         return [filled(child) for child in value] if isinstance(value, list) else value
 
-    # Whether a call trains is not the graph's to say: Keras 3 records it all the same.
+    # Drop `training`: Keras 3 records it, but the caller decides whether the model trains.
     named = {key: filled(value) for key, value in call["kwargs"].items() if value is not None}
     named.pop("training", None)
     try:
@@ -184,7 +192,7 @@ def called(name, layer, call, made):
 
 
 def ends_of(places, made):
-    """The tensors at a model's inputs or outputs; a single one may come without a list around it."""
+    """The tensors at a model's inputs or outputs; for a single tensor `places` may lack the outer list."""
     if places and isinstance(places[0], str):
         return made[places[0], places[1]][places[2]]
     found = [made[name, node][index] for name, node, index in places]
@@ -192,7 +200,10 @@ def ends_of(places, made):
 
 
 def give(path, layer, stored, arrays):
-    """Copy weights into a layer: by name, those of one name in their order, and where names differ all in order."""
+    """Copy weights into a layer, matched by name; weights with the same name are matched in order.
+
+    If the names differ, all weights are matched in order.
+    """
     own = [(variable.name.split(":")[0].rsplit("/", 1)[-1], variable) for variable in layer.weights]
     theirs = [(each["name"], arrays[each["array"]]) for each in stored]
     names = sorted(name for name, _ in own)

@@ -1,4 +1,4 @@
-"""TensorFlow Model Optimization's own model, for its tools; and its int8 file, whose zeros stay zeros."""
+"""Exporter to TensorFlow Model Optimization: a model for its tools, or its int8 file, in which zeros stay zero."""
 
 import json
 import os
@@ -25,28 +25,31 @@ _EXAMPLES = 4096
 
 @dataclass(frozen=True)
 class Tfmot:
-    """An H5 file of a tf_keras model (Keras 2), for TensorFlow Model Optimization; with `int8`, a LiteRT file.
+    """Write an H5 file of a tf_keras (Keras 2) model for TensorFlow Model Optimization.
 
-    `tf_keras.models.load_model` gives the model for `quantize_apply`, `cluster_weights` or LiteRT's converter. H5
-    is what TFMOT's guides save and every `tf.keras` since TensorFlow 2.0 loads; a `.keras` file of tf_keras would
-    look like one of Keras 3 and not load there. TFMOT runs in a process of its own, since importing it turns
-    `tf.keras` over to tf_keras; this one stays as it is.
+    With `int8`, write a LiteRT file instead.
+
+    `tf_keras.models.load_model` loads the model for `quantize_apply`, `cluster_weights` or LiteRT's
+    converter. TFMOT's guides save H5 files, and every `tf.keras` since TensorFlow 2.0 loads them. A `.keras`
+    file of tf_keras would look like a Keras 3 file but would not load there. TFMOT runs in a separate
+    process, because importing it switches `tf.keras` to tf_keras; the calling process stays unchanged.
 
     Args:
-        wrapped: whether TFMOT's pruning wrappers stay around the layers, under exactly the ticket's masks, to train
-            on: load it within `tfmot.sparsity.keras.prune_scope()`, fit with its `UpdatePruningStep`. Weights of
-            layers that TFMOT does not prune are zero where the ticket prunes them, but nothing keeps them so; the
-            report lists them under `unguarded`.
-        int8: whether to write a LiteRT file of TFMOT's prune-preserving quantisation. Inputs and outputs stay
-            float32. The report has the share of pruned weights that are zero in the file, by key.
-        steps: with `int8`, batches of 128 training examples to fine-tune on, at least 0. What is learned is the
-            model's own outputs, not the labels: the export is to compute what the model does.
-        seed: with `int8`, keys which examples those are.
+        wrapped: whether to keep TFMOT's pruning wrappers around the layers, with exactly the ticket's masks,
+            for further training. Load the file within `tfmot.sparsity.keras.prune_scope()` and fit with
+            TFMOT's `UpdatePruningStep`. In layers that TFMOT does not prune, pruned weights start at zero but
+            may change in training; the report lists these weights under `unguarded`.
+        int8: whether to write a LiteRT file with TFMOT's prune-preserving quantisation. Inputs and outputs
+            stay float32. The report has the fraction of pruned weights that are zero in the file, by key.
+        steps: number of batches of 128 training examples for fine-tuning, at least 0; for `int8` only.
+            Fine-tuning imitates the model's own outputs, not the labels, because the export must compute what
+            the model does.
+        seed: random seed for the choice of these examples; for `int8` only.
 
     Raises:
-        ExportError: a layer that tf_keras lacks, or TFMOT cannot quantise, or an operation that is no layer; lists
-            them.
-        DataError: `int8` without data.
+        ExportError: tf_keras lacks a layer, TFMOT cannot quantise a layer, or the model has an operation that
+            is not a layer; the message lists them.
+        DataError: `int8` is set without data.
 
     Example:
         >>> Tfmot().suffix, Tfmot(int8=True).suffix
@@ -72,7 +75,7 @@ class Tfmot:
 
     @property
     def suffix(self) -> str:
-        """How the file's name ends."""
+        """The suffix of the file's name."""
         return ".tflite" if self.int8 else ".h5"
 
     @property
@@ -82,7 +85,7 @@ class Tfmot:
 
     @property
     def tolerance(self) -> float:
-        """How far outputs may be from the model's, as a share of its largest."""
+        """The largest allowed difference from the model's outputs, as a fraction of the model's largest output."""
         return 0.2 if self.int8 else 1e-5
 
     def __call__(
@@ -99,13 +102,13 @@ class Tfmot:
     def _examples(self, data: Data | None) -> np.ndarray:
         if data is None:
             raise DataError(
-                "int8=true needs data, whose training examples it learns from. Received: no data."
+                "int8=true needs a data set, to learn from its training examples. Received: no data."
             )
         x = data.train[0]
         return x[generator("tfmot", self.seed).permutation(len(x))[:_EXAMPLES]].astype("float32")
 
     def _written(self, folder: Path, path: Path) -> dict[str, Any]:
-        """Have the other process write the file; what it told."""
+        """Let the other process write the file; returns the facts that it printed."""
         options = {
             "wrapped": self.wrapped,
             "int8": self.int8,
@@ -120,7 +123,7 @@ class Tfmot:
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["nothing on stderr"])[-1]
             raise ExportError(
-                f"TFMOT must have a form for the model. Received: exit code {done.returncode}, {said}. "
+                f"TFMOT must be able to represent the model. Received: exit code {done.returncode}, {said}. "
                 "Export it as litert or saved-model."
             )
         return json.loads(done.stdout.strip().splitlines()[-1])

@@ -1,15 +1,15 @@
-"""TFMOT's prune-preserving quantisation to an int8 LiteRT file; used by `tfmot_writer.py`."""
+"""Quantise a model to an int8 LiteRT file with TFMOT's prune-preserving scheme; used by `tfmot_writer.py`."""
 
 import numpy as np
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "embeddings")
-# Of the moving averages of TFMOT's ranges; it is written into its MovingAverageQuantizer.
+# Decay of the moving averages of TFMOT's ranges; it is hard-coded in TFMOT's MovingAverageQuantizer.
 DECAY = 0.999
 BATCH, RATE = 128, 1e-4
 
 
 def quantised(model, x, options):
-    """The model as an int8 LiteRT file whose pruned weights are zero, fine-tuned to compute what `model` does."""
+    """Convert a model to an int8 LiteRT file whose pruned weights are zero, fine-tuned to imitate `model`."""
     import tensorflow as tf
     import tensorflow_model_optimization as tfmot
     import tf_keras
@@ -21,7 +21,7 @@ def quantised(model, x, options):
         aware = tfmot.quantization.keras.quantize_apply(annotated, scheme)
     for layer in aware.layers:
         inner = getattr(layer, "layer", layer)
-        # What is imitated is the model at inference, so nothing may behave otherwise.
+        # The target is the model in inference mode, so all layers must behave as in inference.
         if isinstance(inner, tf_keras.layers.BatchNormalization):
             inner.trainable = False
         elif isinstance(inner, tf_keras.layers.Dropout):
@@ -40,19 +40,20 @@ def quantised(model, x, options):
 
 
 def find_ranges(aware, x):
-    """Set the ranges of what layers pass on to the widest that batches of the examples have.
+    """Set the ranges of the activations to the widest range found in batches of the examples.
 
-    TFMOT starts them at -6 and 6 and moves a thousandth of the way each step, so that after some hundred steps
-    outputs above 6 would still be cut off. A step tells where it leads to. What lies behind a range that was too
-    small is found in the next pass, hence as many passes as layers at most.
+    TFMOT starts the ranges at -6 and 6, and each step moves them by a thousandth of the difference. After
+    some hundred steps, outputs above 6 would still be cut off. This function computes from a single step the
+    value that the range moves towards. A range that was too small hides the true range of later layers, which
+    is found in the next pass. Therefore there are at most as many passes as layers.
     """
     names = [each.name.split(":")[0].rsplit("/", 1)[-1] for each in aware.weights]
     ends = {n: name for n, name in enumerate(names) if name.endswith(("_min", "_max"))}
     values = aware.get_weights()
     for n, name in ends.items():
-        if name.startswith("quantize_layer"):  # of inputs; TFMOT only ever widens it
+        if name.startswith("quantize_layer"):  # the range of the inputs, which TFMOT only ever widens
             values[n] = np.float32(min(x.min(), 0) if name.endswith("_min") else max(x.max(), 0))
-    # Those of weights follow the weights at once.
+    # The ranges of weights follow the weights without any averaging.
     exact = [n for n, name in ends.items() if name.startswith(KERNELS)]
     moving = [n for n, name in ends.items() if not name.startswith(("quantize_layer", *KERNELS))]
     for _ in range(len(aware.layers)):
@@ -60,7 +61,7 @@ def find_ranges(aware, x):
         for n in moving:
             values[n] = np.float32(0)
         for batch in np.array_split(x, -(-len(x) // (4 * BATCH))):
-            # From the ranges of the last pass: statistics of BatchNormalization are as they were, too.
+            # Start from the ranges of the last pass; this also restores the statistics of BatchNormalization.
             aware.set_weights([before.get(n, value) for n, value in enumerate(values)])
             aware(batch, training=True)
             for n, start in before.items():
@@ -73,7 +74,10 @@ def find_ranges(aware, x):
 
 
 def zeros_kept(content, plan, arrays, guarded):
-    """By key, the share of pruned weights that are zero in a LiteRT file, whose kernels have outputs first."""
+    """By key, the fraction of pruned weights that are zero in a LiteRT file.
+
+    Its kernels have the output axis first.
+    """
     import tensorflow as tf
 
     plainly = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -90,7 +94,7 @@ def zeros_kept(content, plan, arrays, guarded):
     for each in (one for leaf in plan["leaves"].values() for one in leaf):
         if each["key"] in guarded and not (mask := arrays[each["mask"]]).all():
             pruned = ~np.moveaxis(mask, -1, 0)
-            # A kernel of another layer has zeros elsewhere.
+            # Take the best match among kernels of this shape: kernels of other layers have their zeros elsewhere.
             shares[each["key"]] = max(
                 (float((kernel[pruned] == 0).mean()) for kernel in stored if kernel.shape == pruned.shape),
                 default=0.0,

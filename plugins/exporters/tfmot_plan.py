@@ -1,4 +1,4 @@
-"""A Keras 3 model as JSON and arrays, from which `tfmot_writer.py` makes a tf_keras one in another process."""
+"""Write a Keras 3 model as JSON and arrays, from which `tfmot_writer.py` builds a tf_keras model in another process."""
 
 import inspect
 import json
@@ -20,20 +20,21 @@ _MODELS = ("Functional", "Sequential", "Model")
 def write_plan(model: "keras.Model", ticket: Ticket, folder: Path, x: np.ndarray | None = None) -> None:
     """Write `plan.json` and `arrays.npz`.
 
-    The plan has `model`, the config, where each layer also has `idle`, the arguments that have Keras's defaults; and
-    `leaves`, by the path of a layer its weights: `name`, `key`, and where in the arrays the weight and its mask are.
+    The plan has two entries. `model` is the config; each layer in it also has `idle`, a list of the arguments
+    that have Keras's default values. `leaves` maps the path of each layer to its weights: `name`, `key`, and
+    the names of the weight and its mask in the arrays.
 
     Args:
         model: a model of Keras's own layers, Sequential or Functional.
-        ticket: its masks count where the model has a weight of their key and shape; where it has none, as after
-            compaction, what is zero in a weight of rank above 1 is masked.
+        ticket: gives the masks for weights of the model with the same key and shape. For other weights of
+            rank above 1, as after compaction, the zeros are masked.
         folder: an empty folder.
-        x: where it is to be quantised, inputs to fine-tune on.
+        x: inputs to fine-tune on if the model will be quantised, else None.
 
     Raises:
-        ExportError: the model is not of keras.layers alone, or, with `x`, has models inside; names every layer that
-            is in the way.
-        KerasTicketsError: it cannot be built by Keras alone.
+        ExportError: the model has layers that are not from keras.layers, or `x` is given and the model
+            contains other models; the message names all of these layers.
+        KerasTicketsError: Keras alone cannot build the model.
 
     Example:
         >>> import tempfile
@@ -60,11 +61,11 @@ def write_plan(model: "keras.Model", ticket: Ticket, folder: Path, x: np.ndarray
 
 
 def refused(layers: list[tuple[str, str]], quantising: bool = False) -> ExportError:
-    """The error that lists what tf_keras or TFMOT has no form for.
+    """The error that lists the layers that tf_keras lacks or that TFMOT cannot quantise.
 
     Args:
-        layers: of each its path and the reason.
-        quantising: whether it is TFMOT's quantisation that has none.
+        layers: for each layer its path and the reason.
+        quantising: whether the layers were refused by TFMOT's quantisation.
 
     Example:
         >>> print(refused([("add", "keras.src.ops.numpy.Add, which is no layer of keras.layers")]))
@@ -76,8 +77,8 @@ def refused(layers: list[tuple[str, str]], quantising: bool = False) -> ExportEr
             f"TFMOT must be able to quantise every layer. Received: {listed}. Export it as litert with int8=true."
         )
     return ExportError(
-        f"TFMOT takes layers of tf_keras only. Received: {listed}. Build the model of others, such as "
-        "keras.layers.Add in place of +, or export it as litert or saved-model."
+        f"TFMOT takes layers of tf_keras only. Received: {listed}. Build the model from other layers, such as "
+        "keras.layers.Add instead of +, or export it as litert or saved-model."
     )
 
 
@@ -88,7 +89,7 @@ def _nested(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _foreign(node: Mapping[str, Any], prefix: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """What stands in the graph and is no layer of keras.layers, such as the operation of `x + y`."""
+    """The parts of the graph that are not layers from keras.layers, such as the operation of `x + y`."""
     for child in node["config"]["layers"]:
         path = (*prefix, child.get("name") or child["config"].get("name", child["class_name"]))
         if child["class_name"] in _MODELS:
@@ -101,7 +102,7 @@ def _foreign(node: Mapping[str, Any], prefix: tuple[str, ...]) -> Iterator[tuple
 
 
 def _leaves(model: "keras.Model", prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, "keras.Layer"]]:
-    """Every layer that is no model, by its path of names."""
+    """Every layer that is not itself a model, with its path of names."""
     import keras
 
     for layer in model.layers:
@@ -121,11 +122,11 @@ def _keys(model: "keras.Model") -> dict[int, str]:
 def _weights(
     layer: "keras.Layer", ticket: Ticket, keys: Mapping[int, str], arrays: dict[str, np.ndarray]
 ) -> list[dict[str, Any]]:
-    """A layer's weights in the plan; their values go to `arrays`."""
+    """The plan's entries for a layer's weights; their values are added to `arrays`."""
     stored = []
     for variable in layer.weights:
         value = np.asarray(variable)
-        value = value if value.dtype.kind in "biuf" else value.astype("float32")  # bfloat16 is not NumPy's
+        value = value if value.dtype.kind in "biuf" else value.astype("float32")  # NumPy has no bfloat16
         key, number = keys[id(variable)], len(arrays)
         mask = ticket.masks.get(key)
         if mask is None or mask.shape != value.shape:
@@ -138,7 +139,7 @@ def _weights(
 
 
 def _mark_idle(node: Any) -> None:
-    """Tell of every layer which arguments are as Keras has them by default: tf_keras need not know those."""
+    """List in every layer the arguments that have Keras's default values; tf_keras may ignore unknown ones of these."""
     import keras
 
     for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():

@@ -1,9 +1,10 @@
-"""Writes a model as tf_keras with TensorFlow Model Optimization: `python -I tfmot_writer.py FOLDER OUT OPTIONS`.
+"""Write a model as tf_keras with TensorFlow Model Optimization: `python -I tfmot_writer.py FOLDER OUT OPTIONS`.
 
-FOLDER holds what `tfmot_plan.py` wrote; OPTIONS is a JSON object. TFMOT works on tf_keras alone, and importing it
-turns all of `tf.keras` over to that: hence a process of its own, and no import of it outside functions here.
-Prints one JSON object: facts, or `refused`, pairs of a layer and why it cannot be converted, and `quantising`,
-whether that was while quantising.
+FOLDER holds the files that `tfmot_plan.py` wrote. OPTIONS is a JSON object. TFMOT works only with tf_keras,
+and importing it switches all of `tf.keras` to tf_keras. Therefore this script runs in a separate process, and
+imports TFMOT only inside functions. It prints one JSON object: the facts of the export, or `refused` (pairs
+of a layer and the reason why it cannot be converted) and `quantising` (whether that happened while
+quantising).
 """
 
 import json
@@ -12,24 +13,24 @@ import sys
 
 import numpy as np
 
-# With -I Python does not look beside the script.
+# With -I, Python does not search the script's own folder for modules.
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from tfmot_build import Builder, RefusedError, give
 from tfmot_int8 import quantised, zeros_kept
 
-# TFMOT's registry of layers with one weight that it prunes, and what the weight is called.
+# The layers in which TFMOT prunes exactly one weight, and the name of that weight.
 WEIGHTS = {
     **dict.fromkeys(("Dense", "Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose"), "kernel"),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), "pointwise_kernel"),
     "Embedding": "embeddings",
 }
-# Never reached: masks are given, not found.
+# A step that is never reached: the masks are given, so TFMOT must never search for its own.
 NEVER = 2**30
 
 
 def converted(plan, arrays):
-    """The tf_keras model with TFMOT's wrappers under the plan's masks, and the keys that those masks guard."""
+    """The tf_keras model with TFMOT's wrappers and the plan's masks, and the keys of the weights in these wrappers."""
     from tensorflow_model_optimization.sparsity import keras as sparsity
 
     wrapped = {}
@@ -55,7 +56,7 @@ def converted(plan, arrays):
 
 
 def main(folder, out, options):
-    """Convert, write, and return the facts."""
+    """Convert the model, write the file, and return the facts."""
     import tf_keras
     from tensorflow_model_optimization.sparsity import keras as sparsity
 

@@ -1,4 +1,4 @@
-"""Conv-2, Conv-4 and Conv-6: the plain convolutional nets of the lottery-ticket papers."""
+"""Conv-2, Conv-4, Conv-6 and LeNet-5: the plain convolutional nets of the lottery-ticket papers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,17 +16,19 @@ def _recipe(lr: float, conv: float) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class Conv2:
-    """Conv-2: two convolutions of 64 3x3 filters, max-pool 2, dense 256, 256 and the logits.
+    """Conv-2: two convolutions with 64 3x3 filters, max-pooling by 2, dense layers of 256 and 256, and the logits.
 
-    ReLU, Glorot normal (untruncated), zero biases. On 32x32x3 images with ten classes it has
-    4,300,992 weights with `same` padding and 3,317,952 with `valid`. Its recipe is Adam 2e-4, epsilon
-    1e-8, batches of 60; a level prunes 10 % of convolutions and output, 20 % of the other dense layers.
+    ReLU, Glorot normal (untruncated), zero biases. On 32x32x3 images with ten classes it has 4,300,992
+    weights with `same` padding and 3,317,952 with `valid`. Its recipe is Adam with learning rate 2e-4,
+    epsilon 1e-8 and batches of 60. Each level prunes 10 % of the convolutions and the output layer, and 20 %
+    of the other dense layers.
 
     Args:
-        padding: `same`, or `valid`, as the counts in a comparison with SNIP require.
+        padding: padding of the convolutions: `same`, or `valid`, which matches the weight counts published in
+            a comparison with SNIP.
 
     Raises:
-        DataError: if the examples are no images `(height, width, channels)`, or too small ones.
+        DataError: the examples are not images `(height, width, channels)`, or the images are too small.
 
     Example:
         >>> import numpy as np
@@ -51,14 +53,14 @@ class Conv2:
 
 @dataclass(frozen=True)
 class Conv4:
-    """Conv-4: 64, 64, max-pool, 128, 128, max-pool, dense 256, 256 and the logits; 3x3 filters.
+    """Conv-4: 3x3 convolutions 64, 64, max-pool, 128, 128, max-pool, then dense 256, 256 and the logits.
 
-    `same` padding, ReLU, Glorot normal (untruncated), zero biases. On 32x32x3 images with ten classes it
-    has 2,425,024 weights. Its recipe is Adam 3e-4, epsilon 1e-8, batches of 60; a level prunes 10 % of
-    convolutions and output, 20 % of the other dense layers.
+    `same` padding, ReLU, Glorot normal (untruncated), zero biases. On 32x32x3 images with ten classes it has
+    2,425,024 weights. Its recipe is Adam with learning rate 3e-4, epsilon 1e-8 and batches of 60. Each level
+    prunes 10 % of the convolutions and the output layer, and 20 % of the other dense layers.
 
     Raises:
-        DataError: if the examples are no images `(height, width, channels)`, or too small ones.
+        DataError: the examples are not images `(height, width, channels)`, or the images are too small.
 
     Example:
         >>> import numpy as np
@@ -80,14 +82,14 @@ class Conv4:
 
 @dataclass(frozen=True)
 class Conv6:
-    """Conv-6: Conv-4 with 256, 256, max-pool more before its dense layers.
+    """Conv-6: Conv-4 with another block (convolutions 256, 256, max-pool) before its dense layers.
 
-    On 32x32x3 images with ten classes it has 2,261,184 weights (the paper's figure rounds to 1.7 million,
-    which these layers do not give). Its recipe is Adam 3e-4, epsilon 1e-8, batches of 60; a level prunes
-    15 % of convolutions, 20 % of dense layers, 10 % of the output.
+    On 32x32x3 images with ten classes it has 2,261,184 weights. (The paper's figure says 1.7 million, which
+    these layers do not give.) Its recipe is Adam with learning rate 3e-4, epsilon 1e-8 and batches of 60.
+    Each level prunes 15 % of the convolutions, 20 % of the dense layers and 10 % of the output layer.
 
     Raises:
-        DataError: if the examples are no images `(height, width, channels)`, or too small ones.
+        DataError: the examples are not images `(height, width, channels)`, or the images are too small.
 
     Example:
         >>> import numpy as np
@@ -111,16 +113,17 @@ class Conv6:
 class LeNet5:
     """LeNet-5 in its modern form: conv 6 5x5, pool, conv 16 5x5, pool, dense 120, 84 and the logits.
 
-    The form common since Caffe, not the original of 1998: ReLU instead of scaled tanh, max-pooling without
-    weights instead of trained subsampling, every map of the second convolution connected to all of the
-    first, a plain dense output. The first convolution has `same` padding, the second `valid` (on images
-    smaller than 12x12, which that would use up, `same` too). Glorot normal (untruncated), zero biases.
-    On 28x28x1 images with ten classes it has 61,470 weights and 236 biases. Its recipe is that of
-    LeNet-300-100: Adam 1.2e-3, epsilon 1e-8, batches of 60; a level prunes 10 % of convolutions and
-    output, 20 % of the other dense layers.
+    This is the form common since Caffe, not the original of 1998. It has ReLU instead of scaled tanh,
+    max-pooling without weights instead of trained subsampling, connections from every map of the first
+    convolution to every map of the second, and a plain dense output. The first convolution has `same`
+    padding. The second has `valid`, or `same` on images smaller than 12x12, because `valid` would leave
+    nothing of them. Glorot normal (untruncated), zero biases. On 28x28x1 images with ten classes it has
+    61,470 weights and 236 biases. Its recipe is that of LeNet-300-100: Adam with learning rate 1.2e-3,
+    epsilon 1e-8 and batches of 60. Each level prunes 10 % of the convolutions and the output layer, and 20 %
+    of the other dense layers.
 
     Raises:
-        DataError: if the examples are no images `(height, width, channels)`, or too small ones.
+        DataError: the examples are not images `(height, width, channels)`, or the images are too small.
 
     Example:
         >>> import numpy as np
@@ -151,7 +154,7 @@ class LeNet5:
 
 
 def _stacked(data: Data, filters: tuple[int, ...], padding: str = "same") -> Any:
-    """Blocks of two 3x3 convolutions and a pool, then dense 256, 256 and the logits."""
+    """A net of blocks with two 3x3 convolutions and a pool, then dense layers of 256 and 256, and the logits."""
     from keras import layers
 
     body = [

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from kerastickets.plugin import Data
 from kerastickets_plugins.models.parts import check_images, glorot_normal
 
-#: Pixels that the net cuts off each edge: 32x32 images become 28x28.
+#: Number of pixels that the net crops at each edge: 32x32 images become 28x28.
 BORDER = 2
 
 
@@ -16,17 +16,18 @@ BORDER = 2
 class KrizhevskyLrn:
     """Two blocks of a 5x5 convolution, max-pool 3x3/2 and local response normalisation, then dense 384, 192, logits.
 
-    It sees the middle of an image, without two pixels at each edge: 28x28 of 32x32. In training its recipe shifts
-    each image at random by up to these two pixels (`crop:2`), so that the middle is a random 28x28 crop of the
-    image itself: what the shift brings in at an edge is cut off again. ReLU, `same` padding, Glorot normal
-    (untruncated), zero biases; depth radius 4, bias 1, alpha .001/9, beta .75. On 32x32x3 images with five
-    classes it has 1,386,112 weights. Its recipe is plain SGD 0.01 with batches of 256.
+    The net crops two pixels at each edge of an image: it sees the central 28x28 pixels of 32x32. In training,
+    its recipe shifts each image at random by up to two pixels (`crop:2`). The centre is then a random 28x28
+    crop of the original image, because the net crops away the padding that the shift adds. ReLU, `same`
+    padding, Glorot normal (untruncated), zero biases. Local response normalisation has depth radius 4, bias
+    1, alpha 0.001/9 and beta 0.75. On 32x32x3 images with five classes the net has 1,386,112 weights. Its
+    recipe is plain SGD with learning rate 0.01 and batches of 256.
 
     Args:
-        width: filters of each convolution; the paper's is 64.
+        width: number of filters of each convolution; the paper uses 64.
 
     Raises:
-        DataError: if the examples are no images `(height, width, channels)`, or too small ones.
+        DataError: the examples are not images `(height, width, channels)`, or the images are too small.
 
     Example:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Fully connected nets: any widths, and LeNet-300-100."""
+"""Fully connected nets: multi-layer perceptrons of any widths, and LeNet-300-100."""
 
 import math
 from collections.abc import Mapping
@@ -11,15 +11,20 @@ from kerastickets.plugin import Data, PluginError, extend_network
 
 @dataclass(frozen=True)
 class Mlp:
-    """A multi-layer perceptron ending in logits, one unit a class or target; biases start at zero.
+    """A multi-layer perceptron whose last layer gives logits, with one unit per class or target.
+
+    Biases start at zero. Its recipe is Adam with learning rate 1e-3, epsilon 1e-8 and batches of 64. Each
+    level prunes 20 % of every layer.
 
     Args:
-        widths: units of the hidden layers, from the input on; at least one, each above 0.
-        activation: a Keras activation of the hidden layers.
-        initializer: `glorot` normal over fan-average, or `kaiming` normal over fan-in; untruncated.
+        widths: number of units of each hidden layer, from input to output; at least one layer, each number
+            above 0.
+        activation: name of a Keras activation, used in the hidden layers.
+        initializer: initial weights: `glorot` (normal, scaled by the average of fan-in and fan-out) or
+            `kaiming` (normal, scaled by fan-in); both are untruncated.
 
     Raises:
-        PluginError: if the activation is unknown to Keras.
+        PluginError: Keras does not know the activation.
 
     Example:
         >>> import numpy as np
@@ -64,10 +69,12 @@ class Mlp:
         return keras.Sequential(layers)
 
     def extended(self, data: Data, rate: float, levels: int) -> list[tuple["Mlp", int]]:
-        """This net wider and wider, and the weights of each; see `kerastickets.extend_network`.
+        """Ever wider versions of this net, each with its number of weights.
+
+        See `kerastickets.extend_network`.
 
         Raises:
-            RecipeError: if its hidden widths differ.
+            RecipeError: the hidden layers have different widths.
         """
         shape = (math.prod(data.input_shape), *self.widths, data.outputs)
         steps = extend_network(shape, rate, levels)
@@ -76,9 +83,10 @@ class Mlp:
 
 @dataclass(frozen=True)
 class LeNet300100:
-    """LeNet-300-100: dense 300, 100 and the logits, ReLU, Glorot normal, zero biases.
+    """LeNet-300-100: dense layers of 300 and 100 and the logits, with ReLU, Glorot normal and zero biases.
 
-    Its recipe is Adam 1.2e-3, epsilon 1e-8, batches of 60; 20 % a level, 10 % of the output layer.
+    Its recipe is Adam with learning rate 1.2e-3, epsilon 1e-8 and batches of 60. Each level prunes 20 % of
+    the hidden layers and 10 % of the output layer.
 
     Example:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""What several models are made of."""
+"""Building blocks that several models share."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ from kerastickets.plugin import Data, DataError
 
 
 def check_images(model: str, data: Data, least: int = 1) -> None:
-    """Refuse examples that cannot be convolved.
+    """Check that the examples of a data set are images that are large enough for a model.
 
     Args:
-        model: the model's name, for the message.
-        data: what it is built for.
-        least: pixels that a side must have at least.
+        model: name of the model, for the message.
+        data: the data set that the model is built for.
+        least: smallest allowed height and width, in pixels.
 
     Raises:
-        DataError: if the examples are no images `(height, width, channels)`, or too small ones.
+        DataError: the examples are not images `(height, width, channels)`, or the images are too small.
     """
     if len(data.input_shape) != 3 or min(data.input_shape[:2]) < least:
         size = f" of at least {least}x{least}" if least > 1 else ""
@@ -25,25 +25,25 @@ def check_images(model: str, data: Data, least: int = 1) -> None:
 
 
 def glorot_normal() -> Any:
-    """The papers' Glorot normal: Keras's own is truncated."""
+    """The untruncated Glorot normal initializer of the papers; Keras's own is truncated."""
     from keras.initializers import VarianceScaling
 
     return VarianceScaling(1.0, "fan_avg", "untruncated_normal")
 
 
 def normalised(x: Any, filters: int, *, size: int = 3, stride: int = 1) -> Any:
-    """A convolution without bias and its BatchNormalization, applied to `x`.
+    """Apply a convolution without bias, followed by BatchNormalization, to `x`.
 
     Args:
-        x: images as a Keras tensor.
-        filters: how many.
-        size: pixels of a kernel's side.
-        stride: pixels between two applications.
+        x: images, as a Keras tensor.
+        filters: number of filters.
+        size: height and width of the kernel, in pixels.
+        stride: stride of the convolution, in pixels.
     """
     from keras import layers
 
     convolution = layers.Conv2D(
         filters, size, strides=stride, padding="same", use_bias=False, kernel_initializer=glorot_normal()
     )
-    # Keras's own momentum of 0.99 would leave statistics near their start in a training of some hundred iterations.
+    # With Keras's default momentum of 0.99, the statistics would stay near their start for some hundred iterations.
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(convolution(x))

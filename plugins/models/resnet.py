@@ -1,4 +1,4 @@
-"""ResNet-20: the residual net for CIFAR-10 of the lottery-ticket papers, there called Resnet-18."""
+"""ResNet-20: the residual net for CIFAR-10 in the lottery-ticket papers, which call it Resnet-18."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,22 +13,25 @@ from kerastickets_plugins.models.parts import check_images, glorot_normal, norma
 class ResNet20:
     """ResNet-20: 16 3x3 filters, three blocks each of [16, 16], [32, 32] and [64, 64], average pool, logits.
 
-    Every convolution is followed by BatchNormalization and has no bias. A block adds its input to its result; where
-    it halves the image and doubles the filters, the input first passes a 1x1 convolution of stride 2 with
-    BatchNormalization of its own. Glorot normal (untruncated). On 32x32x3 images with ten classes it has 270,896
-    weights in kernels and 274,042 numbers in all: ten biases, and a scale, a shift, a mean and a variance for each of
-    784 channels.
+    Every convolution is followed by BatchNormalization and has no bias. A block adds its input to its result.
+    If the block halves the image and doubles the filters, its input first passes a 1x1 convolution with
+    stride 2 and its own BatchNormalization. Glorot normal (untruncated). On 32x32x3 images with ten classes
+    it has 270,896 weights in kernels and 274,042 numbers in all. The others are ten biases, and a scale, a
+    shift, a mean and a variance for each of 784 channels.
 
-    Its recipe is SGD 0.1 with momentum 0.9, a tenth of the rate from iteration 20,000 and a hundredth from 25,000
-    on, 30,000 iterations of 128 examples, flipped and cropped at random, no weight decay; a level prunes 20 % of the
-    convolutions, ranked all together, and nothing of the dense layer. The rate rises over the first 10,000
-    iterations, for how long is this library's choice: give a shorter training its own `warmup` and `lr_schedule`.
+    Its recipe is SGD with learning rate 0.1 and momentum 0.9, and no weight decay, for 30,000 iterations with
+    batches of 128. The learning rate falls to a tenth from iteration 20,000 on, and to a hundredth from
+    25,000 on. Training images are flipped and cropped at random. Each level prunes 20 % of the convolutions,
+    ranked all together, and nothing of the dense layer. The learning rate warms up over the first 10,000
+    iterations; that number is this library's choice. For a shorter training, set `warmup` and `lr_schedule`
+    yourself.
 
     Args:
-        width: filters of the first blocks; the others have twice and four times as many.
+        width: number of filters of the first three blocks, at least 1; the next blocks have twice and four
+            times as many.
 
     Raises:
-        DataError: if the examples are no images `(height, width, channels)`.
+        DataError: the examples are not images `(height, width, channels)`.
 
     Example:
         >>> import numpy as np

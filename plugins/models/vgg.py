@@ -1,4 +1,4 @@
-"""VGG-19 for small images, as the lottery-ticket papers use it."""
+"""VGG-19 for small images, in the form that the lottery-ticket papers use."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from kerastickets.plugin import Data
 from kerastickets_plugins.models.parts import check_images, glorot_normal, normalised
 
-# Convolutions of each block, and their filters as multiples of the first block's.
+# For each block: the number of convolutions, and their filters as a multiple of the first block's.
 _BLOCKS = ((2, 1), (2, 2), (4, 4), (4, 8), (4, 8))
 
 
@@ -17,20 +17,22 @@ class Vgg19:
     """VGG-19: 3x3 filters, 2x64, pool, 2x128, pool, 4x256, pool, 4x512, pool, 4x512, average pool and the logits.
 
     Every convolution is followed by BatchNormalization and has no bias; ReLU, Glorot normal (untruncated). On
-    32x32x3 images with ten classes it has 20,024,000 weights in kernels and 20,046,026 numbers in all. The pools are
-    max-pools of 2; images smaller than 16x16, which these would use up, are padded to even sides.
+    32x32x3 images with ten classes it has 20,024,000 weights in kernels and 20,046,026 numbers in all. The
+    pools are max-pools by 2. Images smaller than 16x16 are padded to even sides before each pool, because
+    otherwise nothing of them would be left.
 
-    Its recipe is SGD 0.1 with momentum 0.9, a tenth of the rate from iteration 56,000 and a hundredth from 84,000
-    on (half and three quarters of the training), 112,000 iterations of 64 examples, flipped and cropped at random,
-    no weight decay; a level prunes 20 % of the convolutions, ranked all together, and nothing of the dense layer.
-    The rate rises over the first 10,000 iterations, for how long is this library's choice: give a shorter training
-    its own `warmup` and `lr_schedule`.
+    Its recipe is SGD with learning rate 0.1 and momentum 0.9, and no weight decay, for 112,000 iterations
+    with batches of 64. The learning rate falls to a tenth from iteration 56,000 on, and to a hundredth from
+    84,000 on (half and three quarters of the training). Training images are flipped and cropped at random.
+    Each level prunes 20 % of the convolutions, ranked all together, and nothing of the dense layer. The
+    learning rate warms up over the first 10,000 iterations; that number is this library's choice. For a
+    shorter training, set `warmup` and `lr_schedule` yourself.
 
     Args:
-        width: filters of the first block; the others have two, four and eight times as many.
+        width: number of filters of the first block; the others have two, four and eight times as many.
 
     Raises:
-        DataError: if the examples are no images `(height, width, channels)`.
+        DataError: the examples are not images `(height, width, channels)`.
 
     Example:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""The weights of a ticket that can matter."""
+"""Operation that removes the weights of a ticket that cannot affect its outputs."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,18 +8,20 @@ from kerastickets.plugin import Takes, Ticket, alive, check_tickets, derive
 
 @dataclass(frozen=True)
 class AllAlive:
-    """The ticket without its inactive weights and without its zombies, which computes the same.
+    """Remove a ticket's inactive and zombie weights without changing what it computes.
 
-    Inactive weights, from which no path leads to an output, just go. A zombie, which no path from an input
-    leads to, adds a constant to what it feeds; the bias there takes it, in each snapshot its own. Zombies
-    stay in layers without a bias, in convolutions, and behind layers that treat places differently.
+    Inactive weights have no path to an output and are simply removed. Zombie weights have no path from an
+    input, so each adds a constant to the unit it feeds. That constant is added to the unit's bias, separately
+    in each snapshot. Zombies stay in layers without a bias, in convolutions, and after layers that treat
+    positions differently.
 
     Args:
-        allow_collapse: let a layer lose every weight, as where no path goes through the net at all.
+        allow_collapse: whether a layer may lose all its weights, which happens if no path goes through the
+            net.
 
     Raises:
-        TicketError: the model has a layer that cannot be followed; names it.
-        LayerCollapseError: a layer would lose every weight; names it.
+        TicketError: the model has a layer that cannot be traced; the message names it.
+        LayerCollapseError: a layer would lose all its weights; the message names it.
 
     Example:
         >>> from kerastickets.testing import toy_ticket

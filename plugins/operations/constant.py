@@ -1,4 +1,4 @@
-"""Initial weights reduced to their signs."""
+"""Operation that reduces initial weights to their signs."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,10 +10,10 @@ from kerastickets.plugin import Takes, Ticket, check_tickets, derive, sealed
 
 @dataclass(frozen=True)
 class Constant:
-    """The ticket whose every prunable weight is its initial sign times one number a layer.
+    """Replace every prunable weight by its initial sign times one number per layer.
 
-    That number is the standard deviation of all the layer's initial weights, kept or pruned. A weight of exactly 0
-    has no sign and stays 0. Weights that have no mask stay as they are.
+    The number is the standard deviation of all initial weights of the layer, kept or pruned. A weight of
+    exactly 0 has no sign and stays 0. Weights without a mask stay unchanged.
 
     Example:
         >>> from kerastickets.testing import toy_ticket

@@ -1,4 +1,4 @@
-"""The weights that a ticket pruned."""
+"""Operation that keeps exactly the weights that a ticket pruned."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,16 +10,16 @@ from kerastickets.plugin import Takes, Ticket, check_tickets, derive, sealed, un
 
 @dataclass(frozen=True)
 class Flip:
-    """The ticket that keeps exactly the weights that this one pruned, on the same initial weights.
+    """Invert the mask: keep exactly the weights that the ticket pruned, with the same initial weights.
 
-    Flipping twice gives back mask and initial weights.
+    Flipping twice restores the mask and the initial weights.
 
     Args:
-        keep_snapshots: keep the rewind points as well, and the start; `final` goes in any case.
-        allow_collapse: let a layer that was not pruned at all lose every weight.
+        keep_snapshots: whether to also keep the rewind points and the start; `final` is always dropped.
+        allow_collapse: whether a layer that was not pruned at all may lose all its weights.
 
     Raises:
-        LayerCollapseError: a layer was not pruned, so that its complement is empty; names it.
+        LayerCollapseError: a layer was not pruned, so its inverted mask is empty; the message names it.
 
     Example:
         >>> from kerastickets.testing import toy_ticket

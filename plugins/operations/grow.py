@@ -1,4 +1,4 @@
-"""Weights added around a base ticket."""
+"""Operation that adds pruned weights back to a base ticket."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,23 +23,25 @@ from kerastickets.plugin import (
 
 @dataclass(frozen=True)
 class Grow:
-    """The ticket and more: weights that it pruned come back, on the same initial weights, until so many are kept.
+    """Add pruned weights back to a ticket, with the same initial weights, until it keeps a given number.
 
-    Given neither `count` nor `density`, it keeps twice as many as before (or all).
+    With neither `count` nor `density`, the ticket then keeps twice as many weights as before, or all of them.
 
     Args:
-        density: share of all prunable weights to keep afterwards, in (0, 1]; rounded to whole weights, ties to even.
-        count: instead, how many weights to keep afterwards.
-        by: which come back first: of the largest initial `magnitude`, equal ones in the order of keys and then of
-            flat indices; or at `random`.
-        scope: `global` ranks the pruned weights of all layers together; `layer` lets every layer grow by the
-            same factor, so that the ticket's proportions stay (a layer that is full leaves its share to the
-            others, one that keeps nothing stays empty).
-        seed: of the random order.
-        keep_snapshots: keep the rewind points as well, and the start; `final` goes in any case.
+        density: fraction of all prunable weights to keep afterwards, in (0, 1]; rounded to whole weights,
+            ties to even.
+        count: number of weights to keep afterwards; give this or `density`, not both.
+        by: which weights come back first: `magnitude` takes the largest initial magnitudes (ties in the order
+            of keys, then of flat indices), `random` takes a random order.
+        scope: `global` ranks the pruned weights of all layers together; `layer` grows every layer by the same
+            factor, which preserves the ticket's proportions (a full layer leaves its part to the others, and
+            an empty layer stays empty).
+        seed: random seed of the random order.
+        keep_snapshots: whether to also keep the rewind points and the start; `final` is always dropped.
 
     Raises:
-        RecipeError: fewer weights than the ticket keeps, or more than there are, are asked for.
+        RecipeError: the requested number is smaller than the number of kept weights, or larger than there is
+            room for.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -60,7 +62,9 @@ class Grow:
 
     def __post_init__(self) -> None:
         if self.density is not None and self.count is not None:
-            raise ValueError(f"give density or count. Received: density={self.density}, count={self.count}")
+            raise ValueError(
+                f"give density or count, not both. Received: density={self.density}, count={self.count}"
+            )
         if self.density is not None and not 0 < self.density <= 1:
             raise ValueError(f"density must be in (0, 1]. Received: density={self.density}")
 
@@ -79,7 +83,7 @@ class Grow:
         }
 
     def _more(self, ticket: Ticket) -> int | Mapping[str, int]:
-        """How many weights come back: in all, or by key."""
+        """The number of weights that come back: in total, or by key."""
         kept = {row["key"]: row["kept"] for row in ticket.layers}
         room = {row["key"]: row["total"] - row["kept"] for row in ticket.layers}
         open_room = sum(room[key] for key in room if kept[key] or self.scope == "global")
@@ -87,8 +91,8 @@ class Grow:
         wanted = self._wanted(ticket, most)
         if not ticket.kept <= wanted <= most:
             raise RecipeError(
-                f"grow must end with {ticket.kept} weights, which the ticket keeps, to {most}, which scope="
-                f"{self.scope} leaves room for. Received: {wanted}. Choose another count or density."
+                f"grow must end with at least {ticket.kept} weights, which the ticket keeps, and at most {most}, for "
+                f"which scope={self.scope} has room. Received: {wanted}. Choose another count or density."
             )
         if self.scope == "global":
             return wanted - ticket.kept

@@ -1,4 +1,4 @@
-"""Several tickets of one architecture made one: by dominance (DTM) or by averaging (ATM)."""
+"""Operations that merge several tickets of one architecture: by dominance (DTM) or by averaging (ATM)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,27 +11,27 @@ from kerastickets.plugin import Takes, Ticket, check_tickets, derive, sealed
 
 Arrays = Sequence[np.ndarray]
 
-# What a sum of nothing is: -0.0 + x is x for every x, whereas 0.0 + -0.0 would lose a sign.
+# The start of a sum. -0.0 + x equals x for every x, but 0.0 + -0.0 would lose the sign.
 _NOTHING = -0.0
-# Weights worked on at a time: few enough that the float64 sums stay in the processor's cache.
+# Number of weights per block, small enough that the float64 sums stay in the processor's cache.
 _BLOCK = 1 << 15
 
 
 @dataclass(frozen=True)
 class Dtm:
-    """Dominant ticket merging: the tickets are ranked, the first dominates.
+    """Dominant ticket merging: the tickets are ranked in the given order, and the first one dominates.
 
-    From the lowest rank up, a running sum is added to the next higher ticket where that keeps the weight,
-    and dropped where it does not. What the dominant ticket keeps, the result keeps. The order of the tickets
-    matters.
+    The merge starts at the lowest rank with a running sum. The sum is added to the next higher ticket at
+    every weight that this ticket keeps, and dropped at every weight that it prunes. The result keeps exactly
+    the weights that the dominant ticket keeps. The order of the tickets matters.
 
-    It works on `init`, in float64. Masks say what a ticket keeps: a kept weight of exactly 0 counts. Where the
-    dominant ticket prunes, and for weights without a mask, such as biases, its own values stay. Later
-    snapshots are dropped.
+    Merging uses the snapshot `init` and computes in float64. The masks decide which weights a ticket keeps,
+    so a kept weight of exactly 0 counts. The dominant ticket's own values remain at its pruned weights and
+    for weights without a mask, such as biases. Later snapshots are dropped.
 
     Raises:
-        TicketError: fewer than two tickets.
-        AlignError: the tickets are of different models.
+        TicketError: there are fewer than two tickets.
+        AlignError: the tickets belong to different models.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -57,17 +57,18 @@ class Dtm:
 class Atm:
     """Average ticket merging: each weight becomes its mean over the tickets that keep it.
 
-    What any ticket keeps, the result keeps. The order of the tickets changes nothing, not even a bit of the file:
-    they are taken in the order of their digests, in which `parents` names them too; all other than masks and
-    weights is the first's in that order.
+    The result keeps every weight that any ticket keeps. The order of the tickets does not change a single bit
+    of the file, because they are sorted by digest. `parents` lists them in this order, and everything except
+    masks and weights comes from the first ticket in this order.
 
-    It works on `init`, in float64. Masks say what a ticket keeps: a kept weight of exactly 0 counts. Where no
-    ticket keeps a weight, and for weights without a mask, such as biases, the result has the mean of all.
-    Variables that hold no floating-point numbers are the first's. Later snapshots are dropped.
+    Merging uses the snapshot `init` and computes in float64. The masks decide which weights a ticket keeps,
+    so a kept weight of exactly 0 counts. Weights that no ticket keeps, and weights without a mask, such as
+    biases, get the mean over all tickets. Variables that are not floating-point numbers come from the first
+    ticket. Later snapshots are dropped.
 
     Raises:
-        TicketError: fewer than two tickets.
-        AlignError: the tickets are of different models.
+        TicketError: there are fewer than two tickets.
+        AlignError: the tickets belong to different models.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -94,7 +95,7 @@ class Atm:
 
 
 def dominated(weights: Arrays, masks: Arrays) -> np.ndarray:
-    """The weights of tickets merged by dominance, the dominant ticket's first; float64.
+    """Merge the weights of tickets by dominance, in float64; the dominant ticket comes first.
 
     Example:
         >>> a, b, c = np.array([0.25, 0.0, 0.75]), np.array([0.5, 0.75, 0.0]), np.array([0.0, 0.25, 0.5])
@@ -108,11 +109,11 @@ def dominated(weights: Arrays, masks: Arrays) -> np.ndarray:
 
 
 def averaged(weights: Arrays, masks: Arrays) -> np.ndarray:
-    """The mean of each weight over the tickets that keep it, or over all where none does; float64.
+    """The mean of each weight over the tickets that keep it, or over all tickets if none keeps it; float64.
 
     Args:
-        weights: arrays of one shape.
-        masks: booleans of that shape; none at all where weights have no mask.
+        weights: one array per ticket, all of the same shape.
+        masks: one boolean array of that shape per ticket; an empty sequence if the weights have no mask.
 
     Example:
         >>> a, b = np.array([0.25, 0.0, 0.0]), np.array([0.5, 0.75, 3.0])
@@ -130,9 +131,10 @@ def averaged(weights: Arrays, masks: Arrays) -> np.ndarray:
 
 
 def _kept(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """`values` where `mask` keeps them, -0.0 elsewhere.
+    """Return `values` where `mask` keeps them, and -0.0 elsewhere.
 
-    In bits, since `np.where` branches at every weight, which costs three times as much where masks look random.
+    This works on the bits: `np.where` branches at every weight, which takes three times as long for random
+    masks.
     """
     bits = np.dtype(f"u{values.dtype.itemsize}")
     pruned = mask.astype(bits) - bits.type(1)  # 0 where kept, all ones elsewhere
@@ -155,7 +157,7 @@ def _layers(tickets: Sequence[Ticket], key: str) -> tuple[Arrays, Arrays]:
 
 
 def _merged(merge: Callable[[Arrays, Arrays], np.ndarray], weights: Arrays, masks: Arrays) -> np.ndarray:
-    """`merge` over a layer, a block at a time, in the type of the first weights."""
+    """Apply `merge` to a layer, block by block; the result has the type of the first weights."""
     if weights[0].dtype.kind != "f":
         return weights[0]
     result = np.empty_like(weights[0])

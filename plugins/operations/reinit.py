@@ -1,4 +1,4 @@
-"""New initial weights under a ticket's mask."""
+"""Operations that draw new initial weights for a ticket and keep its mask."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -12,18 +12,19 @@ Source = Literal["initializer", "trained"]
 
 @dataclass(frozen=True)
 class Reinit:
-    """The ticket with new initial weights.
+    """Draw new initial weights for a ticket; its mask stays the same.
 
-    Weights that are not drawn stay as they are: zero biases and, where `source` is `trained`, all that have no mask.
+    Some weights stay unchanged: weights with a constant initializer, such as zero biases, and, if `source` is
+    `trained`, all weights without a mask.
 
     Args:
-        seed: another seed is another draw; each weight's depends on `(seed, key)` alone.
-        source: `initializer` draws from each layer's own initializer, as `kt train --start random-reinit`
-            does, and needs an architecture; `trained` draws from the values that the layer's kept weights
-            have in `final`, each as likely as another.
+        seed: random seed of the draw; the values of a weight depend only on the seed and the weight's key.
+        source: `initializer` draws from each layer's own initializer, like `kt train --start random-reinit`,
+            and needs an architecture; `trained` draws with equal probability from the values that the layer's
+            kept weights have in `final`.
 
     Raises:
-        TicketError: there is no architecture that can be built, or no `final`.
+        TicketError: the ticket has no architecture that can be built, or no snapshot `final`.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -47,16 +48,16 @@ class Reinit:
 
 @dataclass(frozen=True)
 class ReinitSign:
-    """The ticket whose prunable weights have new magnitudes and keep the signs of their initial values.
+    """Draw new magnitudes for the prunable weights of a ticket; the signs of their initial values stay.
 
-    A weight of exactly 0 has no sign and stays 0. Weights that have no mask stay as they are.
+    A weight of exactly 0 has no sign and stays 0. Weights without a mask stay unchanged.
 
     Args:
-        seed: another seed is another draw; each weight's depends on `(seed, key)` alone.
-        source: where magnitudes come from, as for `reinit`: `initializer` or `trained`.
+        seed: random seed of the draw; the values of a weight depend only on the seed and the weight's key.
+        source: where the magnitudes come from, as for `reinit`: `initializer` or `trained`.
 
     Raises:
-        TicketError: there is no architecture that can be built, or no `final`.
+        TicketError: the ticket has no architecture that can be built, or no snapshot `final`.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -83,7 +84,10 @@ class ReinitSign:
 
 
 def drawn(ticket: Ticket, source: Source, seed: int) -> Tree:
-    """New values by key, in the types of `init`; what has no random initializer, or no kept weight, is left out."""
+    """New values by key, in the types of `init`.
+
+    Keys without a random initializer or a kept weight are left out.
+    """
     new = _from_initializers(ticket, seed) if source == "initializer" else _from_final(ticket, seed)
     init = ticket.weights()
     return {key: sealed(np.array(value, init[key].dtype)) for key, value in new.items()}

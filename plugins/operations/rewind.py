@@ -1,4 +1,4 @@
-"""Choose where a ticket's training starts."""
+"""Operation that chooses the snapshot from which a ticket's training starts."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -8,13 +8,15 @@ from kerastickets.plugin import Takes, Ticket, check_tickets, derive
 
 @dataclass(frozen=True)
 class Rewind:
-    """The ticket whose training starts from one of its snapshots; later snapshots are dropped.
+    """Let a ticket's training start from one of its snapshots; later snapshots are dropped.
 
     Args:
-        to: `init`, `rewind` (the latest stored step), `rewind@<step>` or `final`.
+        to: the snapshot: `init`, `rewind` (the latest stored step, or `init` if there is none),
+            `rewind@<step>` or `final`.
 
     Raises:
-        TicketError: the ticket has no such snapshot, and lists those it has; or it is not one ticket.
+        TicketError: the ticket has no such snapshot (the message lists the snapshots it has), or there is not
+            exactly one ticket.
 
     Example:
         >>> from kerastickets.testing import toy_ticket

@@ -1,4 +1,4 @@
-"""Masks as sets of kept weights: union, intersection, difference."""
+"""Operations that treat masks as sets of kept weights: union, intersection and difference."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -11,10 +11,13 @@ from kerastickets.plugin import Takes, Ticket, check_tickets, derive, sealed, un
 
 @dataclass(frozen=True)
 class Union:
-    """The weights that any of the tickets keeps; all other than the masks is the first ticket's.
+    """Keep the weights that any of the tickets keeps.
+
+    Everything except the masks comes from the first ticket.
 
     Args:
-        keep_snapshots: keep the first ticket's rewind points as well, and its start; `final` goes in any case.
+        keep_snapshots: whether to also keep the first ticket's rewind points and start; `final` is always
+            dropped.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -33,14 +36,15 @@ class Union:
 
 @dataclass(frozen=True)
 class Intersection:
-    """The weights that all of the tickets keep; all other than the masks is the first ticket's.
+    """Keep the weights that all of the tickets keep; everything except the masks comes from the first ticket.
 
     Args:
-        keep_snapshots: keep the first ticket's rewind points as well, and its start; `final` goes in any case.
-        allow_collapse: let a layer lose every weight.
+        keep_snapshots: whether to also keep the first ticket's rewind points and start; `final` is always
+            dropped.
+        allow_collapse: whether a layer may lose all its weights.
 
     Raises:
-        LayerCollapseError: the tickets have no weight of a layer in common; names it.
+        LayerCollapseError: the tickets have no weight of a layer in common; the message names it.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -61,14 +65,18 @@ class Intersection:
 
 @dataclass(frozen=True)
 class Difference:
-    """The weights that the first ticket keeps and no other does; all other than the masks is the first's.
+    """Keep the weights that only the first ticket keeps.
+
+    Everything except the masks comes from the first ticket.
 
     Args:
-        keep_snapshots: keep the first ticket's rewind points as well, and its start; `final` goes in any case.
-        allow_collapse: let a layer lose every weight.
+        keep_snapshots: whether to also keep the first ticket's rewind points and start; `final` is always
+            dropped.
+        allow_collapse: whether a layer may lose all its weights.
 
     Raises:
-        LayerCollapseError: the others keep all that the first keeps of a layer; names it.
+        LayerCollapseError: in one layer, the other tickets keep all weights that the first keeps; the message
+            names it.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -83,7 +91,7 @@ class Difference:
 
     def __call__(self, *tickets: Ticket) -> Ticket:
         first = check_tickets(self, tickets)
-        # a > b of booleans: a and not b.
+        # For booleans, a > b means "a and not b".
         masks = {key: sealed(reduce(np.greater, _masks(tickets, key))) for key in first.masks}
         snapshots = untrained(first, self.keep_snapshots)
         return derive(self, tickets, masks, snapshots, allow_collapse=self.allow_collapse)

@@ -1,4 +1,4 @@
-"""A mask of the same density per layer and no other information: a control."""
+"""Operation that shuffles a mask within each layer: a control that keeps only the density of each layer."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,11 +8,11 @@ from kerastickets.plugin import Takes, Ticket, check_tickets, derive, generator,
 
 @dataclass(frozen=True)
 class Shuffle:
-    """The ticket with its mask permuted at random within each layer, on the same initial weights.
+    """Permute the mask of a ticket at random within each layer, with the same initial weights.
 
     Args:
-        seed: another seed is another permutation; each layer's depends on `(seed, key)` alone.
-        keep_snapshots: keep the rewind points as well, and the start; `final` goes in any case.
+        seed: random seed; the permutation of a layer depends only on the seed and the weight's key.
+        keep_snapshots: whether to also keep the rewind points and the start; `final` is always dropped.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -35,6 +35,6 @@ class Shuffle:
         masks = {}
         for key, mask in ticket.masks.items():
             shuffled = mask.copy()
-            generator("shuffle", self.seed, key).shuffle(shuffled.reshape(-1))  # in place, as one row
+            generator("shuffle", self.seed, key).shuffle(shuffled.reshape(-1))  # in place, on the flat view
             masks[key] = sealed(shuffled)
         return derive(self, tickets, masks, untrained(ticket, self.keep_snapshots))

@@ -1,4 +1,4 @@
-"""What a ticket is compared with: its topology alone, no topology at all, or a dense net of its size."""
+"""Transfer protocols for controls of a ticket: its topology alone, no topology at all, or a dense net of its size."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from kerastickets.plugin import Data, Head, Phase, Ticket, carried, control, mai
 
 @dataclass(frozen=True)
 class RandomReinit:
-    """The ticket's mask alone: every weight is drawn anew.
+    """Train the ticket's mask with newly drawn weights.
 
     Args:
-        head: the output layer: `same`, `new`, or `auto`, which makes a new, dense one where the target has other
-            outputs.
+        head: the output layer: `same` keeps it; `new` replaces it by a new, dense one; `auto` replaces it
+            only if the target has another number of outputs.
 
     Example:
         >>> from kerastickets.testing import toy_data, toy_ticket
@@ -33,12 +33,13 @@ class RandomReinit:
 
 @dataclass(frozen=True)
 class Dense:
-    """The baseline from scratch: the source's initial weights without a mask.
+    """Train a dense baseline from scratch: the source's initial weights without a mask.
 
-    It starts where the ticket starts, so that the two differ in the mask alone.
+    It starts from the same initial weights as the ticket, so the two differ only in the mask.
 
     Args:
-        head: the output layer: `same`, `new`, or `auto`, which makes a new one where the target has other outputs.
+        head: the output layer: `same` keeps it; `new` replaces it by a new one; `auto` replaces it only if
+            the target has another number of outputs.
 
     Example:
         >>> from kerastickets.testing import toy_data, toy_ticket
@@ -59,10 +60,11 @@ class Dense:
 
 @dataclass(frozen=True)
 class SmallDense:
-    """A dense net with about as many weights as the ticket keeps: all its hidden widths times one factor.
+    """Train a dense net with about as many weights as the ticket keeps: all hidden widths are scaled by one factor.
 
     Args:
-        head: the output layer: `same`, `new`, or `auto`, which makes a new one where the target has other outputs.
+        head: the output layer: `same` keeps it; `new` replaces it by a new one; `auto` replaces it only if
+            the target has another number of outputs.
 
     Example:
         >>> from kerastickets.testing import toy_data, toy_ticket

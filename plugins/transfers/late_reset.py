@@ -1,4 +1,4 @@
-"""A ticket that starts from weights of a little training on its source."""
+"""Transfer protocol that starts a ticket from the weights of an early training step on its source."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,12 +8,14 @@ from kerastickets.plugin import Data, Head, Phase, Ticket, carried, main_duratio
 
 @dataclass(frozen=True)
 class LateReset:
-    """The ticket's mask and its weights of step k on the source; on the target it starts at step 0.
+    """Train the ticket's mask from its weights at step k on the source.
+
+    On the target, training starts at step 0.
 
     Args:
-        step: k, of a rewind point that the ticket has; None takes its latest one.
-        head: the output layer: `same`, `new`, or `auto`, which makes a new, dense one where the target has other
-            outputs.
+        step: the step k; the ticket must have this rewind point. None takes its latest rewind point.
+        head: the output layer: `same` keeps it; `new` replaces it by a new, dense one; `auto` replaces it
+            only if the target has another number of outputs.
 
     Raises:
         TicketError: the ticket has no such rewind point.

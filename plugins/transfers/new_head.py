@@ -1,4 +1,4 @@
-"""A ticket whose output layer is drawn anew, for targets of other classes."""
+"""Transfer protocol that gives a ticket a new output layer, for targets with other classes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from kerastickets.plugin import Data, HeadDensity, Phase, Ticket, main_duration,
 
 @dataclass(frozen=True)
 class NewHead:
-    """The ticket's mask and initial weights, with an output layer drawn anew. No other layer changes.
+    """Train the ticket's mask and initial weights with a new output layer. No other layer changes.
 
-    It is drawn anew where the target has as many outputs, too. The output layer must be Dense, in a Sequential or
-    Functional model, with nothing but activations behind it.
+    The output layer is replaced even if the target has the same number of outputs. It must be Dense, in a
+    Sequential or Functional model, with only activations after it.
 
     Args:
-        density: how much of the new layer lives: `dense` all of it, `ticket` as large a share as the whole ticket
-            keeps, `layer` as the old output layer kept, at random places.
+        density: density of the new layer: `dense` keeps all its weights; `ticket` keeps the same fraction as
+            the whole ticket; `layer` keeps the same fraction as the old output layer. Their positions are
+            random.
 
     Raises:
         RecipeError: the ticket's model ends in another kind of layer.

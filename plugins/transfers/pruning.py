@@ -1,4 +1,4 @@
-"""Pruning while fine-tuning: the trained net loses what the target does not need."""
+"""Transfer protocol that prunes while it fine-tunes: the trained net loses weights that the target does not need."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -19,22 +19,25 @@ from kerastickets.plugin import (
 
 @dataclass(frozen=True)
 class PruneWhileFineTuning:
-    """Fine-tune, prune a little, and repeat: `steps` times, by what the loss on the target would change.
+    """Fine-tune, prune a little, and repeat.
 
-    The criterion is `taylor` on training batches of the target, per weight or per output channel, normalised within
-    each layer. Every phase lasts equally long. With `unit=channel` the output layer's weights are not pruned.
+    Each step prunes the weights whose removal changes the loss on the target least.
+
+    The criterion is `taylor` on training batches of the target, per weight or per output channel, normalised
+    within each layer. All phases have the same duration. With `unit=channel`, the output layer's weights are
+    not pruned.
 
     Args:
-        steps: how many times to prune, at least 1.
-        rate: share of the kept weights that each step prunes, in (0, 1).
-        unit: `weight`, or `channel`: whole output channels go.
-        batches: training batches to average the criterion's gradient over.
-        head: the output layer: `same`, `new`, or `auto`, which makes a new, dense one where the target has other
-            outputs.
+        steps: number of times to prune, at least 1.
+        rate: fraction of the kept weights that each step prunes, in (0, 1).
+        unit: `weight` prunes single weights; `channel` prunes whole output channels.
+        batches: number of training batches over which to average the criterion's gradient, at least 1.
+        head: the output layer: `same` keeps it; `new` replaces it by a new, dense one; `auto` replaces it
+            only if the target has another number of outputs.
 
     Raises:
         TicketError: the ticket is not trained.
-        RecipeError: the training is too short for so many steps.
+        RecipeError: the training is too short for this number of steps.
 
     Reference:
         P. Molchanov, S. Tyree, T. Karras, T. Aila, J. Kautz, Pruning Convolutional Neural Networks for Resource
@@ -62,7 +65,7 @@ class PruneWhileFineTuning:
             trained = yield Phase(self._pruned(trained, target, seed + step), (), duration, "init")
 
     def _pruned(self, trained: Ticket, target: Data, seed: int) -> Ticket:
-        """One pruning of what is trained, without training; another seed scores on other batches."""
+        """Prune the trained ticket once, without training; the seed decides the batches for scoring."""
         now = trained.replace(
             snapshots={"init": trained.weights("final")},
             provenance=dict(trained.provenance) | {"start": "init"},
@@ -81,5 +84,5 @@ class PruneWhileFineTuning:
             no_train=True,
             granularity=self.unit,
         )
-        # A run gives no mask to layers that it leaves alone and that are whole.
+        # The run returns no mask for layers that it does not prune and that were never pruned.
         return now.replace(masks={**now.masks, **run.tickets[-1].masks})

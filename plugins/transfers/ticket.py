@@ -1,4 +1,4 @@
-"""The winning ticket itself: what the transfer literature's other protocols are compared with."""
+"""Transfer protocol that trains the winning ticket itself, with which the literature compares its other protocols."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from kerastickets.plugin import Data, Phase, main_duration
 
 @dataclass(frozen=True)
 class Ticket:
-    """The ticket as it is: its mask, its initial weights and its output layer.
+    """Train the ticket unchanged: its mask, its initial weights and its output layer.
 
-    A target with other outputs is refused; `new-head` is for those.
+    Targets with another number of outputs are refused; use `new-head` for them.
 
     Example:
         >>> from kerastickets.testing import toy_data, toy_ticket

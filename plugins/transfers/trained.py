@@ -1,4 +1,4 @@
-"""Classical transfer: what was learned on the source goes along, fixed or not."""
+"""Protocols of classical transfer: start from the weights trained on the source, frozen or not."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,11 +19,13 @@ from kerastickets.plugin import (
 
 @dataclass(frozen=True)
 class FineTune:
-    """The weights after training on the source, all of which go on training; what was pruned stays pruned.
+    """Continue to train all weights from their values after training on the source.
+
+    Pruned weights stay pruned.
 
     Args:
-        head: the output layer: `same`, `new`, or `auto`, which makes a new, dense one where the target has other
-            outputs.
+        head: the output layer: `same` keeps it; `new` replaces it by a new, dense one; `auto` replaces it
+            only if the target has another number of outputs.
 
     Raises:
         TicketError: the ticket is not trained.
@@ -46,14 +48,14 @@ class FineTune:
 
 @dataclass(frozen=True)
 class Frozen:
-    """The trained lower layers fixed, and an output layer that trains.
+    """Train only the output layer; the lower layers keep their trained weights.
 
-    Frozen BatchNormalization layers run in inference mode: their statistics stay, too.
+    Frozen BatchNormalization layers run in inference mode, so their statistics do not change either.
 
     Args:
-        head: the output layer: `new` draws it, `same` goes on from what the source taught it, `auto` does so where
-            the target has as many outputs.
-        train: glob patterns of weights that train besides the output layer's.
+        head: the output layer: `new` replaces it by a newly drawn one; `same` continues from its trained
+            weights; `auto` does the latter only if the target has the same number of outputs.
+        train: glob patterns of keys of further weights to train, in addition to the output layer's.
 
     Raises:
         TicketError: the ticket is not trained.
@@ -77,10 +79,10 @@ class Frozen:
 
 @dataclass(frozen=True)
 class FrozenThenAll(Frozen):
-    """First as `frozen`; then all layers train.
+    """Train first as in `frozen`, then all layers.
 
     Args:
-        share: of the whole duration, how much the frozen phase lasts, in (0, 1).
+        share: fraction of the total duration that the frozen phase takes, in (0, 1).
 
     Example:
         >>> from kerastickets.testing import toy_data, toy_ticket

@@ -94,7 +94,7 @@ def test_an_existing_path_is_replaced_only_with_force(kt, formats, ticket, tmp_p
         (["--format", "arrays", "--sparse", "-o", "sparse=true"], 2, "sparse must be given once."),
         (["--format", "arrays", "--out", "a.txt"], 2, "must end in .npz. Received: a.txt. Use a.npz"),
         (["--format", "arrays", "--out", "run/level-01.safetensors/a.npz"], 1, "is a file"),
-        (["--format", "folder", "--out", "run", "--force"], 1, "must not take anything else along"),
+        (["--format", "folder", "--out", "run", "--force"], 1, "must not remove anything else"),
         (["--format", "arrays", "--dataset", "digit"], 1, "Did you mean 'digits'?"),
         (["--format", "arrays", "--model", "no.keras"], 1, "A model file must exist."),
         (["--format", "arrays", "-o", "fault=lie"], 1, "Received: a difference of 0.5."),

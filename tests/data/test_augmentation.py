@@ -155,8 +155,8 @@ def test_steps_see_the_images_that_their_keys_say():
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (training.data(), r"Received: data set 'toy' with inputs \(4,\), which are no images"),
-        (training.piped(), "no images"),
+        (training.data(), r"Received: data set 'toy' with inputs \(4,\), which are not images"),
+        (training.piped(), "not images"),
     ],
 )
 def test_data_that_cannot_be_augmented_is_refused(made, message):

@@ -72,7 +72,7 @@ def test_targets_are_float_and_give_one_output_each(targets, outputs):
         ({"train": (np.where(X == 5, np.nan, X), Y)}, "Inputs in train .* finite. Received: 1 NaN"),
         ({"test": (np.where(X > 9, 1e300, X), Y)}, "Inputs in test .* finite. Received: 2 NaN or infinite"),
         ({"train": (X.astype(str), Y)}, "Inputs in train .* must be numbers. Received: dtype=<U"),
-        ({"train": (X[:, 0], Y)}, r"must have a batch axis and others. Received: shape=\(4,\)"),
+        ({"train": (X[:, 0], Y)}, r"must have a batch axis and at least one more. Received: shape=\(4,\)"),
         ({"validation": (X[:2, :2], Y[:2])}, r"inputs in validation .* \(3,\). Received: \(2,\)"),
         ({"train": (X, Y.astype(float))}, "Labels in train .* must be integers. Received: dtype=float64"),
         ({"train": (X, Y[:, None])}, r"Labels in train .* one axis. Received: shape=\(4, 1\)"),

@@ -146,7 +146,7 @@ def test_files_of_all_parts_are_named_and_read(tmp_path):
 @pytest.mark.parametrize(
     ("sets", "message"),
     [
-        ([images("a", 4, 1)], "Two data sets or more are needed to join. Received: a"),
+        ([images("a", 4, 1)], "Two or more data sets are needed for joining. Received: a"),
         ([images("a", 4, 1), points("p", 4, 1, 1)], "Received: 'a' of classes, 'p' of targets"),
         (
             [points("p", 4, 1, 1), points("q", 4, 1, 1, "mae")],

@@ -53,7 +53,7 @@ def test_a_chief_that_is_named_comes_before_the_workers():
         (config(2, -1), "task.index=-1 of 2"),
         (config(2, True), "task.index=True of 2"),
         (config(2, "0"), "task.index='0' of 2"),
-        (config(2, 0, "chief"), "task.type='chief', of which the cluster has none"),
+        (config(2, 0, "chief"), "task.type='chief', but the cluster has no process of that type"),
         (config(2, 0, ["worker"]), r"task.type=\['worker'\]"),
     ],
 )
@@ -145,11 +145,13 @@ def test_evaluation_counts_every_example_once_also_where_splits_do_not_divide(mi
 
 def test_a_batch_is_the_global_one_and_must_divide(mirrored):
     assert mirrored["odd batch"] == (
-        "`batch_size` is the batch of all 2 replicas together and must divide by 2. "
+        "`batch_size` is the batch of all 2 replicas together and must be divisible by 2. "
         "Received: batch_size=7. Nearest: 8"
     )
     assert mirrored["small batch"].endswith("Received: batch_size=1. Nearest: 2")
-    assert mirrored["odd stream"].startswith("Every batch that the data makes must divide by the 2 replicas.")
+    assert mirrored["odd stream"].startswith(
+        "Every batch that the data makes must be divisible by the 2 replicas."
+    )
 
 
 def test_what_replicas_cannot_do_is_refused(mirrored):
@@ -227,9 +229,12 @@ def test_workers_that_do_not_do_the_same_all_say_so(workers):
     (chief, other), _ = workers
     assert chief["not shared"] == other["not shared"]
     assert (
-        "on worker 1 another set of 3 finished levels (its --out must be the chief's" in chief["not shared"]
+        "on worker 1 a different set of 3 finished levels (its --out must be the chief's"
+        in chief["not shared"]
     )
     assert chief["another seed"] == other["another seed"]
-    assert "on worker 1 another recipe (a dial, the model, the data, or a seed)" in chief["another seed"]
+    assert (
+        "on worker 1 a different recipe (a setting, the model, the data, or a seed)" in chief["another seed"]
+    )
     assert "belongs to a run with" in chief["refused on the chief"]
-    assert other["refused on the chief"].startswith("The chief, worker 0, could not begin.")
+    assert other["refused on the chief"].startswith("The chief, worker 0, could not open the run's folder.")

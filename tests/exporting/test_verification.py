@@ -43,7 +43,7 @@ def test_made_up_examples_are_always_the_same():
 @pytest.mark.parametrize(
     ("received", "said"),
     [
-        ([[1.0, -4.5]], r"to 0\.4 \(0\.1 of its largest output\)\. Received: a difference of 0\.5"),
+        ([[1.0, -4.5]], r"within 0\.4 \(0\.1 of its largest output\)\. Received: a difference of 0\.5"),
         ([[1.0, np.nan]], "a difference of nan"),
         ([[1.0, -4.0, 0.0]], r"shape \(1, 2\)\. Received: \(1, 3\)"),
     ],

@@ -51,8 +51,8 @@ def test_more_groups_than_colours_share_the_last():
             lambda: Network("n", "N", NEURONS, (Edge(0, 6, "active"),), ""),
             "the 6 neurons, counted from 0. Received: 6",
         ),
-        (lambda: figure({**NET.facts(), "edges": [{"source": 0}]}), "A edge has source"),
-        (lambda: figure({**NET.facts(), "neurons": 3}), "A network has name"),
+        (lambda: figure({**NET.facts(), "edges": [{"source": 0}]}), "The edge must have source"),
+        (lambda: figure({**NET.facts(), "neurons": 3}), "The network must have name"),
     ],
 )
 def test_others_are_refused(make, said):

@@ -77,17 +77,20 @@ def test_a_cell_shows(column, value, shown):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Column("x", format="%%"), "A format is what format(number, ...) takes"),
+        (lambda: Column("x", format="%%"), "A format must be one that format(number, ...) takes"),
         (lambda: Column(3), "`key` of a column must be text. Received: 3"),
         (lambda: Table("t", "T", (Column("x"), Column("x")), ()), "Columns must have different keys"),
         (lambda: Table("t", "T", (Column("x"),), ({"x": object()},)), "A value must be JSON"),
-        (lambda: Table.of({"name": "t"}), "A table has a name, a title, columns and rows"),
-        (lambda: Table.of([1]), "A table has"),
+        (lambda: Table.of({"name": "t"}), "A table must have a name, a title, columns and rows"),
+        (lambda: Table.of([1]), "A table must have"),
         (
             lambda: Table.of({"name": 1, "title": "", "columns": [], "rows": []}),
             "`name` of a table must be text",
         ),
-        (lambda: Table.of({"name": "t", "title": "", "columns": [{"k": 1}], "rows": []}), "A table has"),
+        (
+            lambda: Table.of({"name": "t", "title": "", "columns": [{"k": 1}], "rows": []}),
+            "A table must have",
+        ),
     ],
 )
 def test_refuses(make, said):

@@ -124,8 +124,8 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         (".keras", ".keras", RecipeError, "a name of its own"),
         (".", "", RecipeError, "a name of its own"),
         ("..", "", RecipeError, "a name of its own"),
-        ("../here", "", TicketError, "must not take anything else along"),
-        ("~", "", TicketError, "must not take anything else along"),
+        ("../here", "", TicketError, "must not remove anything else"),
+        ("~", "", TicketError, "must not remove anything else"),
     ],
 )
 def test_targets_that_are_refused(tmp_path, monkeypatch, path, suffix, error, said):

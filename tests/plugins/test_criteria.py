@@ -18,7 +18,7 @@ from kerastickets.models.initial_weights import fresh
 from kerastickets.models.masking import weight_reports
 from kerastickets.models.variables import snapshot, variables
 from kerastickets.pruning.job import PruneJob
-from kerastickets.pruning.loop import Loop
+from kerastickets.pruning.prepared import PreparedRun
 from kerastickets.pruning.prune_model import prune
 from kerastickets.pruning.scoring import Batches, Scoring
 
@@ -130,7 +130,7 @@ def test_snip_refuses_gradients_that_are_all_zero(name):
     dead = scored(dense)
     for key in dead.masks:
         variables(dead.model)[key].assign(np.zeros(dead.masks[key].shape))
-    message = "gradients that are all zero, of 2 layers on 1 batches. Look for weights that start at zero"
+    message = "gradients that are all zero, in 2 layers on 1 batches. Look for weights that start at zero"
     for scoring in (flat, dead):
         with pytest.raises(RecipeError, match=re.escape(message)):
             registry.create("criteria", name)(scoring)
@@ -217,10 +217,10 @@ def test_the_first_step_of_iterative_snip_is_snip(iterative):
 
 
 def test_later_steps_of_iterative_snip_rescore_what_is_left_on_new_batches(iterative):
-    loop = Loop(PruneJob.of("mlp:8", "digits", "snip", dials={"target": 296}))
+    prepared = PreparedRun(PruneJob.of("mlp:8", "digits", "snip", dials={"target": 296}))
     first, second = iterative.tickets[1:3]
     model = first.build()
-    batches = Batches(loop.data.train, loop.recipe.batch_size, seed=0, step=1)
+    batches = Batches(prepared.data.train, prepared.recipe.batch_size, seed=0, step=1)
     scoring = Scoring(model, first.masks, first.weights("init"), None, batches, LOSS, seed=0)
     gradients = plain_gradients(scoring)
     products = {key: np.abs(weight * gradients[key]) for key, weight in scoring.weights.items()}

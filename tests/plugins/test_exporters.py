@@ -202,9 +202,9 @@ def test_a_layer_of_ours_is_served_by_formats_with_a_graph(tmp_path):
 def test_raw_images_need_a_scaling(spec, tmp_path):
     exporter = create(spec)
     for data, received in ((None, "no data"), (toy_data(), "data set 'toy', which has no `scaling`")):
-        with pytest.raises(DataError, match=f"raw=true needs data .* Received: {received}"):
+        with pytest.raises(DataError, match=f"raw=true needs a data set .* Received: {received}"):
             exporter(toy_ticket(), tmp_path / f"made{exporter.suffix}", data=data)
-    with pytest.raises(DataError, match="raw=true needs data"):
+    with pytest.raises(DataError, match="raw=true needs a data set"):
         exporter.inputs(toy_data().test[0], toy_data())
 
 

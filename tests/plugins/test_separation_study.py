@@ -14,7 +14,7 @@ from kerastickets.data.spec import data_of
 from kerastickets.figures.matplotlib_figures import draw
 from kerastickets.figures.table import Table
 from kerastickets.pruning.job import PruneJob
-from kerastickets.pruning.widening import Extension
+from kerastickets.pruning.widening import widened
 from kerastickets.studies.reproduce import Reproduction
 from kerastickets.studies.study import Cache, Results
 from kerastickets_plugins.studies import separation as study
@@ -76,7 +76,7 @@ def test_nets_are_pruned_along_shared_counts(layers, level, counts):
     run = next(run for run in runs(PAPER) if (run.layers, run.level) == (layers, level))
     options = run.job.options
     job = PruneJob.of(options["model"], options["dataset"], dials=options["dials"])
-    wide = Extension.of(
+    wide = widened(
         registry.create("models", options["model"]),
         options["model"],
         data_of("moons-circles"),

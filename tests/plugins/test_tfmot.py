@@ -104,7 +104,7 @@ def test_what_is_no_layer_is_refused_by_name_without_starting_tfmot(tmp_path, mo
     y = layers.Dense(4)(x)
     model = keras.Model(inputs, layers.Dense(10)(keras.ops.relu(y) + y))
     with pytest.raises(
-        ExportError, match=r"layer 'relu.*keras\..*; layer 'add.*keras\.layers\.Add in place of \+"
+        ExportError, match=r"layer 'relu.*keras\..*; layer 'add.*keras\.layers\.Add instead of \+"
     ):
         Tfmot()(toy_ticket(), tmp_path / "a.h5", model=model)
     with pytest.raises(

@@ -7,7 +7,7 @@ from kerastickets.cutting.cut_scores import ones
 from kerastickets.errors import PluginError, RecipeError
 from kerastickets.foundations.duration import Duration
 from kerastickets.pruning.method import Method
-from kerastickets.pruning.settings import MethodDials
+from kerastickets.pruning.settings import MethodSettings
 from kerastickets_plugins.criteria.magnitude import Magnitude
 from kerastickets_plugins.criteria.snip import IterativeSnip
 
@@ -88,7 +88,7 @@ def test_a_description_is_json_and_makes_the_method_again():
     assert facts["snapshot_at"] == ["1ep", "2it"]
     assert of(**facts).describe() == facts
     later = {"spacing", "cuts", "extend", "stop_when", "all_alive"}
-    assert MethodDials.__annotations__.keys() - {"options", *later} == facts.keys()
+    assert MethodSettings.__annotations__.keys() - {"options", *later} == facts.keys()
     linear = of(levels=2, target=40, spacing="linear").describe()
     assert linear.keys() - facts.keys() == {"spacing"}
     assert of(**linear).describe() == linear
@@ -253,7 +253,7 @@ def test_steps_to_keep():
             "magnitude",
             {"level": 3},
             RecipeError,
-            "No pruning dial named 'level'. Did you mean 'levels'? Dials: ",
+            "No pruning setting named 'level'. Did you mean 'levels'? Settings: ",
         ),
         ("snp", {}, PluginError, "No criterion named 'snp'. Did you mean 'snip'? Installed: "),
         ("snip", {"options": {"batch": 3}}, PluginError, "Did you mean 'batches'?"),

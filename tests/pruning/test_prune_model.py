@@ -10,8 +10,10 @@ from kerastickets.foundations.tree import masked
 from kerastickets.models.initial_weights import fresh
 from kerastickets.models.variables import snapshot
 from kerastickets.pruning.job import PruneJob
-from kerastickets.pruning.loop import Loop
+from kerastickets.pruning.loop import find_tickets
+from kerastickets.pruning.prepared import PreparedRun
 from kerastickets.pruning.prune_model import prune
+from kerastickets.pruning.pruning_run import PruningRun
 from tests.helpers.training import DIALS, data, find, noisy, plain, same
 
 
@@ -134,14 +136,10 @@ def test_no_train_leaves_the_last_level_untrained():
 
 def driven(**dials):
     """A run, and what it wanted trained at each level."""
-    loop = Loop(PruneJob.of(plain, data(), dials=DIALS | {"levels": 1, "rate": 0.5} | dials))
-    trainings = loop.trainings()
-    starts = [next(trainings)]
-    while True:
-        try:
-            starts.append(trainings.send(loop.trainer.train_many(starts[-1:])[0]))
-        except StopIteration as end:
-            return end.value, starts
+    prepared = PreparedRun(PruneJob.of(plain, data(), dials=DIALS | {"levels": 1, "rate": 0.5} | dials))
+    run, starts, real = PruningRun(prepared), [], prepared.trainer.try_many
+    prepared.trainer.try_many = lambda wanted: starts.extend(wanted) or real(wanted)
+    return find_tickets([run])[0], starts
 
 
 @pytest.mark.parametrize(

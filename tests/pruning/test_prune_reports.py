@@ -162,7 +162,7 @@ def test_scores_that_are_no_scores_are_refused(kind, error):
         ({"levels": 0}, "levels"),
         ({"sparsity": 1.0}, r"sparsity.*Received.*1.0"),
         ({"sparsity": -0.1}, r"sparsity.*-0.1"),
-        ({"colour": 3}, "No training dial named 'colour'"),
+        ({"colour": 3}, "No training setting named 'colour'"),
         ({"batch_size": 41}, "batch_size=41"),
         ({"exclude": ["*"]}, "There must be a prunable weight"),
         ({"exclude": ["nothing"]}, "Received: 'nothing'. Weights: dense/kernel"),
@@ -185,6 +185,6 @@ print(kt.prune.__name__, kt.train.__name__, kt.evaluate.__name__)
 
 
 def test_functions_keep_their_names_although_modules_bear_them_too():
-    """Importing `kerastickets.prune`, as `kt.train` does inside, must not put the module in the function's place."""
+    """Importing modules of the packages must not put a module in the place of a public function."""
     done = subprocess.run([sys.executable, "-c", _NAMES], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["prune", "train", "evaluate"]

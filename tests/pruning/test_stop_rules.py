@@ -7,9 +7,10 @@ import pytest
 
 from kerastickets.errors import PluginError, RecipeError
 from kerastickets.pruning.job import PruneJob
-from kerastickets.pruning.loop import Loop
+from kerastickets.pruning.loop import find_tickets
+from kerastickets.pruning.prepared import PreparedRun
 from kerastickets.pruning.prune_model import prune
-from kerastickets.pruning.several_runs import Errand, run_abreast
+from kerastickets.pruning.pruning_run import PruningRun
 from kerastickets.pruning.stop_rules import StopRule, judged
 from kerastickets.reports.run_sections import run_sections
 from kerastickets.runs.facts import RunFacts
@@ -281,8 +282,8 @@ def test_each_seed_stops_by_itself(tmp_path):
     # Of seed 0 from 14 weights on, of seed 1 from 7, of seed 2 never.
     rules = ["size.by_seed=14", "size.by_seed=1007"]
     jobs = [PruneJob.of(plain, DATA, seed=seed, dials=RUN | {"stop_when": rules}) for seed in range(3)]
-    loops = [Loop(job, trainers=shop) for job in jobs]
-    runs = run_abreast([Errand(loop, tmp_path / f"seed-{n}") for n, loop in enumerate(loops)])
+    prepared = [PreparedRun(job, trainers=shop) for job in jobs]
+    runs = find_tickets([PruningRun(one, tmp_path / f"seed-{n}") for n, one in enumerate(prepared)])
     assert [len(run.levels) for run in runs] == [3, 4, 5]
     assert [run.stopped_by for run in runs] == [*rules, None]
     alone = prune(plain, DATA, seed=1, stop_when=rules, **RUN)

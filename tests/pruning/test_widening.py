@@ -12,7 +12,7 @@ from kerastickets.data.spec import data_of
 from kerastickets.errors import PluginError, RecipeError
 from kerastickets.pruning.job import PruneJob
 from kerastickets.pruning.prune_model import prune
-from kerastickets.pruning.widening import Extension
+from kerastickets.pruning.widening import widened
 from kerastickets_plugins.models.mlp import Mlp
 from tests.helpers.training import data
 
@@ -150,7 +150,7 @@ def test_a_strangers_model_says_itself_how_it_is_extended():
     assert [level.kept for level in run.levels] == [56, 28, 14]
     assert run.head["model"] == "Strange:units=8"
     with pytest.raises(PluginError, match=r"`extended` of Strange must give 3 models.*Received: 2"):
-        Extension.of(Strange(missing=1), "strange", data(), 0.32, 2)
+        widened(Strange(missing=1), "strange", data(), 0.32, 2)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_ticket_cannot_be_extended():
 
 def test_unequal_widths_and_other_weights_than_kernels_are_named():
     with pytest.raises(RecipeError, match=r"equal width.*shape=\(4, 8, 9, 2\)"):
-        Extension.of(Mlp((8, 9)), "mlp:8-9", data_of("moons-circles"), 0.3, 1)
+        widened(Mlp((8, 9)), "mlp:8-9", data_of("moons-circles"), 0.3, 1)
     with pytest.raises(
         RecipeError, match="The first count must be the weights that are kept at the start, 182"
     ):

@@ -15,7 +15,7 @@ def test_the_script_gets_places_kinds_texts_and_colours():
     assert [edge["kind"] for edge in plot["edges"]] == [0, 2, 3, 0]
     assert [edge["text"] for edge in plot["edges"]][1:3] == [
         "input 0 to dense 1\ndense/kernel, inactive",
-        "dense 0 to out 0\nout/kernel, zombie\n9 weights, magnitudes: -2",
+        "dense 0 to out 0\nout/kernel, zombie\nsum of 9 magnitudes: -2",
     ]
 
 

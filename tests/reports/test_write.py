@@ -223,8 +223,8 @@ def test_nothing_in_a_study_becomes_an_element(tmp_path):
         ("study.json", None, "without study.json"),
         ("tables.json", None, "without tables.json"),
         ("tables.json", "{}", "tables.json must be what `kt reproduce` wrote"),
-        ("tables.json", "[3]", "A table has a name"),
-        ("figures.json", '[{"kind": "pie"}]', "A figure is a chart"),
+        ("tables.json", "[3]", "A table must have a name"),
+        ("figures.json", '[{"kind": "pie"}]', "A figure must be a chart"),
         ("study.json", "[", "study.json must be what"),
     ],
 )

@@ -1,7 +1,6 @@
 """A run that was stopped, however it was stopped, and continued is byte for byte one that was not."""
 
 import errno
-import importlib
 import json
 import os
 import subprocess
@@ -12,12 +11,12 @@ import numpy as np
 import pytest
 
 from kerastickets.errors import RecipeError, TicketError
+from kerastickets.pruning import pruning_run
+from kerastickets.pruning.prepared import PreparedRun
 from kerastickets.pruning.prune_model import history, prune
 from tests.helpers.killing import DIALS, MOMENTS
 from tests.helpers.training import data, find, noisy, plain
 
-# `kerastickets.prune` is the function; the module of that name is needed to look inside.
-loops = importlib.import_module("kerastickets.pruning.loop")
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = 10
 
@@ -85,7 +84,7 @@ def done(tmp_path):
 
 def test_the_same_call_again_trains_nothing_and_reports_the_same(done, monkeypatch):
     before, mtimes = files(done), {path: path.stat().st_mtime_ns for path in done.glob("level*")}
-    monkeypatch.setattr(loops.Loop, "trainer", property(lambda self: pytest.fail("trained again")))
+    monkeypatch.setattr(PreparedRun, "trainer", property(lambda self: pytest.fail("trained again")))
     levels = []
     run = short(done, on_level_end=levels.append)
     assert files(done) == before
@@ -208,8 +207,8 @@ def test_data_that_changed_on_disk_is_noticed(tmp_path, working_folder):
 
 
 def test_other_versions_are_refused_by_name_unless_accepted(done, monkeypatch):
-    real = loops.versions()
-    monkeypatch.setattr(loops, "versions", lambda: real | {"tensorflow": "9.9"})
+    real = pruning_run.versions()
+    monkeypatch.setattr(pruning_run, "versions", lambda: real | {"tensorflow": "9.9"})
     with pytest.raises(RecipeError, match=rf"begun with tensorflow {real['tensorflow']}. Received: 9.9"):
         short(done)
     assert len(short(done, accept_versions=True, levels=3).tickets) == 4
@@ -236,7 +235,7 @@ def test_a_full_disk_in_the_middle_keeps_what_was_finished(tmp_path, monkeypatch
 
 
 def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
-    monkeypatch.setattr(loops.Loop, "trainer", property(lambda self: pytest.fail("trained")))
+    monkeypatch.setattr(PreparedRun, "trainer", property(lambda self: pytest.fail("trained")))
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RecipeError, match=r"must be readable and writable. Received: File exists"):
         short(tmp_path / "file")

@@ -280,7 +280,7 @@ def test_a_level_and_a_metric_are_chosen():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((rows() + rows(level=1),), r"`level` must be given where rows are of several: \[0, 1\]"),
+        ((rows() + rows(level=1),), r"`level` must be given for rows of several levels: \[0, 1\]"),
         ((rows(), "val_accuracy", 3), r"`level` must be one of \[0\]\. Received: level=3"),
         (([],), r"`level` must be one of \[\]"),
         ((rows(), "val_acuracy"), "Received: metric='val_acuracy'.* has: val_accuracy, test_accuracy"),

@@ -107,7 +107,7 @@ def test_numpys_integers_are_counts():
     [
         ((4, 5, 2), "keep between none and all. Received: total=4, kept_a=5"),
         ((4, -1, 2), "kept_a=-1"),
-        ((0, 0, 0), "must have a weight"),
+        ((0, 0, 0), "must have at least one weight"),
         (([4, 4], [2], [2]), "must list the same layers"),
         (([], [], []), "must list the same layers"),
         ((4, 2.5, 2), "whole numbers. Received: 2.5"),

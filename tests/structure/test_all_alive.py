@@ -12,7 +12,8 @@ from kerastickets.foundations.tree import kept
 from kerastickets.models.architecture import architecture
 from kerastickets.models.masking import sparsify
 from kerastickets.models.variables import assign, snapshot
-from kerastickets.structure.all_alive import alive, alive_masks, largest_alive
+from kerastickets.pruning.only_alive import largest_alive
+from kerastickets.structure.all_alive import alive, alive_masks
 from kerastickets.structure.reachability import Structure
 from kerastickets_plugins.operations.all_alive import AllAlive
 from tests.structure.test_reachability import mlp

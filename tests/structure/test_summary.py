@@ -91,14 +91,12 @@ def test_seeds_are_averaged(run):
 def test_a_network_of_many_edges_is_named_not_drawn(run, monkeypatch):
     monkeypatch.setattr("kerastickets.reports.structure_section.MOST_EDGES", 8)
     *_, network = structure_section([RunFacts.read(run)]).items
-    assert network == "The network of level 1 has 8 edges; fewer than 8 would be drawn."
+    assert network == "The network of level 1 has 8 edges. Only networks with fewer than 8 edges are drawn."
 
 
 def test_a_model_that_cannot_be_followed_is_one_line(tmp_path):
     section = structure_section([RunFacts.read(make_run(tmp_path / "run"))])
-    assert section.intro.startswith(
-        "These networks cannot be followed. The structure of a ticket is read from"
-    )
+    assert section.intro.startswith("These networks cannot be traced. The structure of a ticket is read from")
     assert section.items == ()
 
 

@@ -125,5 +125,5 @@ def test_dials_and_budgets_are_checked():
     assert Reproduction.of("merging", "smoke", {"train": "3ep"}).dials.train == "3ep"
     with pytest.raises(RecipeError, match=r"No budget named 'smok'. Did you mean 'smoke'"):
         Reproduction.of("merging", "smok")
-    with pytest.raises(RecipeError, match=r"refuses its dials: `used` must be in \[2, 3\]"):
+    with pytest.raises(RecipeError, match=r"rejects its settings: `used` must be in \[2, 3\]"):
         Reproduction.of("merging", "smoke", {"used": 5})

@@ -50,7 +50,7 @@ def test_what_jobs_need_comes_first_and_once():
     b = Job("apply", {}, (A.ticket("x"), A.ticket("y")))
     c = Job("train", {}, (b.ticket(),))
     assert in_order([c, b, c]) == [A, b, c]
-    with pytest.raises(RecipeError, match=r"must give jobs. Received: 'prune'"):
+    with pytest.raises(RecipeError, match=r"must return only jobs. Received: 'prune'"):
         in_order(["prune"])
 
 

@@ -97,17 +97,17 @@ def scribble_on_init(scoring):
 
 
 BAD_STATE = {
-    "weights": (forget_a_weight, "another .*kernel"),
+    "weights": (forget_a_weight, "a changed .*kernel"),
     "statistics": (
         update_statistics,
-        "BatchNormalization and Dropout, must leave the model as it was.* another .*moving_mean",
+        "BatchNormalization and Dropout, must leave the model unchanged.* changed .*moving_mean",
     ),
-    "seeds": (draw_noise, "another .*seed_generator_state"),
-    "optimizer": (lambda scoring: scoring.model.optimizer.iterations.assign_add(1), "another .*iteration"),
-    "compiled anew": (lambda scoring: scoring.model.compile("sgd", "mse"), "another .*adam"),
-    "attached masks": (unmask, "another mask of dense_1/kernel"),
-    "masks": (clear_a_mask, "another dense_1/kernel in `masks`"),
-    "init": (scribble_on_init, "another dense/bias in `init`"),
+    "seeds": (draw_noise, "a changed .*seed_generator_state"),
+    "optimizer": (lambda scoring: scoring.model.optimizer.iterations.assign_add(1), "a changed .*iteration"),
+    "compiled anew": (lambda scoring: scoring.model.compile("sgd", "mse"), "a changed .*adam"),
+    "attached masks": (unmask, "a changed mask of dense_1/kernel"),
+    "masks": (clear_a_mask, "a changed dense_1/kernel in `masks`"),
+    "init": (scribble_on_init, "a changed dense/bias in `init`"),
 }
 
 
@@ -131,7 +131,7 @@ BAD_SCORES = {
     ),
     "nan": (
         lambda scoring: {key: np.log(score - score) * 0 for key, score in magnitude(scoring).items()},
-        "finite scores for kept weights. Received: 384 others in dense/kernel",
+        "finite scores for kept weights. Received: 384 that are not finite in dense/kernel",
     ),
     "text": (
         lambda scoring: {key: score.astype(str) for key, score in magnitude(scoring).items()},
@@ -139,9 +139,9 @@ BAD_SCORES = {
     ),
     "unseeded": (
         lambda scoring: {key: np.random.random(mask.shape) for key, mask in scoring.masks.items()},
-        "score equally on equal scorings. Received: other scores of dense/kernel",
+        "give equal scores for equal scorings. Received: different scores of dense/kernel",
     ),
-    "remembering": (counting(), "score equally on equal scorings"),
+    "remembering": (counting(), "give equal scores for equal scorings"),
     "failing": (
         lambda scoring: scoring.masks["nowhere"],
         "a dense net, must score. Received: KeyError: 'nowhere'",

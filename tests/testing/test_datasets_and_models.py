@@ -109,7 +109,7 @@ BAD_MODELS = {
         "have 10 outputs",
     ),
     "no config": (lambda data: Opinionated(3, data.outputs), "must be a model that its own config rebuilds"),
-    "unseeded": (drawn_outside_the_seed, "must depend on the seed alone. Received: another dense/bias"),
+    "unseeded": (drawn_outside_the_seed, "must depend on the seed alone. Received: a changed dense/bias"),
     "growing": (growing(), "must have equal keys and shapes"),
     "nothing to prune": (weightless, "must have a weight to prune"),
 }
@@ -127,8 +127,11 @@ def test_a_model_with_one_key_for_two_weights_is_caught(monkeypatch):
 
 
 BAD_RECIPES = {
-    "a dial that is none": ({"learning_rate": 0.1}, "must have training dials. Received: .*'learning_rate'"),
-    "out of range": ({"lr": -1.0}, "must have training dials. Received: .*lr=-1"),
+    "a dial that is none": (
+        {"learning_rate": 0.1},
+        "must have valid training settings. Received: .*'learning_rate'",
+    ),
+    "out of range": ({"lr": -1.0}, "must have valid training settings. Received: .*lr=-1"),
     "no such layer": ({"rate": {"conv": 0.1}}, "must fit its weights. Received: .*conv=0.1"),
     "all of it": ({"rate": 1.0}, r"must fit its weights. Received: .*must be in \(0, 1\)"),
     "none of it": ({"rate": {"*": 0.0}}, "must fit its weights"),

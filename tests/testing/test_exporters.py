@@ -83,7 +83,7 @@ BAD = {
     ),
     "failing": (lambda ticket, path, **given: path.read_text(), "must export. Received: FileNotFoundError"),
     "wanting": (without_model, "must export. Received: AttributeError"),
-    "scribbling": (scribble, "must leave the model as it was. Received: another dense_1/bias"),
+    "scribbling": (scribble, "must leave the model unchanged. Received: a changed dense_1/bias"),
     "old": (lambda ticket, path: write(ticket, path), "must export. Received: TypeError"),
 }
 
@@ -103,7 +103,7 @@ READING = {
         "it imported kerastickets",
     ),
     "no facts": ("print(", "(", "must work alone. Received: ExportError: .*print one JSON object"),
-    "no runtime": ('"numpy"', '""', "must name its runtime"),
+    "no runtime": ('"numpy"', '""', "must print its runtime"),
     "a crash": ("x = ", "x = y", "must work alone. Received: ExportError: .*exit code 1, NameError"),
 }
 

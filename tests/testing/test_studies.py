@@ -36,7 +36,7 @@ COUNT = iter(range(10))
         ({"BUDGETS": {"smoke": tinystudy.Budget(), "cpu": Other()}}, "of one dataclass"),
         ({"BUDGETS": {"smoke": 3}}, "a frozen dataclass"),
         ({"jobs": lambda budget, results: []}, "has jobs"),
-        ({"jobs": lambda budget, results: ["prune"]}, "must give jobs"),
+        ({"jobs": lambda budget, results: ["prune"]}, "must return only jobs"),
         ({"jobs": lambda budget, results: [Job("prune", {"seed": next(COUNT)})]}, "the same each time"),
         ({"jobs": lambda budget, results: [Job("bake", {})]}, "A job's verb is one of prune, train"),
         ({"jobs": lambda budget, results: [Job("prune", {"shape": (1, 2)})]}, "lists, and text for keys"),

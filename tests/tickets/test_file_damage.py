@@ -64,7 +64,7 @@ def test_a_changed_weight_is_damage(path):
     content = bytearray(small().save(path).read_bytes())
     content[-10] ^= 1
     path.write_bytes(content)
-    assert "does not have the digest that it carries" in refused(path)
+    assert "does not match the digest stored in it" in refused(path)
 
 
 CONTENT = small()._encoded()[0]

@@ -122,7 +122,9 @@ def test_a_tensor_that_lies(path, tensors, words):
 )
 def test_a_tensor_of_no_ticket(path, name):
     claim = {"dtype": "F32", "shape": [3], "data_offsets": [13, 25]}
-    assert "tensors are mask, init" in refused(craft(path, {**TENSORS, name: claim}, data=DATA + bytes(12)))
+    assert "tensors must be named mask/<key>" in refused(
+        craft(path, {**TENSORS, name: claim}, data=DATA + bytes(12))
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,8 +139,8 @@ def test_a_tensor_of_no_ticket(path, name):
         ({"shapes": {"k": 3}}, "must have the size of its shape"),
         ({"shapes": {"k": [2**63]}}, "must have the size of its shape"),
         ({"shapes": {"k": [3, 1]}}, "must have the shape of its weight"),
-        ({"shapes": {}}, "only one of them of 'k'"),
-        ({"shapes": {"k": [3], "z": [0]}}, "only one of them of 'z'"),
+        ({"shapes": {}}, "only one of them for 'k'"),
+        ({"shapes": {"k": [3], "z": [0]}}, "only one of them for 'z'"),
         ({"shapes": []}, "must have a JSON object as shapes"),
         ({"architecture": [1]}, "must have a JSON object as architecture"),
         ({"provenance": None}, "must have a JSON object as provenance"),

@@ -164,9 +164,9 @@ def test_facts_are_what_the_arrays_say():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"snapshots": {}}, "has weights named `init`"),
-        ({"snapshots": {"init": {}}}, "has weights named `init`"),
-        ({"snapshots": {"final": {"dense/kernel": KERNEL * MASK}}}, "has weights named `init`"),
+        ({"snapshots": {}}, "must have weights named `init`"),
+        ({"snapshots": {"init": {}}}, "must have weights named `init`"),
+        ({"snapshots": {"final": {"dense/kernel": KERNEL * MASK}}}, "must have weights named `init`"),
         ({"snapshots": snapshots(middle={})}, "Received: 'middle'"),
         ({"snapshots": snapshots(**{"rewind@0": {}})}, "Received: 'rewind@0'"),
         ({"snapshots": snapshots(**{"rewind@05": {}})}, "Received: 'rewind@05'"),
@@ -179,7 +179,7 @@ def test_facts_are_what_the_arrays_say():
             "'dense/kernel' of shape",
         ),
         ({"snapshots": snapshots(final={"dense/kernel": KERNEL, "dense/bias": BIAS})}, "zero where pruned"),
-        ({"masks": {"dense/kernel": MASK.astype("float32")}}, "Masks are boolean"),
+        ({"masks": {"dense/kernel": MASK.astype("float32")}}, "Masks must be boolean"),
         ({"masks": {"dense/kernel": MASK.T}}, "mask of shape \\(3, 2\\) and a weight of shape \\(2, 3\\)"),
         ({"masks": {"other/kernel": MASK}}, "weight of shape None"),
         ({"masks": {"/kernel": MASK}}, "Received: '/kernel' in mask"),

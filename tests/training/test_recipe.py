@@ -7,7 +7,7 @@ import pytest
 
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.duration import Duration
-from kerastickets.training.recipe import Dials, Recipe, schedule_points
+from kerastickets.training.recipe import Recipe, TrainSettings, schedule_points
 
 
 def test_defaults():
@@ -34,7 +34,7 @@ def test_defaults():
 
 
 def test_every_dial_has_its_keyword():
-    assert Dials.__annotations__.keys() == Recipe().describe().keys()
+    assert TrainSettings.__annotations__.keys() == Recipe().describe().keys()
 
 
 def test_text_numbers_and_durations_are_one_recipe():
@@ -113,10 +113,12 @@ def test_a_dial_out_of_range_is_named_with_what_was_received(dials, message):
 
 
 def test_an_unknown_dial_suggests_the_nearest():
-    with pytest.raises(RecipeError, match=r"No training dial named 'batchsize'. Did you mean 'batch_size'\?"):
+    with pytest.raises(
+        RecipeError, match=r"No training setting named 'batchsize'. Did you mean 'batch_size'\?"
+    ):
         Recipe.of({"batchsize": 3})
     with pytest.raises(
-        RecipeError, match=r"No training dial named 'xyz'. Dials: augment, batch_size, epsilon, "
+        RecipeError, match=r"No training setting named 'xyz'. Settings: augment, batch_size, epsilon, "
     ):
         Recipe.of({}, {"xyz": 3})
 

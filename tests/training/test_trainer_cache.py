@@ -2,9 +2,10 @@
 
 from kerastickets.distribution.devices import Layout
 from kerastickets.pruning.job import PruneJob
-from kerastickets.pruning.loop import Loop
+from kerastickets.pruning.loop import find_tickets
+from kerastickets.pruning.prepared import PreparedRun
 from kerastickets.pruning.prune_model import prune
-from kerastickets.pruning.several_runs import Errand, run_abreast
+from kerastickets.pruning.pruning_run import PruningRun
 from kerastickets.training.model_source import find_model, source_of
 from kerastickets.training.recipe import Recipe
 from kerastickets.training.train_ticket import train
@@ -16,8 +17,8 @@ DIALS = {"levels": 1, "rate": 0.5, "train": "2ep", "jit": "off"}
 def test_a_shared_workshop_gives_the_same_bits_as_one_of_its_own():
     shared, digests = TrainerCache(), []
     for trainers in (shared, shared, None):
-        loop = Loop(PruneJob.of("mlp:8", "digits", seed=3, dials=DIALS), trainers=trainers)
-        tickets = run_abreast([Errand(loop)])[0].tickets
+        prepared = PreparedRun(PruneJob.of("mlp:8", "digits", seed=3, dials=DIALS), trainers=trainers)
+        tickets = find_tickets([PruningRun(prepared)])[0].tickets
         trained = train(tickets[1], seed=4, trainers=trainers, train="1ep")
         digests.append([ticket.digest for ticket in (*tickets, trained.ticket)])
     assert digests[0] == digests[1] == digests[2]

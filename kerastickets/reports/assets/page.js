@@ -8,10 +8,10 @@
 
   const dark = () => theme === "dark" || (theme !== "light" && prefersDark.matches);
   const colour = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
-  // Plotly reads tags in texts; names come from files and are shown as they are.
+  // Plotly interprets tags in text. Names come from files, so they are escaped and appear literally.
   const safe = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/%\{/g, "% {");
   const shown = (variable, format) => `%{${variable}:${format || ".5~g"}}`;
-  // Ticks lie where they like: 97.5 % stays 97.5 % whatever the format of the numbers.
+  // Plotly chooses the tick positions, so percentages keep all needed digits: 97.5 % must not become 98 %.
   const ticks = (format) => (format.endsWith("%") ? "~%" : format);
 
   function lines(chart, series, index, shade) {
@@ -64,7 +64,7 @@
   function chart(facts, width) {
     const shades = dark() ? facts.dark : facts.light;
     const traces = facts.series.flatMap((series, index) => lines(facts, series, index, shades[index]));
-    const data = [...traces.filter((trace) => trace.fill), ...traces.filter((trace) => !trace.fill)]; // no band hides a line
+    const data = [...traces.filter((trace) => trace.fill), ...traces.filter((trace) => !trace.fill)]; // bands first, so that no band hides a line
     const range = facts.y_range && facts.y_range.map((y) => (facts.y_log ? Math.log10(y) : y));
     const named = facts.named.map((index) => facts.series[index].name);
     const across = Math.max(1, Math.floor((width - 40) / (60 + 7.5 * Math.max(1, ...named.map((name) => name.length)))));
@@ -101,7 +101,7 @@
     facts.neurons.forEach((neuron, n) => dots[neuron.kind].push({ ...neuron, n }));
     const pale = facts.edges.length > 300;
     const size = Math.min(11, Math.max(4, 400 / Math.max(1, facts.tallest)));
-    // What matters most lies on top. Lines answer to the mouse at a point of their own, so that no two share one.
+    // The most important kind is drawn last, on top. Each line has its own invisible hover point, so that no two coincide.
     const order = [...facts.kinds.keys()].reverse();
     const data = order.flatMap((kind) => {
       const group = { type: "scatter", name: safe(facts.kinds[kind]), legendgroup: `k${kind}` };
@@ -198,7 +198,7 @@
   toggle.hidden = false;
   toggle.addEventListener("click", () => {
     theme = themes[(themes.indexOf(theme) + 1) % themes.length];
-    try { localStorage.setItem("kerastickets-theme", theme); } catch { /* it lasts as long as the page */ }
+    try { localStorage.setItem("kerastickets-theme", theme); } catch { /* the choice lasts until the page is closed */ }
     apply();
   });
   if (!themes.includes(theme)) theme = "system";

@@ -1,1 +1,1 @@
-"""Scripts that run an export with its own runtime and without kerastickets; each stands alone."""
+"""Stand-alone scripts that run an export with its own runtime, without kerastickets."""

@@ -1,4 +1,4 @@
-"""Runs a .keras file with Keras alone: `python -I keras_file.py FILE.keras IN.npy OUT.npy`."""
+"""Run a .keras file with Keras alone: `python -I keras_file.py FILE.keras IN.npy OUT.npy`."""
 
 import json
 import os
@@ -20,8 +20,8 @@ def run(path, x):
 
 
 def peak():
-    """The most memory that this process held so far, in bytes."""
-    try:  # not ru_maxrss, which on Linux begins with what the process held that started this one
+    """The peak memory of this process so far, in bytes."""
+    try:  # not ru_maxrss: on Linux it includes the memory of the process that started this one
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
     except OSError:

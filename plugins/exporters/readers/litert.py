@@ -1,4 +1,4 @@
-"""Runs a LiteRT file with LiteRT alone: `python -I litert.py FILE.tflite IN.npy OUT.npy`."""
+"""Run a LiteRT file with LiteRT alone: `python -I litert.py FILE.tflite IN.npy OUT.npy`."""
 
 import importlib.metadata
 import json
@@ -13,7 +13,7 @@ try:
     from ai_edge_litert.interpreter import Interpreter
 
     RUNTIME = f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"
-except ImportError:  # TensorFlow brings the same interpreter along
+except ImportError:  # TensorFlow contains the same interpreter
     import tensorflow as tf
 
     Interpreter, RUNTIME = tf.lite.Interpreter, f"tensorflow {tf.__version__}"
@@ -36,8 +36,8 @@ def run(path, x):
 
 
 def peak():
-    """The most memory that this process held so far, in bytes."""
-    try:  # not ru_maxrss, which on Linux begins with what the process held that started this one
+    """The peak memory of this process so far, in bytes."""
+    try:  # not ru_maxrss: on Linux it includes the memory of the process that started this one
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
     except OSError:

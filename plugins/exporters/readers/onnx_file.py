@@ -1,4 +1,4 @@
-"""Runs an ONNX file with ONNX Runtime alone: `python -I onnx_file.py FILE.onnx IN.npy OUT.npy`."""
+"""Run an ONNX file with ONNX Runtime alone: `python -I onnx_file.py FILE.onnx IN.npy OUT.npy`."""
 
 import json
 import sys
@@ -26,8 +26,8 @@ def run(path, x):
 
 
 def peak():
-    """The most memory that this process held so far, in bytes."""
-    try:  # not ru_maxrss, which on Linux begins with what the process held that started this one
+    """The peak memory of this process so far, in bytes."""
+    try:  # not ru_maxrss: on Linux it includes the memory of the process that started this one
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
     except OSError:

@@ -1,6 +1,6 @@
-"""Runs a safetensors export with safetensors, NumPy and Keras: `python -I safetensors_file.py FILE IN.npy OUT.npy`.
+"""Run a safetensors export with safetensors, NumPy and Keras: `python -I safetensors_file.py FILE IN.npy OUT.npy`.
 
-`read` needs no Keras: it is all that the format asks for.
+The function `read` needs no Keras and is a complete reader of the format.
 """
 
 import json
@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 
 def read(path):
-    """What the file tells about itself, and every weight as a dense array, in the model's order."""
+    """The file's metadata, and every weight as a dense array by key, in the model's order."""
     with safe_open(path, "numpy") as file:
         about = json.loads(file.metadata()["kerastickets"])
         stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -42,8 +42,8 @@ def run(path, x):
 
 
 def peak():
-    """The most memory that this process held so far, in bytes."""
-    try:  # not ru_maxrss, which on Linux begins with what the process held that started this one
+    """The peak memory of this process so far, in bytes."""
+    try:  # not ru_maxrss: on Linux it includes the memory of the process that started this one
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
     except OSError:

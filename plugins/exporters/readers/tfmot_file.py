@@ -1,6 +1,6 @@
-"""Runs a tf_keras file with tf_keras: `python -I tfmot_file.py FILE.h5 IN.npy OUT.npy`.
+"""Run a tf_keras file with tf_keras: `python -I tfmot_file.py FILE.h5 IN.npy OUT.npy`.
 
-A file with TFMOT's wrappers also needs TFMOT; the other does not.
+Only a file with TFMOT's wrappers also needs TFMOT.
 """
 
 import json
@@ -15,13 +15,13 @@ BATCH = 256
 
 
 def load(path):
-    """The model, and what loaded it."""
+    """The model, and the name and version of the libraries that loaded it."""
     import tf_keras
 
     runtime = f"tf_keras {tf_keras.__version__}"
     try:
         return tf_keras.models.load_model(path, compile=False), runtime
-    except (TypeError, ValueError):  # an unknown class, which only TFMOT can know
+    except (TypeError, ValueError):  # an unknown class, which can only be one of TFMOT's
         import tensorflow_model_optimization as tfmot
 
         with tfmot.sparsity.keras.prune_scope():
@@ -36,8 +36,8 @@ def run(model, x):
 
 
 def peak():
-    """The most memory that this process held so far, in bytes."""
-    try:  # not ru_maxrss, which on Linux begins with what the process held that started this one
+    """The peak memory of this process so far, in bytes."""
+    try:  # not ru_maxrss: on Linux it includes the memory of the process that started this one
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
     except OSError:
@@ -47,7 +47,7 @@ def peak():
 
 
 if __name__ == "__main__":
-    import tf_keras  # noqa: F401 - its memory is not the export's
+    import tf_keras  # noqa: F401 - imported before measuring, so that its memory does not count
 
     before = peak()
     model, runtime = load(sys.argv[1])

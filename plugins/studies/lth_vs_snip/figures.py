@@ -1,14 +1,11 @@
 """Figures 1 to 8: accuracy by pruning, over time with flipped tickets, and differences between methods."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from kerastickets.plugin import Chart, Series
+from kerastickets.plugin import Chart, Row, Series
 from kerastickets_plugins.studies.lth_vs_snip.jobs import Budget
-
-Row = dict[str, Any]
 
 _SPLITS = (("train", "training"), ("val", "validation"), ("test", "test"))
 

@@ -1,13 +1,10 @@
 """The paper's tables 6 and 7: how far SNIP's masks are from LTH's, in total and by layer."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from kerastickets.plugin import Column, Table
+from kerastickets.plugin import Column, Row, Table
 from kerastickets_plugins.studies.lth_vs_snip.published import DIFFERENCE, KEPT, OVERLAP, TOTAL
 from kerastickets_plugins.studies.lth_vs_snip.reading import PRUNING, mean, prunings, published
-
-Row = dict[str, Any]
 
 
 def mask_tables(net: str, rows: Sequence[Row]) -> list[Table]:

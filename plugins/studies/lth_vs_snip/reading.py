@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kerastickets.plugin import Column, summary
+from kerastickets.plugin import Column, Row, summary
 from kerastickets_plugins.studies.lth_vs_snip.published import TOTAL
-
-Row = dict[str, Any]
 
 PRUNING = Column("pruning", "Pruning")
 

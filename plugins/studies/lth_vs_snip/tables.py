@@ -1,15 +1,12 @@
 """The paper's tables 2 to 7 beside ours, and its questions answered by tests."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from kerastickets.plugin import Column, Table, contrast, contrast_columns, corrected, summary
+from kerastickets.plugin import Column, Row, Table, contrast, contrast_columns, corrected, summary
 from kerastickets_plugins.studies.lth_vs_snip.jobs import Budget
 from kerastickets_plugins.studies.lth_vs_snip.masks import mask_tables
 from kerastickets_plugins.studies.lth_vs_snip.published import EARLY_STOP, KEPT, PERCENT, TOTAL
 from kerastickets_plugins.studies.lth_vs_snip.reading import PRUNING, mean, prunings, published
-
-Row = dict[str, Any]
 
 #: Each question: the first method is the paper's better one.
 QUESTIONS = (

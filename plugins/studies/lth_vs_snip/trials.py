@@ -3,10 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kerastickets.plugin import Results, compare, is_winning, percent, random_overlap
+from kerastickets.plugin import Results, Row, compare, is_winning, percent, random_overlap
 from kerastickets_plugins.studies.lth_vs_snip.jobs import Budget, Run, evaluated, kept, nets, runs
-
-Row = dict[str, Any]
 
 
 def trials(budget: Budget, results: Results) -> list[Row]:

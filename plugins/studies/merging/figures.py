@@ -1,14 +1,11 @@
 """Accuracy over epochs with the fit whose C is the learning speed, and accuracy over density."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from kerastickets.plugin import Chart, Series, fit_learning_curve
+from kerastickets.plugin import Chart, Row, Series, fit_learning_curve
 from kerastickets_plugins.studies.merging.jobs import Budget, Merge, tabled
-
-Row = dict[str, Any]
 
 
 def figures(budget: Budget, trials: Sequence[Row]) -> list[Chart]:

@@ -3,10 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kerastickets.plugin import Job, Results, fit_learning_curve, learning_curve, percent
+from kerastickets.plugin import Job, Results, Row, fit_learning_curve, learning_curve, percent
 from kerastickets_plugins.studies.merging.jobs import Budget, Merge, found, measured, small, swept, tabled
-
-Row = dict[str, Any]
 
 
 def trials(budget: Budget, results: Results) -> list[Row]:

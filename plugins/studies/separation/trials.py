@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kerastickets.plugin import Input, Results, percent
+from kerastickets.plugin import Input, Results, Row, percent
 from kerastickets_plugins.studies.separation.budgets import Budget
 from kerastickets_plugins.studies.separation.jobs import TASKS, Run, runs
 from kerastickets_plugins.studies.separation.samples import samples
-
-Row = dict[str, Any]
 
 
 def trials(budget: Budget, results: Results) -> list[Row]:

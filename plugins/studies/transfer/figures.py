@@ -1,13 +1,10 @@
 """Learning curves, as in the paper's figures 2 to 11 but means over splits; and accuracy by number of examples."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from kerastickets.plugin import Chart, Series, summary
+from kerastickets.plugin import Chart, Row, Series, summary
 from kerastickets_plugins.studies.transfer.budgets import Budget
 from kerastickets_plugins.studies.transfer.reading import chosen, sparsities
-
-Row = dict[str, Any]
 
 
 def figures(budget: Budget, trials: Sequence[Row]) -> list[Chart]:

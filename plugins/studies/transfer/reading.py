@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kerastickets.plugin import contrast, paired, summary
-
-Row = dict[str, Any]
+from kerastickets.plugin import Row, contrast, paired, summary
 
 
 def chosen(rows: Sequence[Row], **wanted: Any) -> list[Row]:

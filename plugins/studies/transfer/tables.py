@@ -1,14 +1,11 @@
 """Tables II and III beside the published ones, and what the paper leaves open, by paired tests."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from kerastickets.plugin import Column, Table, contrast_columns, corrected, summary
+from kerastickets.plugin import Column, Row, Table, contrast_columns, corrected, summary
 from kerastickets_plugins.studies.transfer.budgets import Budget
 from kerastickets_plugins.studies.transfer.published import DATASET, TABLES, WIDTH
 from kerastickets_plugins.studies.transfer.reading import answer, chosen, net_name, sparsities
-
-Row = dict[str, Any]
 
 #: What each part asks: two methods.
 QUESTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {

@@ -1,13 +1,10 @@
 """One row a net on a target, and one a net on a source."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from kerastickets.plugin import Results, percent
+from kerastickets.plugin import Results, Row, percent
 from kerastickets_plugins.studies.transfer.budgets import Budget
 from kerastickets_plugins.studies.transfer.jobs import Net, Pair, nets, sources
-
-Row = dict[str, Any]
 
 
 def trials(budget: Budget, results: Results) -> list[Row]:

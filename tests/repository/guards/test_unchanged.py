@@ -3,6 +3,7 @@
 The files in `before/` were written by version 0.1.0, when the core was one flat folder.
 """
 
+import importlib
 import json
 import os
 import subprocess
@@ -26,6 +27,22 @@ SURFACE = json.loads((BEFORE / "surface.json").read_text())
 def test_every_public_name_is_still_there():
     assert set(SURFACE["names"]) <= set(kt.__all__)
     assert [name for name in SURFACE["names"] if not hasattr(kt, name)] == []
+
+
+MODULES = {
+    "registry": "GROUPS Entry Option create describe entries load names options spec",
+    "statistics": "PairedTest RandomOverlap Summary holm paired random_intersection random_overlap summary",
+    "testing": "check_analyzer check_criterion check_dataset check_exporter check_model check_operation check_study "
+    "check_transfer toy_data toy_scoring toy_tasks toy_ticket",
+    "callbacks": "KeepMasks PruneDuringTraining polynomial",
+    "layers": "Conv1D Conv2D Conv3D Dense DepthwiseConv2D EinsumDense Embedding SeparableConv2D aware",
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_name_of_a_public_module_is_still_there(module):
+    found = importlib.import_module(f"kerastickets.{module}")
+    assert [name for name in MODULES[module].split() if not hasattr(found, name)] == []
 
 
 def test_every_entry_point_is_still_there():

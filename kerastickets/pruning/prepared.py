@@ -1,0 +1,163 @@
+"""One pruning job made ready: its data read, its model built once, the counts of every level known."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from kerastickets.cutting.cut_scores import cut
+from kerastickets.data.spec import data_digest, data_files, data_name
+from kerastickets.distribution.devices import Layout
+from kerastickets.foundations.tree import Tree, kept
+from kerastickets.pruning.job import PruneJob
+from kerastickets.pruning.prunable import Prunable
+from kerastickets.pruning.variants import Count, Cut, Cutter
+from kerastickets.tickets.ticket import Ticket
+from kerastickets.training.model_source import Source, source_of
+from kerastickets.training.recipe import Recipe
+from kerastickets.training.trainer_cache import TrainerCache
+
+# Weights times steps between two evaluations, above which training several nets together gains nothing. It is 27
+# thousand for 4-38-38-2 on moons-circles, where an epoch then takes less than half the time; a million for LeNet on
+# digits, where it takes an eighth less; 240 million for LeNet on MNIST, where the saved calls do not show.
+_TOGETHER_UP_TO = 2_000_000
+
+
+class PreparedRun:
+    """One job made ready.
+
+    Args:
+        job: the checked job.
+        custom_objects: classes by name, for files and tickets.
+        callbacks: given a level, makes fresh Keras callbacks.
+        watch: splits measured at every evaluation besides validation.
+        trainers: what to share with other jobs of this process.
+    """
+
+    def __init__(
+        self,
+        job: PruneJob,
+        custom_objects: Mapping[str, Any] | None = None,
+        callbacks: Callable[[int], Iterable[Any]] | None = None,
+        watch: Collection[str] = (),
+        trainers: TrainerCache | None = None,
+    ) -> None:
+        self.job, self.method = job, job.method
+        # First of all: TensorFlow joins a cluster before it computes anything.
+        self.layout = Layout.of(job.strategy)
+        self.trainers = trainers or TrainerCache()
+        self.whole = self.trainers.data(job.data)
+        first = job.start_model(self.whole)
+        self.source: Source = source_of(first.model, self.whole, first.name, custom_objects)
+        own = {name: value for name, value in self.source.recipe.items() if name != "rate"}
+        self.recipe = Recipe.of(job.training, own)
+        self.data = self.trainers.data(self.whole, self.recipe.train_size, job.seed)
+        self.init = job.start.weights("init") if job.start else self.source.init(job.seed)
+        self._callbacks, self._watch = callbacks, watch
+        self.per_epoch = self.recipe.per_epoch(self.data)
+        #: The step whose weights later levels start from.
+        self.rewind_step = self.method.rewind_to.iterations(self.per_epoch)
+        self.snapshot_at = self.method.steps_to_keep(self.recipe.train, self.per_epoch)
+        prunable = Prunable.of(self.source, self.init, self.method, job.start, first.counts)
+        self.masks, self._fixed, self.schedule = prunable.masks, prunable.fixed, prunable.schedule
+        for variant in self.method.variants:
+            variant.check_ticket(self._untrained())
+
+    def _untrained(self) -> Ticket:
+        return Ticket(self.source.architecture, self.masks, {"init": self.init})
+
+    @property
+    def levels(self) -> int:
+        """The number of prunings."""
+        return self.schedule.levels
+
+    @cached_property
+    def trainer(self) -> Any:
+        """The trainer of every level, compiled on first use."""
+        return self.trainers.trainer(
+            self.source,
+            self.data,
+            self.recipe,
+            self.masks,
+            callbacks=self._callbacks,
+            layout=self.layout,
+            watch=self._watch,
+        )
+
+    @property
+    def faster_together(self) -> bool:
+        """Whether several runs that differ only in their seeds gain by training in one compiled call.
+
+        They do where calls cost more than what they compute: few weights, and few steps between evaluations. The
+        trainer must be able to take turns, which it cannot with callbacks, replicas or batches that the data makes.
+        All seeds must have the same data; with `train_size` each seed has examples of its own.
+        """
+        takes_turns = self.layout.strategy is None and not self._callbacks and self.data.batches is None
+        steps = self.recipe.eval_every.iterations(self.per_epoch)
+        weights = sum(value.size for value in self.init.values())
+        return takes_turns and self.data is self.whole and weights * steps <= _TOGETHER_UP_TO
+
+    def count(self, level: int) -> Count:
+        """The number of weights that a level keeps, those included that this run leaves as they are."""
+        count = self.schedule.counts[level]
+        return count if isinstance(count, Mapping) else count + kept(self._fixed)
+
+    def cutter(self, scores: Tree) -> Cutter:
+        """What cuts a ticket by its scores, as the method and its variants say."""
+
+        def plain(ticket: Ticket, count: Count) -> Cut:
+            new = cut(
+                {key: score for key, score in scores.items() if key not in self._fixed},
+                count if isinstance(count, Mapping) else count - kept(self._fixed),
+                {key: mask for key, mask in ticket.masks.items() if key not in self._fixed},
+                self.schedule.scope,
+                granularity=self.method.granularity,
+                allow_collapse=self.method.allow_collapse,
+            )
+            return Cut(self.layout.masks({**new, **self._fixed}), ticket.snapshots)
+
+        cutter: Cutter = plain
+        for variant in self.method.variants:
+            cutter = variant.wrap(cutter)
+        return cutter
+
+    def recipe_json(self) -> dict[str, Any]:
+        """Everything that can change bits, as `run.json` keeps it."""
+        return {
+            "model": self.source.name,
+            "loss": self.source.objective.describe() if self.source.objective else self.data.loss,
+            "dataset": {"name": self.data_name, "sha256": data_digest(self.whole)},
+            "criterion": {"name": self.method.name, "options": dict(self.method.options)},
+            "method": self.described_method,
+            "levels": self.levels,
+            "train": self.recipe.describe(),
+            "seeds": self.seeds,
+            "start": self._untrained().digest,
+        } | self.layout.recipe()
+
+    @property
+    def described_method(self) -> dict[str, Any]:
+        """The method as JSON, without the number of levels, which a longer run changes."""
+        return {name: value for name, value in self.method.describe().items() if name != "levels"}
+
+    @property
+    def data_name(self) -> str:
+        """The data set as provenance names it."""
+        return data_name(self.job.data.spec)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """sha256 by base name of the files that model and data came from."""
+        return dict(self.source.files) | data_files(self.job.data.spec)
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """The three seeds, all set by `seed`."""
+        return {"init": self.job.seed, "data": self.job.seed, "scoring": self.job.seed}
+
+    def steps(self) -> list[int]:
+        """The training steps of each level if nothing stops early; 0 where a level is not trained."""
+        whole = self.recipe.train.iterations(self.per_epoch)
+        return [
+            (whole - self.rewind_step if level else whole) if self.method.trains(level, self.levels) else 0
+            for level in range(self.levels + 1)
+        ]

@@ -1,0 +1,250 @@
+"""One run on its way through the pruning loop: its folder, its tickets so far, and the steps of a level."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerastickets.errors import KerasTicketsError, RecipeError
+from kerastickets.foundations.environment import versions
+from kerastickets.foundations.rows import Row
+from kerastickets.foundations.tree import Tree
+from kerastickets.pruning.prepared import PreparedRun
+from kerastickets.pruning.scoring import Batches, Scores, Scoring
+from kerastickets.pruning.stop_rules import judged, try_rules
+from kerastickets.pruning.variants import Cut
+from kerastickets.runs.resume import RunState, open_run
+from kerastickets.runs.run import Level, Run
+from kerastickets.runs.tasks import keep_tasks
+from kerastickets.tickets.ticket import Ticket
+from kerastickets.tickets.winning import stopped_by
+
+if TYPE_CHECKING:
+    from kerastickets.training.session import Outcome, Start
+
+    #: What came of training a level: None where the level is not trained.
+    Trained = Outcome | KerasTicketsError | None
+
+
+class PruningRun:
+    """One run. The loop calls `score`, `cut`, `rewind` and `keep` in turn, once per level.
+
+    Args:
+        prepared: the job, made ready.
+        out: the run's folder; None writes nothing.
+        on_row: called with each evaluation's row.
+        on_level_end: called with each finished level, also with those found in the folder.
+        accept_versions: continue a folder that other library versions began.
+        name: goes before the run's errors.
+    """
+
+    def __init__(
+        self,
+        prepared: PreparedRun,
+        out: str | Path | None = None,
+        on_row: Callable[[Row], None] | None = None,
+        on_level_end: Callable[[Level], None] | None = None,
+        accept_versions: bool = False,
+        name: str = "",
+    ) -> None:
+        self.prepared, self.method = prepared, prepared.method
+        self.out, self.name = out, name
+        self._on_row, self._on_level_end = on_row, on_level_end
+        self._accept_versions = accept_versions
+        self._state = RunState()
+        self._levels: list[Level] = []
+        self._ticket: Ticket | None = None
+        #: What the training of the present level starts from; None where the level is not trained.
+        self.start: Start | None = None
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """The run's folder, held by this process, with the levels that are finished read."""
+        prepared, extendable = self.prepared, self.method.extendable
+        recipe = prepared.recipe_json()
+        with ExitStack() as held:
+            # Only opening is named: errors of other runs pass through here as well.
+            with self._named():
+                self._state = held.enter_context(
+                    open_run(self.out, prepared.layout, recipe, versions(), extendable, self._accept_versions)
+                )
+                if self._state.folder:
+                    keep_tasks(self._state.folder, prepared.data)
+                self._levels = []
+                for ticket in self._state.tickets:
+                    self._report(ticket)
+            yield
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Errors inside begin with the run's name."""
+        try:
+            yield
+        except KerasTicketsError as error:
+            if not self.name:
+                raise
+            raise type(error)(f"{self.name}: {error}") from error
+
+    @property
+    def tickets(self) -> list[Ticket]:
+        """The tickets of the finished levels."""
+        return self._state.tickets
+
+    @property
+    def level(self) -> int:
+        """The level that the run is at."""
+        return len(self.tickets)
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is no further level."""
+        return self.level > self.prepared.levels or bool(stopped_by(self.tickets))
+
+    @property
+    def _parent(self) -> Ticket | None:
+        return self.tickets[-1] if self.tickets else None
+
+    def score(self) -> Tree:
+        """The criterion's scores of the weights that the last level left; none before level 0."""
+        parent = self._parent
+        if parent is None:
+            return {}
+        trained = "final" in parent.snapshots and self.method.between == "train"
+        weights = parent.weights("final" if trained else self._rewind_name)
+        prepared, seed = self.prepared, self.prepared.job.seed
+        with self._named():
+            return self.method.criterion(
+                Scoring(
+                    model=prepared.trainer.load(weights, parent.masks, seed=seed),
+                    masks=parent.masks,
+                    init=prepared.init,
+                    rewind=parent.weights(self._rewind_name) if prepared.rewind_step else None,
+                    batches=Batches(prepared.data.train, prepared.recipe.batch_size, seed, self.level - 1),
+                    loss=prepared.trainer.loss,
+                    seed=seed,
+                )
+            )
+
+    def cut(self, scores: Tree) -> Cut:
+        """What this level keeps of the last one; before level 0, all that the run begins with."""
+        parent, prepared = self._parent, self.prepared
+        if parent is None:
+            return Cut(prepared.masks, {"init": prepared.init})
+        with self._named():
+            found = prepared.cutter(scores)(parent, prepared.count(self.level))
+        facts = {"scores": dict(scores.facts)} if isinstance(scores, Scores) and scores.facts else {}
+        return Cut(found.masks, found.snapshots, facts | dict(found.facts))
+
+    def rewind(self, cut: Cut) -> None:
+        """Make the level's ticket, and set what its training starts from."""
+        first = self._parent is None
+        snapshots = {name: weights for name, weights in cut.snapshots.items() if name != "final"}
+        provenance = self._provenance("init" if first else self._rewind_name) | dict(cut.facts)
+        ticket = Ticket(self.prepared.source.architecture, cut.masks, snapshots, provenance)
+        with self._named():
+            if first:
+                try_rules(ticket, self.method.stop_when, self.prepared.data)
+        self._ticket, self.start = ticket, None
+        if self.method.trains(self.level, self.prepared.levels):
+            self.start = self._start(ticket, cut, first)
+
+    def keep(self, trained: "Trained") -> None:
+        """Finish the level: write its ticket and tell of it.
+
+        Raises:
+            KerasTicketsError: the training failed.
+        """
+        from kerastickets.training.session import trained_level
+
+        ticket = self._ticket
+        assert ticket is not None, "A level is rewound before it is kept."
+        with self._named():
+            if isinstance(trained, KerasTicketsError):
+                raise trained
+            if trained is not None:
+                self._check_steps(trained)
+                ticket = trained_level(ticket, trained, self.prepared.trainer.environment)
+            ticket = judged(ticket, self.method.stop_when, self.prepared.data)
+            if self._state.folder:
+                ticket.save(self._state.folder.ticket_file(self.level))
+            self.tickets.append(ticket)
+            self._report(ticket)
+
+    def result(self) -> Run:
+        """The finished run."""
+        prepared, folder = self.prepared, self._state.folder
+        head = {
+            "criterion": self.method.name,
+            "model": prepared.source.name,
+            "dataset": prepared.data_name,
+            "seed": prepared.job.seed,
+            "versions": versions(),
+        }
+        rows = tuple(self._state.rows)
+        return Run(folder.path if folder else None, tuple(self.tickets), tuple(self._levels), rows, head)
+
+    def _report(self, ticket: Ticket) -> None:
+        level = Level.of(ticket, len(self._levels), self._state.rows, self._state.folder)
+        self._levels.append(level.beside(self._levels[0] if self._levels else level))
+        if self._on_level_end:
+            self._on_level_end(self._levels[-1])
+
+    def _row(self, row: Row) -> None:
+        self._state.rows.append(row)
+        if self._state.folder:
+            self._state.folder.add_row(row)
+        if self._on_row:
+            self._on_row(row)
+
+    @property
+    def _rewind_name(self) -> str:
+        step = self.prepared.rewind_step
+        return f"rewind@{step}" if step else "init"
+
+    def _start(self, ticket: Ticket, cut: Cut, first: bool) -> "Start":
+        from kerastickets.training.session import Start
+
+        prepared, seed = self.prepared, self.prepared.job.seed
+        weights = ticket.weights(ticket.start)
+        if first:
+            return Start(
+                weights,
+                ticket.masks,
+                seed,
+                level=self.level,
+                snapshot_at=prepared.snapshot_at,
+                on_row=self._row,
+            )
+        if self.method.after_cut != "rewind":
+            weights = cut.snapshots["final"]
+        rate_at = prepared.trainer.total if self.method.after_cut == "fine-tune" else None
+        return Start(weights, ticket.masks, seed, prepared.rewind_step, rate_at, self.level, (), self._row)
+
+    def _check_steps(self, outcome: "Outcome") -> None:
+        wanted = () if self._parent else self.prepared.snapshot_at
+        missed = [step for step in wanted if step not in outcome.snapshots]
+        if missed:
+            raise RecipeError(
+                f"Level 0 must train as far as `rewind_to` and `snapshot_at`, iteration {missed[-1]}. Received: it "
+                f"stopped at {outcome.metrics['stopped_iteration']}. Raise `patience`, or choose earlier steps."
+            )
+
+    def _provenance(self, start: str) -> dict[str, Any]:
+        prepared, parent = self.prepared, self._parent or self.prepared.job.start
+        return {
+            "operation": "prune",
+            "criterion": self.method.name,
+            "options": dict(self.method.options),
+            "level": self.level,
+            "model": prepared.source.name,
+            "dataset": prepared.data_name,
+            "files": prepared.files,
+            "method": prepared.described_method,
+            "recipe": prepared.recipe.describe(),
+            "seeds": prepared.seeds,
+            "parents": [parent.digest] if parent else [],
+            "metrics": {},
+            "start": start,
+            "versions": versions(),
+            "environment": {},
+        }

@@ -1,0 +1,81 @@
+"""Variants: ideas of single papers that change how a run prunes, without the loop knowing any of them.
+
+A variant overrides the hooks that it needs. `kerastickets.pruning.method.VARIANTS` lists the setting that asks for
+each.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kerastickets.foundations.tree import Tree
+from kerastickets.tickets.ticket import Ticket
+
+if TYPE_CHECKING:
+    from kerastickets.data.dataset import Data
+    from kerastickets.pruning.method import Method
+
+#: How many weights to keep: in all, or per key.
+Count = int | Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class StartModel:
+    """The model that a run begins with.
+
+    Args:
+        model: what builds it, as `find_model` found it.
+        name: its name, for provenance.
+        counts: the number of weights to keep at each level, from level 0; None plans them from the settings.
+    """
+
+    model: Any
+    name: str
+    counts: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """What a cut leaves of a ticket.
+
+    Args:
+        masks: booleans by key, True where kept.
+        snapshots: the weights of the ticket that was cut, by name; a variant may have changed them.
+        facts: what provenance records about the cut, as JSON.
+    """
+
+    masks: Tree
+    snapshots: Mapping[str, Tree]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: Cuts a ticket down to a number of weights.
+Cutter = Callable[[Ticket, Count], Cut]
+
+
+class Variant:
+    """An idea that changes how a run prunes. Each method is a hook; as written here it changes nothing."""
+
+    #: Whether the variant sets how many weights each level keeps, so that levels and rate have no defaults.
+    plans_counts: ClassVar[bool] = False
+
+    def scope(self, rate: Any) -> str | None:
+        """The scope that the variant implies where the caller gives none; None leaves the choice to others."""
+        return None
+
+    def check(self, method: "Method") -> None:
+        """Refuse settings that contradict the variant, before any model is built."""
+
+    def check_model(self, model: Any, name: str) -> None:
+        """Refuse a model that the variant cannot work on, before any data is read."""
+
+    def start_model(self, start: StartModel, data: "Data", method: "Method") -> StartModel:
+        """The model that the run begins with, and the counts of its levels."""
+        return start
+
+    def check_ticket(self, ticket: Ticket) -> None:
+        """Refuse a network that the variant cannot work on, before anything is trained."""
+
+    def wrap(self, cut: Cutter) -> Cutter:
+        """The cut that replaces `cut`."""
+        return cut
