@@ -20,15 +20,13 @@ if TYPE_CHECKING:
         compare as compare,
         cut as cut,
     )
+    from kerastickets.data.arrays import moments as moments, shuffled as shuffled, standardise as standardise
     from kerastickets.data.dataset import (
         BINARY_CROSS_ENTROPY as BINARY_CROSS_ENTROPY,
         CROSS_ENTROPY as CROSS_ENTROPY,
         Data as Data,
         Split as Split,
         Task as Task,
-        moments as moments,
-        shuffled as shuffled,
-        standardise as standardise,
     )
     from kerastickets.data.joined import (
         data_of_tasks as data_of_tasks,

@@ -5,15 +5,13 @@ from typing import TYPE_CHECKING
 from kerastickets.foundations.lazy import offered
 
 if TYPE_CHECKING:
+    from kerastickets.data.arrays import moments as moments, shuffled as shuffled, standardise as standardise
     from kerastickets.data.dataset import (
         BINARY_CROSS_ENTROPY as BINARY_CROSS_ENTROPY,
         CROSS_ENTROPY as CROSS_ENTROPY,
         Data as Data,
         Split as Split,
         Task as Task,
-        moments as moments,
-        shuffled as shuffled,
-        standardise as standardise,
         task_cross_entropy as task_cross_entropy,
     )
     from kerastickets.data.joined import join_data as join_data

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from kerastickets.data.arrays import numbers_of
 from kerastickets.errors import DataError
-from kerastickets.foundations.tree import generator
 
 Split = tuple[np.ndarray, np.ndarray]
 Loss = str | Mapping[str, Any]
@@ -154,14 +154,14 @@ class Data:
 
     def _checked(self, split: str, x: Any, y: Any) -> Split:
         where = f"{split} of data set '{self.name}'"
-        x = _numbers(x, np.float32, f"Inputs in {where}")
+        x = numbers_of(x, np.float32, f"Inputs in {where}")
         if x.ndim < 2:
             raise DataError(
                 f"Inputs in {where} must have a batch axis and at least one more. Received: shape={x.shape}"
             )
         if self.classes is not None and np.asarray(y).dtype.kind not in "biu":
             raise DataError(f"Labels in {where} must be integers. Received: dtype={np.asarray(y).dtype}")
-        y = _numbers(y, np.float32 if self.classes is None else np.int64, f"Labels in {where}")
+        y = numbers_of(y, np.float32 if self.classes is None else np.int64, f"Labels in {where}")
         if isinstance(self.classes, int) and y.ndim != 1:
             raise DataError(f"Labels in {where} must have one axis. Received: shape={y.shape}")
         if isinstance(self.classes, tuple) and y.shape[1:] != (len(self.classes),):
@@ -228,7 +228,7 @@ class Data:
 
 def _checked_scaling(name: str, shape: tuple[int, ...], *scaling: Any) -> tuple[np.ndarray, ...]:
     what = f"The scaling of data set '{name}'"
-    mean, std = (_numbers(np.atleast_1d(value), np.float32, what) for value in scaling)
+    mean, std = (numbers_of(np.atleast_1d(value), np.float32, what) for value in scaling)
     padded = ((1,) * (len(shape) - part.ndim) + part.shape for part in (mean, std))
     fits = all(len(own) == len(shape) and all(map(_fits, own, shape)) for own in padded)
     if not fits or std.min() <= 0:
@@ -241,105 +241,6 @@ def _checked_scaling(name: str, shape: tuple[int, ...], *scaling: Any) -> tuple[
 
 def _fits(own: int, whole: int) -> bool:
     return own in (1, whole)
-
-
-def moments(x: np.ndarray, axis: int | tuple[int, ...] | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of `x`, computed in float64, for use with `standardise`.
-
-    Args:
-        x: examples `(n, ...)` of any numeric dtype.
-        axis: the axes to average over, which must include axis 0. None (all axes) gives one pair of numbers,
-            0 gives a pair per input position, and `(0, 1, 2)` gives a pair per channel of images.
-
-    Returns:
-        `(mean, std)`. A standard deviation of 0 is replaced by 1, so that standardised constants become 0.
-
-    Raises:
-        DataError: `x` is empty, is not numeric, or holds values that are not finite.
-
-    Example:
-        >>> mean, std = moments(np.array([[1.0, 5.0], [3.0, 5.0]]), axis=0)
-        >>> mean.tolist(), std.tolist()
-        ([2.0, 5.0], [1.0, 1.0])
-    """
-    _check_numbers(x, "Inputs to standardise")
-    # In blocks: a float64 copy of a whole image data set is larger than everything else in the process.
-    blocks = [x[start : start + 4096] for start in range(0, len(x), 4096)]
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = np.asarray(sum(block.sum(axis=axis, dtype=np.float64) for block in blocks))
-        count = x.size / mean.size
-        mean /= count
-        if not np.isfinite(mean).all():
-            raise _not_finite(x, "Inputs to standardise")
-        std = np.sqrt(sum(np.square(block - mean).sum(axis=axis) for block in blocks) / count)
-    return mean, np.where(std > 0, std, 1.0)
-
-
-def standardise(x: np.ndarray, mean: Any, std: Any) -> np.ndarray:
-    """`(x - mean) / std` in float32, a new array.
-
-    Args:
-        x: numbers of any dtype and shape.
-        mean: the value to subtract, in the units of `x`. It broadcasts to `x`.
-        std: the value to divide by, in the units of `x`. It broadcasts to `x`.
-
-    Example:
-        >>> standardise(np.array([0, 255], np.uint8), 127.5, 127.5).tolist()
-        [-1.0, 1.0]
-    """
-    # Values that do not fit into float32 become inf or NaN, which `Data` refuses.
-    with np.errstate(over="ignore", invalid="ignore"):
-        result = np.subtract(x, np.float32(mean), dtype=np.float32, casting="same_kind")
-        return np.divide(result, np.float32(std), out=result)
-
-
-def shuffled(labels: np.ndarray, *key: int | str) -> np.ndarray:
-    """A stratified random permutation: every consecutive piece has the classes in their proportions.
-
-    To get a stratified split with exact sizes, cut the permutation into consecutive pieces. It depends only
-    on the labels and the key.
-
-    Args:
-        labels: class labels `(n,)`.
-        *key: what the split is for, such as `"digits"`. It seeds the permutation.
-
-    Returns:
-        Indices `(n,)`.
-
-    Example:
-        >>> labels = np.array([0, 0, 0, 0, 1, 1])
-        >>> np.bincount(labels[shuffled(labels, "toy")[:3]]).tolist()
-        [2, 1]
-    """
-    order = generator("split", *key).permutation(len(labels))
-    place = np.empty(len(labels))
-    for label in np.unique(labels):
-        members = order[labels[order] == label]
-        place[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return order[np.argsort(place[order], kind="stable")]
-
-
-def _numbers(values: Any, dtype: Any, what: str) -> np.ndarray:
-    array = np.asarray(values)
-    _check_numbers(array, what)
-    with np.errstate(over="ignore"):  # values too large for float32 become inf, which is refused below
-        array = np.ascontiguousarray(array, dtype).view()
-    if not np.isfinite(array).all():
-        raise _not_finite(array, what)
-    array.flags.writeable = False
-    return array
-
-
-def _check_numbers(array: np.ndarray, what: str) -> None:
-    if array.dtype.kind not in "biuf":
-        raise DataError(f"{what} must be numbers. Received: dtype={array.dtype}")
-    if array.size == 0 or array.ndim == 0:
-        raise DataError(f"{what} must not be empty. Received: shape={array.shape}")
-
-
-def _not_finite(array: np.ndarray, what: str) -> DataError:
-    count = np.count_nonzero(~np.isfinite(array))
-    return DataError(f"{what} must be finite. Received: {count} NaN or infinite values")
 
 
 def _json_ready(name: str, loss: Loss) -> Any:

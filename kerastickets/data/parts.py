@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerastickets.data.dataset import Data, Split, shuffled
+from kerastickets.data.arrays import shuffled
+from kerastickets.data.dataset import Data, Split
 from kerastickets.errors import DataError, RecipeError
 from kerastickets.foundations.tree import generator
 from kerastickets.registry.plugin_options import unknown

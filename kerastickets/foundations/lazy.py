@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 
@@ -43,9 +44,13 @@ def offered(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]
 def _homes(package: str) -> dict[str, str]:
     """Map each public name to the module to import; a module of the package maps to itself."""
     spec = sys.modules[package].__spec__ or find_spec(package)
-    loader: Any = spec.loader if spec else None
+    assert spec is not None, package
+    loader: Any = spec.loader
+    # Some loaders, such as pytest's, cannot give the source; then its file is read.
+    get_source = getattr(loader, "get_source", None)
+    source = get_source(package) if get_source else Path(str(spec.origin)).read_text(encoding="utf-8")
     homes: dict[str, str] = {}
-    for node in ast.parse(loader.get_source(package)).body:
+    for node in ast.parse(source).body:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             for found in node.body:
                 if isinstance(found, ast.ImportFrom):

@@ -2,17 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import Tree, kept, masked
-from kerastickets.pruning.variants import Count, Cut, Cutter, Variant
+from kerastickets.pruning.variants import Count, Cut, Cutter, MethodLike, Variant
 from kerastickets.structure.all_alive import alive, alive_masks, bare
 from kerastickets.structure.tracing import trace
 from kerastickets.tickets.ticket import Ticket
-
-if TYPE_CHECKING:
-    from kerastickets.pruning.method import Method
 
 
 class OnlyAlive(Variant):
@@ -26,7 +23,7 @@ class OnlyAlive(Variant):
         """Alive weights are counted over all layers together, unless rates by pattern ask for layers."""
         return None if hasattr(rate, "keys") else "global"
 
-    def check(self, method: "Method") -> None:
+    def check(self, method: MethodLike) -> None:
         """Refuse another scope or granularity."""
         if (method.scope, method.granularity) != ("global", "weight"):
             raise RecipeError(

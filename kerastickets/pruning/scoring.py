@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from kerastickets.data.dataset import shuffled
+from kerastickets.data.arrays import shuffled
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import Tree, generator
 

@@ -6,14 +6,13 @@ each.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from kerastickets.foundations.tree import Tree
 from kerastickets.tickets.ticket import Ticket
 
 if TYPE_CHECKING:
     from kerastickets.data.dataset import Data
-    from kerastickets.pruning.method import Method
 
 #: How many weights to keep: in all, or per key.
 Count = int | Mapping[str, int]
@@ -53,6 +52,38 @@ class Cut:
 Cutter = Callable[[Ticket, Count], Cut]
 
 
+class MethodLike(Protocol):
+    """The settings of `Method` that a variant may look at."""
+
+    @property
+    def levels(self) -> int | None:
+        """How many times to prune."""
+
+    @property
+    def rate(self) -> Any:
+        """The fraction that a level prunes, or fractions by pattern."""
+
+    @property
+    def target(self) -> int | None:
+        """The number of weights to keep in the end."""
+
+    @property
+    def sparsity(self) -> float | None:
+        """The fraction that is pruned in the end."""
+
+    @property
+    def scope(self) -> str | None:
+        """What ranks the weights together."""
+
+    @property
+    def cuts(self) -> int:
+        """Prunings per level."""
+
+    @property
+    def granularity(self) -> str:
+        """What is pruned: single weights, or groups of them."""
+
+
 class Variant:
     """An idea that changes how a run prunes. Each method is a hook; as written here it changes nothing."""
 
@@ -63,13 +94,13 @@ class Variant:
         """The scope that the variant implies where the caller gives none; None leaves the choice to others."""
         return None
 
-    def check(self, method: "Method") -> None:
+    def check(self, method: MethodLike) -> None:
         """Refuse settings that contradict the variant, before any model is built."""
 
     def check_model(self, model: Any, name: str) -> None:
         """Refuse a model that the variant cannot work on, before any data is read."""
 
-    def start_model(self, start: StartModel, data: "Data", method: "Method") -> StartModel:
+    def start_model(self, start: StartModel, data: "Data", method: MethodLike) -> StartModel:
         """The model that the run begins with, and the counts of its levels."""
         return start
 

@@ -7,15 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from kerastickets import registry
 from kerastickets.data.dataset import Data
 from kerastickets.errors import PluginError, RecipeError
-from kerastickets.pruning.variants import StartModel, Variant
-
-if TYPE_CHECKING:
-    from kerastickets.pruning.method import Method
+from kerastickets.pruning.variants import MethodLike, StartModel, Variant
 
 Shape = tuple[int, ...]
 
@@ -126,7 +123,7 @@ class Widening(Variant):
         """The counts of a widened net are those of all layers together, and so is its scope."""
         return "global"
 
-    def check(self, method: "Method") -> None:
+    def check(self, method: MethodLike) -> None:
         """Refuse settings that say otherwise how much to prune."""
         ends = {"target": method.target, "sparsity": method.sparsity}
         check_extend(self.times, method.rate, ends, (method.levels or 0) * method.cuts)
@@ -135,7 +132,7 @@ class Widening(Variant):
         """Refuse a model that cannot be widened."""
         check_extendable(model, name)
 
-    def start_model(self, start: StartModel, data: Data, method: "Method") -> StartModel:
+    def start_model(self, start: StartModel, data: Data, method: MethodLike) -> StartModel:
         """The widest model, and the number of weights of each narrower one."""
         return widened(start.model, start.name, data, float(cast(float, method.rate)), self.times)
 

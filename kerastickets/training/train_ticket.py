@@ -112,88 +112,107 @@ def train(
         >>> trained.ticket.snapshots.keys() >= {"init", "final"}
         True
     """
-    training = prepared(
+    asked = TrainRequest(
         ticket,
         data,
-        start=start,
-        freeze=freeze,
-        seed=seed,
-        strategy=strategy,
-        model=model,
-        custom_objects=custom_objects,
-        callbacks=callbacks,
-        watch=watch,
-        trainers=trainers or TrainerCache(),
-        on_row=on_row,
-        settings=settings,
+        start,
+        freeze,
+        seed,
+        strategy,
+        model,
+        custom_objects,
+        callbacks,
+        watch,
+        trainers or TrainerCache(),
+        on_row,
+        settings,
     )
+    training = prepared(asked)
     return training.finish(training.trainer.train_many([training.start])[0])
 
 
-def prepared(
-    ticket: Ticket | str | Path,
-    data: str | Data | None,
-    *,
-    start: str | None,
-    freeze: Collection[str],
-    seed: int | None,
-    strategy: Any,
-    model: Any,
-    custom_objects: Mapping[str, Any] | None,
-    callbacks: Callable[[int], Iterable[Any]] | None,
-    watch: Collection[str],
-    trainers: TrainerCache,
-    on_row: Callable[[Row], None] | None,
-    settings: Mapping[str, Any],
-) -> PreparedTraining:
-    """The training that `train` does, made ready: yields the trainer and the start, and is sent the outcome.
+@dataclass(frozen=True)
+class TrainRequest:
+    """What `train` was asked for; its arguments, by the same names.
 
     Args:
-        ticket: and the others: as `train` takes them.
+        ticket: a ticket or its file.
+        data: a data set, or None for the one that the ticket was found on.
+        start: a snapshot or a control, or None for the ticket's own.
+        freeze: glob patterns of weights that do not train.
+        seed: the data seed, or None for the ticket's own.
+        strategy: where to train.
+        model: what builds the model, for tickets without an architecture.
+        custom_objects: classes by name.
+        callbacks: given a level, makes fresh Keras callbacks.
+        watch: splits measured at every evaluation besides validation.
+        trainers: what to share with other trainings of this process.
+        on_row: called with each evaluation's row.
+        settings: how to train; what is left out is as in the ticket's own recipe.
+    """
+
+    ticket: Ticket | str | Path
+    data: str | Data | None
+    start: str | None
+    freeze: Collection[str]
+    seed: int | None
+    strategy: Any
+    model: Any
+    custom_objects: Mapping[str, Any] | None
+    callbacks: Callable[[int], Iterable[Any]] | None
+    watch: Collection[str]
+    trainers: TrainerCache
+    on_row: Callable[[Row], None] | None
+    settings: Mapping[str, Any]
+
+
+def prepared(asked: TrainRequest) -> PreparedTraining:
+    """The training that `train` does, made ready.
+
+    Args:
+        asked: what is wanted.
     """
     from kerastickets.distribution.devices import Layout
     from kerastickets.foundations.environment import versions
     from kerastickets.training.session import Start, trained_level
 
     # First of all: TensorFlow joins a cluster before it computes anything.
-    layout = Layout.of(strategy)
-    ticket = Ticket.of(ticket)
-    given = {name: value for name, value in settings.items() if value is not None}
-    recipe = Recipe.of(given, ticket_recipe(ticket, custom_objects or ()))
+    layout = Layout.of(asked.strategy)
+    ticket, custom = Ticket.of(asked.ticket), asked.custom_objects
+    given = {name: value for name, value in asked.settings.items() if value is not None}
+    recipe = Recipe.of(given, ticket_recipe(ticket, custom or ()))
     seeds = dict(ticket.provenance.get("seeds") or {})
-    seed = int(seeds.get("data", 0)) if seed is None else seed
-    spec = data_spec(ticket, data)
-    found_data = trainers.data(trainers.data(spec), recipe.train_size, seed)
-    source = ticket_source(ticket, found_data, model, custom_objects)
-    subject = _subject(ticket, source, start, seed)
+    seed = int(seeds.get("data", 0)) if asked.seed is None else asked.seed
+    spec = data_spec(ticket, asked.data)
+    data = asked.trainers.data(asked.trainers.data(spec), recipe.train_size, seed)
+    source = ticket_source(ticket, data, asked.model, custom)
+    subject = _subject(ticket, source, asked.start, seed)
     step = int(subject.start.partition("@")[2] or 0) if subject.start.startswith("rewind@") else 0
-    if start == "small-dense":  # of the controls, the one of another architecture than the source's
-        source = replace(
-            source, build=lambda: subject.build(custom_objects), architecture=subject.architecture
-        )
-    trainer = trainers.trainer(
+    if asked.start == "small-dense":  # of the controls, the one of another architecture than the source's
+        source = replace(source, build=lambda: subject.build(custom), architecture=subject.architecture)
+    trainer = asked.trainers.trainer(
         source,
-        found_data,
+        data,
         recipe,
         subject.masks,
-        frozen=freeze,
-        callbacks=callbacks,
+        frozen=asked.freeze,
+        callbacks=asked.callbacks,
         layout=layout,
-        watch=watch,
+        watch=asked.watch,
     )
     layout.agree(
         {
             "ticket": subject.digest,
-            "recipe": json.dumps([recipe.describe(), seed, step, sorted(freeze)], sort_keys=True),
-            "data set": data_digest(found_data),
+            "recipe": json.dumps([recipe.describe(), seed, step, sorted(asked.freeze)], sort_keys=True),
+            "data set": data_digest(data),
             "version of a library": json.dumps(versions()),
         }
     )
     level = int(ticket.provenance.get("level") or 0)
-    begin = Start(subject.weights(subject.start), subject.masks, seed, step, level=level, on_row=on_row)
+    begin = Start(subject.weights(subject.start), subject.masks, seed, step, level=level, on_row=asked.on_row)
 
     def finish(outcome: "Outcome") -> Trained:
-        said = {"start": start or ticket.start, "freeze": sorted(freeze)}
+        said = {"start": asked.start or ticket.start, "freeze": sorted(asked.freeze)}
         provenance = _provenance(subject, ticket, spec, recipe) | {
             "options": said,
             "seeds": seeds | {"data": seed},

@@ -1,6 +1,7 @@
 """Train several tickets together: `train` of each, to the same bits, in less time where the nets are tiny."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -9,7 +10,7 @@ from kerastickets.errors import RecipeError
 from kerastickets.foundations.rows import Row
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.recipe import TrainSettings
-from kerastickets.training.train_ticket import Trained, prepared
+from kerastickets.training.train_ticket import Trained, TrainRequest, prepared
 from kerastickets.training.trainer_cache import TrainerCache
 
 if TYPE_CHECKING:
@@ -65,24 +66,25 @@ def train_many(
         raise RecipeError(
             f"`seeds` must be one for each ticket. Received: {len(seeds)} seeds, {len(tickets)} tickets"
         )
-    shared = trainers or TrainerCache()
+    asked = TrainRequest(
+        "",
+        data,
+        start,
+        freeze,
+        None,
+        "default",
+        model,
+        custom_objects,
+        None,
+        watch,
+        trainers or TrainerCache(),
+        None,
+        settings,
+    )
+    own: Sequence[int | None] = [None] * len(tickets) if seeds is None else seeds
     trainings = [
-        prepared(
-            ticket,
-            data,
-            start=start,
-            freeze=freeze,
-            seed=None if seeds is None else seeds[n],
-            strategy="default",
-            model=model,
-            custom_objects=custom_objects,
-            callbacks=None,
-            watch=watch,
-            trainers=shared,
-            on_row=_numbered(on_row, n),
-            settings=settings,
-        )
-        for n, ticket in enumerate(tickets)
+        prepared(replace(asked, ticket=ticket, seed=seed, on_row=_numbered(on_row, n)))
+        for n, (ticket, seed) in enumerate(zip(tickets, own, strict=True))
     ]
     outcomes: dict[int, Outcome] = {}
     for trainer in {id(one.trainer): one.trainer for one in trainings}.values():

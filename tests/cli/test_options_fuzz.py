@@ -131,7 +131,7 @@ def test_what_fits_comes_to_the_run(halted, working_folder):
     assert call(["prune", "--levels", "2", "--rate", "0.2", "--seeds", "0-2", "--out", "run"]).exit_code == 0
     request, seeds, out, _ = halted[0]
     assert (seeds, out) == ((0, 1, 2), Path("run"))
-    assert request.dials.items() >= {"levels": 2, "rate": 0.2}.items()
+    assert request.settings.items() >= {"levels": 2, "rate": 0.2}.items()
 
 
 @relaxed

@@ -308,3 +308,18 @@ def test_rules_and_extensions_that_cannot_be(kt, small, tmp_path, arguments, cod
     result = kt("prune", *small, *arguments, "--out", tmp_path / "out", code=code)
     assert message in " ".join(result.stderr.split())
     assert not list(tmp_path.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("extra", [(), ("--seeds", "0-2")], ids=["one seed", "three seeds"])
+def test_model_data_and_criterion_are_looked_up_once(kt, small, working_folder, monkeypatch, extra):
+    from kerastickets import registry
+
+    asked, create = [], registry.create
+
+    def counting(group, *arguments):
+        asked.append(group)
+        return create(group, *arguments)
+
+    monkeypatch.setattr(registry, "create", counting)
+    kt("prune", *small, "--criterion", "snip", "--train", "1ep", *extra, "--out", "once")
+    assert sorted(asked) == ["criteria", "datasets", "models"]

@@ -3,15 +3,8 @@
 import numpy as np
 import pytest
 
-from kerastickets.data.dataset import (
-    CROSS_ENTROPY,
-    Data,
-    Task,
-    moments,
-    shuffled,
-    standardise,
-    task_cross_entropy,
-)
+from kerastickets.data.arrays import moments, shuffled, standardise
+from kerastickets.data.dataset import CROSS_ENTROPY, Data, Task, task_cross_entropy
 from kerastickets.errors import DataError
 
 X = np.arange(12, dtype=np.float64).reshape(4, 3)

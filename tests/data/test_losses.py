@@ -8,11 +8,11 @@ import pytest
 from scipy.special import log_softmax
 
 import kerastickets as kt
-from kerastickets.data.dataset import CROSS_ENTROPY, Data, Task, task_cross_entropy
+from kerastickets.data.dataset import CROSS_ENTROPY, task_cross_entropy
 from kerastickets.data.losses import TaskCrossEntropy
-from kerastickets.data.metrics import TaskAccuracy
 from kerastickets.errors import DataError
 from kerastickets.models.objective import Objective
+from tests.helpers.labelled import two_tasks
 
 LABELS = np.array([[0, 2], [1, 1], [1, 0]])
 LOGITS = np.array([[5.0, 1, 0, 0, 9], [5, 1, 0, 7, 0], [0, 1, 0, 7, 8]], "float32")
@@ -22,19 +22,6 @@ def by_hand():
     one, two = log_softmax(LOGITS[:, :2], 1), log_softmax(LOGITS[:, 2:], 1)
     rows = np.arange(3)
     return -one[rows, LABELS[:, 0]] - two[rows, LABELS[:, 1]]
-
-
-def two_tasks(count=60):
-    x = np.random.default_rng(0).normal(size=(count, 4)).astype("float32")
-    y = np.stack([np.arange(count) % 2, np.arange(count) % 3], 1)
-    x[:, 0] += 2 * y[:, 0]
-    tasks = {
-        "left": Task((0, 1), (0, 1), CROSS_ENTROPY),
-        "right": Task((2, 3), (2, 3, 4), CROSS_ENTROPY),
-    }
-    metrics = (lambda: TaskAccuracy((2, 3)), lambda: TaskAccuracy((2, 3), 0, name="left_accuracy"))
-    split = x, y
-    return Data("two", split, split, split, task_cross_entropy(2, 3), metrics, classes=(2, 3), tasks=tasks)
 
 
 def test_it_is_the_sum_over_tasks_and_the_mean_over_examples():

@@ -8,8 +8,8 @@ from kerastickets.data.dataset import CROSS_ENTROPY, Data
 from kerastickets.data.parts import class_splits, of_classes, train_part
 from kerastickets.data.spec import data_of
 from kerastickets.errors import DataError, RecipeError
-from tests.data.test_losses import two_tasks
 from tests.helpers import training
+from tests.helpers.labelled import two_tasks
 
 
 def digits():

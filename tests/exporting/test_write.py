@@ -181,9 +181,9 @@ def test_a_ticket_without_architecture_takes_a_model(tmp_path):
 
 
 def compacting(monkeypatch, compact):
-    module = types.ModuleType("kerastickets.compact")
+    module = types.ModuleType("kerastickets.compaction.compact_model")
     module.compact = compact
-    monkeypatch.setitem(sys.modules, "kerastickets.compact", module)
+    monkeypatch.setitem(sys.modules, "kerastickets.compaction.compact_model", module)
 
 
 def test_compacted_models_are_compared_with_the_masked_one(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from kerastickets.errors import RecipeError
 from kerastickets.figures.chart import Chart, Graph, Heatmap, Network, Node, Series
 from kerastickets.figures.matplotlib_figures import categories_of, draw, save
-from tests.figures.test_network import NET
+from tests.helpers.networks import NET
 
 LINES = (
     Series("mean", [1.0, 0.5, 0.1], [0.9, 0.8, None], [0.8, 0.7, None], [1.0, 0.9, None], "line+points"),

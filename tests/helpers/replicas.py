@@ -1,4 +1,4 @@
-"""What two replicas do, for `test_strategies.py`: TensorFlow divides a processor in two only before it begins.
+"""What two replicas do, for `test_strategy.py`: TensorFlow divides a processor in two only before it begins.
 
 Called as `python -m tests.helpers.replicas mirrored FOLDER`, or with TF_CONFIG as
 `python -m tests.helpers.replicas worker FOLDER`; prints one JSON object on its last line.

@@ -12,8 +12,8 @@ from kerastickets.figures.chart import Chart, Heatmap
 from kerastickets.models.architecture import architecture
 from kerastickets.models.variables import snapshot
 from kerastickets.structure.analysis import analyze, figures
+from tests.helpers.structures import mlp, two_tasks
 from tests.helpers.tickets import ticket
-from tests.structure.test_reachability import mlp, two_tasks
 
 
 def test_overlap_of_two_beside_chance():

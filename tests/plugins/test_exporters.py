@@ -215,7 +215,7 @@ def test_litert_refuses(tmp_path):
     }.items():
         with pytest.raises(PluginError, match=message):
             create(f"litert:{options}")
-    with pytest.raises(DataError, match="int8=true needs data"):
+    with pytest.raises(DataError, match="int8=true needs a data set"):
         create("litert:int8=true")(toy_ticket(), tmp_path / "made.tflite")
     layers = [keras.Input((4, 2)), keras.layers.LSTM(3)]
     with pytest.raises(ExportError, match=r"Received: TensorListReserve, .*Export it as saved-model or onnx"):

@@ -129,7 +129,7 @@ def test_every_layer_that_tf_keras_lacks_is_named(tmp_path):
 
 
 def test_refusals(tmp_path):
-    with pytest.raises(DataError, match="int8=true needs data"):
+    with pytest.raises(DataError, match="int8=true needs a data set"):
         Tfmot(int8=True)(toy_ticket(), tmp_path / "a.tflite")
     for spec, said in {
         "tfmot:steps=-1": "at least 0",

@@ -1,9 +1,8 @@
-"""The page itself, without a browser; tests/test_page_browser.py opens it in one."""
+"""The page itself, without a browser; `test_html_browser.py` opens it in one."""
 
 import csv
 import io
 import re
-from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
@@ -12,8 +11,8 @@ from kerastickets.figures.chart import Chart, Graph, Heatmap, Node, Series
 from kerastickets.figures.table import Column, Table
 from kerastickets.reports.html import Section, figure_table, inline, page, prose
 from tests.helpers.folders import HOSTILE
+from tests.helpers.html_reader import Reader
 
-VOID = {"meta", "br", "img", "link", "input", "hr"}
 LINE = Chart(
     "line", "A line", "x", "y", (Series("s", [1, 2], [0.5, None], [0.4, None], [0.6, None]),), "It ends."
 )
@@ -25,35 +24,6 @@ TABLE = Table(
     (Column("name"), Column("n", "Number", ".1%")),
     ({"name": "x,y", "n": 1 / 3}, {"name": "z"}),
 )
-
-
-class Reader(HTMLParser):
-    """Elements with their attributes, and proof that every one is closed where it should be."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.elements, self.texts = [], [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] not in ("script", "style"):
-            self.texts.append(data)
-
-    def all(self, tag, **attributes):
-        return [a for t, a in self.elements if t == tag and attributes.items() <= a.items()]
 
 
 def everything(name=""):

@@ -4,9 +4,9 @@ import pytest
 
 from kerastickets.reports.html import Section, page
 from kerastickets.reports.write import report
-from tests.figures.test_network import NET
 from tests.helpers import browser
 from tests.helpers.folders import HOSTILE, make_run, make_study
+from tests.helpers.networks import NET
 
 PROGRAM = browser.find()
 pytestmark = [

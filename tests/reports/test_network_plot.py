@@ -2,7 +2,7 @@
 
 from kerastickets.figures.palette import DARK, LIGHT
 from kerastickets.reports.network_plot import net_data, net_plot
-from tests.figures.test_network import NET
+from tests.helpers.networks import NET
 
 
 def test_the_script_gets_places_kinds_texts_and_colours():

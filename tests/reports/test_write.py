@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from kerastickets.errors import KerasTicketsError
+from kerastickets.reports.origin_section import lineage
 from kerastickets.reports.run_sections import (
     layer_densities,
     learning_curves,
     levels_table,
-    lineage,
     overlaps,
     run_sections,
 )
 from kerastickets.reports.write import kind_of, report
 from kerastickets.runs.facts import RunFacts, overlap, seed_folders
 from tests.helpers.folders import HOSTILE, make_run, make_study
-from tests.reports.test_html import Reader
+from tests.helpers.html_reader import Reader
 
 
 @pytest.fixture
@@ -243,6 +243,6 @@ def test_a_study_without_figures_or_trials(tmp_path):
 
 
 def test_tensorflow_stays_out(run):
-    code = f"from kerastickets.report import report; report({str(run)!r}); import sys; print(*sys.modules)"
+    code = f"from kerastickets.reports import report; report({str(run)!r}); import sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {*done.stdout.split()} & {"tensorflow", "keras", "matplotlib", "sklearn"} == set()

@@ -16,7 +16,7 @@ from kerastickets.pruning.only_alive import largest_alive
 from kerastickets.structure.all_alive import alive, alive_masks
 from kerastickets.structure.reachability import Structure
 from kerastickets_plugins.operations.all_alive import AllAlive
-from tests.structure.test_reachability import mlp
+from tests.helpers.structures import mlp
 
 
 def of(model: keras.Model, density: float, seed: int = 0, biases: bool = True) -> Ticket:

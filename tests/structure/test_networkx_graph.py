@@ -1,4 +1,4 @@
-"""Edges with their weights, worked out by hand; that all edges are there, `test_structure_oracle.py` says."""
+"""Edges with their weights, worked out by hand; that all edges are there, `test_reachability_oracle.py` says."""
 
 import keras
 import networkx as nx
@@ -9,7 +9,7 @@ from keras import layers
 from kerastickets import Ticket, TicketError, save_graphml, to_networkx
 from kerastickets.models.architecture import architecture
 from kerastickets.models.variables import snapshot
-from tests.structure.test_reachability import mlp
+from tests.helpers.structures import mlp
 
 
 def numbered(*shape):

@@ -8,10 +8,9 @@ import pytest
 from kerastickets import Task, TicketError
 from kerastickets.structure.node_link import edge_count, network_figure, node_link
 from kerastickets.structure.reachability import Structure
-from tests.structure.test_reachability import mlp, two_tasks
+from tests.helpers.structures import APART, mlp, two_tasks
 
 #: Inputs 0 and 1 and hidden 0 and 1 lead to output 0, inputs 2 and 3 and hidden 2 to output 1; hidden 3 is isolated.
-APART = mlp([[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0]], [[1, 0], [1, 0], [0, 1], [0, 0]])
 
 
 def test_neurons_and_edges_by_hand():

@@ -14,8 +14,7 @@ from kerastickets.runs.folder import RunFolder
 from kerastickets.runs.tasks import RunTasks, keep_tasks
 from kerastickets.structure.summary import counts_of, summarise
 from tests.helpers.folders import make_run
-from tests.structure.test_node_link import APART
-from tests.structure.test_reachability import mlp, two_tasks
+from tests.helpers.structures import APART, mlp, two_tasks
 
 WHOLE = mlp([[1] * 4] * 4, [[1, 1]] * 4)
 LOST = mlp([[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]], [[1, 0], [0, 1], [0, 1], [0, 0]])

@@ -1,0 +1,107 @@
+"""Arrays of data sets: checked for numbers, standardised, shuffled by class."""
+
+from typing import Any
+
+import numpy as np
+
+from kerastickets.errors import DataError
+from kerastickets.foundations.tree import generator
+
+
+def moments(x: np.ndarray, axis: int | tuple[int, ...] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of `x`, computed in float64, for use with `standardise`.
+
+    Args:
+        x: examples `(n, ...)` of any numeric dtype.
+        axis: the axes to average over, which must include axis 0. None (all axes) gives one pair of numbers,
+            0 gives a pair per input position, and `(0, 1, 2)` gives a pair per channel of images.
+
+    Returns:
+        `(mean, std)`. A standard deviation of 0 is replaced by 1, so that standardised constants become 0.
+
+    Raises:
+        DataError: `x` is empty, is not numeric, or holds values that are not finite.
+
+    Example:
+        >>> mean, std = moments(np.array([[1.0, 5.0], [3.0, 5.0]]), axis=0)
+        >>> mean.tolist(), std.tolist()
+        ([2.0, 5.0], [1.0, 1.0])
+    """
+    check_numbers(x, "Inputs to standardise")
+    # In blocks: a float64 copy of a whole image data set is larger than everything else in the process.
+    blocks = [x[start : start + 4096] for start in range(0, len(x), 4096)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.asarray(sum(block.sum(axis=axis, dtype=np.float64) for block in blocks))
+        count = x.size / mean.size
+        mean /= count
+        if not np.isfinite(mean).all():
+            raise not_finite(x, "Inputs to standardise")
+        std = np.sqrt(sum(np.square(block - mean).sum(axis=axis) for block in blocks) / count)
+    return mean, np.where(std > 0, std, 1.0)
+
+
+def standardise(x: np.ndarray, mean: Any, std: Any) -> np.ndarray:
+    """`(x - mean) / std` in float32, a new array.
+
+    Args:
+        x: numbers of any dtype and shape.
+        mean: the value to subtract, in the units of `x`. It broadcasts to `x`.
+        std: the value to divide by, in the units of `x`. It broadcasts to `x`.
+
+    Example:
+        >>> standardise(np.array([0, 255], np.uint8), 127.5, 127.5).tolist()
+        [-1.0, 1.0]
+    """
+    # Values that do not fit into float32 become inf or NaN, which `Data` refuses.
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = np.subtract(x, np.float32(mean), dtype=np.float32, casting="same_kind")
+        return np.divide(result, np.float32(std), out=result)
+
+
+def shuffled(labels: np.ndarray, *key: int | str) -> np.ndarray:
+    """A stratified random permutation: every consecutive piece has the classes in their proportions.
+
+    To get a stratified split with exact sizes, cut the permutation into consecutive pieces. It depends only
+    on the labels and the key.
+
+    Args:
+        labels: class labels `(n,)`.
+        *key: what the split is for, such as `"digits"`. It seeds the permutation.
+
+    Returns:
+        Indices `(n,)`.
+
+    Example:
+        >>> labels = np.array([0, 0, 0, 0, 1, 1])
+        >>> np.bincount(labels[shuffled(labels, "toy")[:3]]).tolist()
+        [2, 1]
+    """
+    order = generator("split", *key).permutation(len(labels))
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return order[np.argsort(place[order], kind="stable")]
+
+
+def numbers_of(values: Any, dtype: Any, what: str) -> np.ndarray:
+    array = np.asarray(values)
+    check_numbers(array, what)
+    with np.errstate(over="ignore"):  # values too large for float32 become inf, which is refused below
+        array = np.ascontiguousarray(array, dtype).view()
+    if not np.isfinite(array).all():
+        raise not_finite(array, what)
+    array.flags.writeable = False
+    return array
+
+
+def check_numbers(array: np.ndarray, what: str) -> None:
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{what} must be numbers. Received: dtype={array.dtype}")
+    if array.size == 0 or array.ndim == 0:
+        raise DataError(f"{what} must not be empty. Received: shape={array.shape}")
+
+
+def not_finite(array: np.ndarray, what: str) -> DataError:
+    count = np.count_nonzero(~np.isfinite(array))
+    return DataError(f"{what} must be finite. Received: {count} NaN or infinite values")
