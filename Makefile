@@ -97,7 +97,7 @@ wheel: $(READY)  ## build the wheel, install it into a clean environment, and ru
 	$(BIN)/python -c '$(PURELIB)' > "$$($(CLEAN)/bin/python -c '$(PURELIB)')/dependencies.pth"
 	kt="$$PWD/$(CLEAN)/bin"; cd "$$(mktemp -d)"; "$$kt/python" -c '$(FROM_WHEEL)'; \
 		"$$kt/kt" --version; "$$kt/kt" --help > out.txt; "$$kt/kt" plugins; \
-		"$$kt/kt" doctor > out.txt || { cat out.txt; exit 1; }; rm out.txt; rmdir "$$PWD"
+		"$$kt/kt" doctor --group criteria --group operations --group datasets > out.txt || { cat out.txt; exit 1; }; rm out.txt; rmdir "$$PWD"
 
 bench: $(READY)  ## measure every speed claim (installs PyTorch and JAX, which are large); writes benchmarks/results
 	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,bench]"

@@ -1,4 +1,4 @@
-"""`kt analyze`: what a ticket looks like inside."""
+"""`kt analyze`: run an analyzer on tickets, and print or draw what it finds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -31,11 +31,15 @@ _FORMATS = (".png", ".svg", ".html")
 @click.argument("analyzer", metavar="ANALYZER")
 @click.argument("tickets", metavar="TICKET...", nargs=-1)
 @click.option(
-    "--dataset", metavar="DATASET", help="Whose tasks or pixels to look at.  [default: what it was found on]"
+    "--dataset",
+    metavar="DATASET",
+    help="Data set whose tasks or pixels the analyzer looks at.  [default: the one the ticket was found on]",
 )
 @plugin_option("analyzer", "ANALYZER")
-@click.option("--plot", type=click.Path(), metavar="FILE", help="Draw it: a .png, .svg or .html file.")
-@click.option("--force", is_flag=True, help="Replace --plot where it exists.")
+@click.option(
+    "--plot", type=click.Path(), metavar="FILE", help="Draw the figures to a .png, .svg or .html file."
+)
+@click.option("--force", is_flag=True, help="Replace the --plot file if it exists.")
 @json_option
 def analyze(
     analyzer: str,
@@ -46,12 +50,13 @@ def analyze(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Say what TICKETs look like inside, as ANALYZER sees it; `kt plugins analyzers` lists them.
+    """Run ANALYZER on TICKETs, and print what it finds. `kt plugins analyzers` lists the analyzers.
 
-    A TICKET may be the folder of a run, which means all its levels. An analyzer that takes one ticket is asked about
-    each of several, and JSON is then a list. Several figures get a file each, whose names begin as FILE does.
+    A TICKET may be the folder of a run, which stands for all its levels. An analyzer of single tickets runs on each
+    ticket by itself, and --json then prints a list. If there are several figures, each gets its own file, whose name
+    starts with the name of FILE.
 
-    TensorFlow is not needed, and data are read only where an analyzer looks at tasks or pixels.
+    TensorFlow is not needed. Data are read only if the analyzer looks at tasks or pixels.
     """
     from kerastickets.structure.analysis import analyzer_takes
 
@@ -78,7 +83,7 @@ def analyze(
 
 
 def _facts(asked: "Analyzer", groups: Sequence[Sequence[Path]], dataset: str | None) -> Iterator[Facts]:
-    """What an analyzer says about each group of tickets; each data set is read once."""
+    """Run an analyzer on each group of tickets, and yield its facts. Each data set is read only once."""
     from kerastickets.data.spec import data_of, find_data
     from kerastickets.structure.analysis import analyze as ask
 
@@ -90,7 +95,7 @@ def _facts(asked: "Analyzer", groups: Sequence[Sequence[Path]], dataset: str | N
 
 
 def _levels(path: str) -> Iterator[Path]:
-    """The file, or the tickets of a run's folder in the order of their levels."""
+    """Yield the file itself, or the tickets of a run's folder in the order of their levels."""
     from kerastickets.runs.folder import RunFolder
 
     if not Path(path).is_dir():
@@ -105,7 +110,7 @@ def _levels(path: str) -> Iterator[Path]:
 
 
 def _plot_file(asked: "Analyzer", name: str, plot: str | None, force: bool) -> Path | None:
-    """Where to draw; refused before anything slow begins."""
+    """Check --plot before anything slow begins, and return it as a path (None if it was not given)."""
     if plot is None:
         return None
     path = Path(plot)
@@ -120,7 +125,7 @@ def _plot_file(asked: "Analyzer", name: str, plot: str | None, force: bool) -> P
 
 
 def _draw(asked: "Analyzer", name: str, found: Mapping[str, Facts], file: Path) -> None:
-    """Draw facts by the stem of their ticket: one page, or an image file for each figure."""
+    """Draw the facts, given by ticket stem: as one HTML page, or as one image file per figure."""
     from kerastickets.figures.matplotlib_figures import save
     from kerastickets.foundations.files import write_text
     from kerastickets.reports.html import Section, page
@@ -138,7 +143,10 @@ def _draw(asked: "Analyzer", name: str, found: Mapping[str, Facts], file: Path) 
 
 
 def _files(drawn: Mapping[str, "Sequence[Figure]"], file: Path) -> Iterator[tuple[Path, "Figure"]]:
-    """Each figure and its file: FILE for one, else FILE with the ticket and the figure's name in it."""
+    """Yield each figure with its file.
+
+    A single figure gets `file` itself. Otherwise the names of the ticket and the figure are added to the file's name.
+    """
     for stem, some in drawn.items():
         for figure in some:
             parts = [file.stem, stem, figure.name if len(some) > 1 else ""]
@@ -146,7 +154,7 @@ def _files(drawn: Mapping[str, "Sequence[Figure]"], file: Path) -> Iterator[tupl
 
 
 def _stems(files: Sequence[Path]) -> list[str]:
-    """What tells files apart, as parts of file names."""
+    """One text per file that tells it apart from the others, for use in file names."""
     stems = [file.stem for file in files]
     if len({*stems}) == len(stems):
         return stems

@@ -1,4 +1,4 @@
-"""`kt apply`: tickets in, ticket out. `kt merge`, `kt flip` and `kt rewind` are short for some operations."""
+"""`kt apply`: make a ticket from others. `kt merge`, `kt flip` and `kt rewind` are shortcuts for some operations."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from kerastickets_cli.pairs import pairs, plugin_option
 if TYPE_CHECKING:
     from kerastickets.tickets.ticket import Ticket
 
-out_option = click.option("--out", metavar="FILE", required=True, help="The file to write.")
+out_option = click.option("--out", metavar="FILE", required=True, help="The ticket file to write.")
 
 
 @click.command(
@@ -35,7 +35,7 @@ def apply(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Make a ticket of one or more others by OPERATION; `kt plugins operations` lists them."""
+    """Make a new ticket from one or more TICKETs by OPERATION. `kt plugins operations` lists the operations."""
     operate(operation, tickets, out, force, as_json, pairs("-o", options))
 
 
@@ -48,16 +48,16 @@ def operate(
     options: Mapping[str, Any] = {},
     line: Callable[["Ticket"], str] | None = None,
 ) -> None:
-    """Apply an operation to ticket files, write the result, and say what it is.
+    """Apply an operation to ticket files, write the resulting ticket, and print what it is.
 
     Args:
-        name: the operation's name, and options after it where a plugin's spec has them.
+        name: the operation's name. Options may follow it, as in any plugin's spec: `NAME:key=value`.
         tickets: paths, in the order in which the operation takes them.
         out: the file to write.
-        force: whether it may exist.
-        as_json: whether to print facts instead of a line.
+        force: whether to replace `out` if it exists.
+        as_json: whether to print the ticket's facts as JSON instead of one line.
         options: the operation's options.
-        line: what to say about the result after its path; how much it keeps by default.
+        line: makes the text that follows the path of the result. By default it says how many weights are kept.
     """
     from kerastickets.errors import TicketError
     from kerastickets.tickets.operation import check_count

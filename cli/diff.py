@@ -1,4 +1,4 @@
-"""`kt diff`: masks compared."""
+"""`kt diff`: compare the masks of tickets."""
 
 import itertools
 from collections.abc import Mapping
@@ -18,10 +18,12 @@ _COUNTS = ("kept_a", "kept_b", "overlap", "only_a", "only_b")
 @click.argument("tickets", metavar="A B [TICKET]...", nargs=-1)
 @json_option
 def diff(tickets: tuple[str, ...], as_json: bool) -> None:
-    """Compare the masks of A and B, layer by layer; of more tickets, every pair and all together.
+    """Compare the masks of tickets A and B, layer by layer.
 
-    overlap counts the weights that both keep, iou is overlap over union; union counts the weights that
-    any of the tickets keeps, intersection those that all keep.
+    With more than two tickets, compare every pair, and then all of them together.
+
+    overlap is the number of weights that both tickets keep. iou is overlap divided by union. union is the number of
+    weights that at least one of the tickets keeps, and intersection the number that all of them keep.
     """
     from kerastickets.cutting.cut_scores import compare
     from kerastickets.tickets.operation import coverage
@@ -50,7 +52,7 @@ def diff(tickets: tuple[str, ...], as_json: bool) -> None:
 
 
 def _many(facts: Mapping[str, Any]) -> str:
-    """A line for every pair, then a line for every layer of all tickets together."""
+    """Two tables: one line per pair, and one line per layer for all tickets together."""
     rows = [[pair["a"], *_cells(pair["b"], pair["total"])] for pair in facts["pairs"]]
     layers = [_covered(row["key"], row) for row in facts["layers"]]
     header = ("layer", "total", "union", "density", "intersection", "density")

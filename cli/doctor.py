@@ -1,4 +1,4 @@
-"""`kt doctor`: whether what is installed works."""
+"""`kt doctor`: check that the installation works."""
 
 import importlib.metadata
 import platform
@@ -16,7 +16,7 @@ from kerastickets_cli.options import json_option
 from kerastickets_cli.output import emit, table
 
 Facts = dict[str, Any]
-# Data sets are read instead.
+# Data sets have no contract test here: they are read instead.
 _CONTRACTS = {
     "criteria": "check_criterion",
     "operations": "check_operation",
@@ -31,22 +31,34 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 @click.command(epilog="\b\nExample:\n  kt doctor --bench")
 @click.option(
-    "--bench", is_flag=True, help="Measure training too, next to PyTorch and JAX where installed: minutes."
+    "--bench",
+    is_flag=True,
+    help="Also measure the speed of training, compared with PyTorch and JAX if they are installed. Takes minutes.",
+)
+@click.option(
+    "--group",
+    "groups",
+    type=click.Choice(registry.GROUPS),
+    multiple=True,
+    help="Check only the plugins of this group (repeatable).  [default: all groups]",
 )
 @json_option
 @click.pass_context
-def doctor(ctx: click.Context, bench: bool, as_json: bool) -> None:
-    """Check versions, run every plugin through its contract and read every data set.
+def doctor(ctx: click.Context, bench: bool, groups: tuple[str, ...], as_json: bool) -> None:
+    """Check that the installation works: versions, the contract of every plugin, and every data set.
 
-    The exit code is 1 if something is broken. A data set that is not prepared on this machine is reported,
-    but is no failure.
+    The exit code is 1 if something is broken. A data set that is not prepared on this machine is reported, but
+    does not count as broken.
     """
     with interruptible("Interrupted."):
         facts: Facts = {"versions": versions(), "tensorflow": tensorflow()}
-        facts["plugins"] = [plugin(entry) for group in registry.GROUPS for entry in registry.entries(group)]
+        facts["plugins"] = [
+            plugin(entry) for group in groups or registry.GROUPS for entry in registry.entries(group)
+        ]
         if not as_json:
             _show(facts)
-        facts["datasets"] = [_told(data, as_json) for data in datasets()]
+        reads = not groups or "datasets" in groups
+        facts["datasets"] = [_told(data, as_json) for data in datasets()] if reads else []
         if bench:
             from kerastickets_cli.bench import contests
 
@@ -61,7 +73,7 @@ def doctor(ctx: click.Context, bench: bool, as_json: bool) -> None:
 
 
 def versions() -> dict[str, str | None]:
-    """Of Python, of this library and of what it depends on; None for what is missing."""
+    """The versions of Python, this library and its dependencies by name; None if one is missing."""
     needed = [text for text in importlib.metadata.requires("kerastickets") or () if "extra ==" not in text]
     names = [match[0] for text in needed if (match := _NAME.match(text))]
     return {"python": platform.python_version()} | {name: _version(name) for name in ["kerastickets", *names]}
@@ -75,7 +87,7 @@ def _version(name: str) -> str | None:
 
 
 def tensorflow() -> Facts:
-    """Whether TensorFlow and Keras import, and on what they compute."""
+    """Check that TensorFlow and Keras import, and list the devices that they compute on."""
     try:
         import keras
         import tensorflow as tf
@@ -87,7 +99,10 @@ def tensorflow() -> Facts:
 
 
 def plugin(entry: registry.Entry) -> Facts:
-    """Whether a plugin imports, its options can be read, and it keeps the contract of its group on a tiny net."""
+    """Check that a plugin imports, that its options can be read, and that it keeps its group's contract.
+
+    The contract is checked on a tiny net.
+    """
     facts = {name: getattr(entry, name) for name in ("group", "name", "distribution", "version")}
     try:
         cls = registry.load(entry.group, entry.name)
@@ -97,7 +112,7 @@ def plugin(entry: registry.Entry) -> Facts:
         if entry.group in _CONTRACTS and not needs:
             from kerastickets import testing
 
-            study = entry.group == "studies"  # a module; everything else is made from its options
+            study = entry.group == "studies"  # a module; other plugins are made from their options
             made = cls if study else registry.create(entry.group, entry.name)
             getattr(testing, _CONTRACTS[entry.group])(made)
         return facts | {"ok": True, "error": None}
@@ -108,7 +123,7 @@ def plugin(entry: registry.Entry) -> Facts:
 
 
 def datasets() -> Iterator[Facts]:
-    """Whether each data set that needs no options can be read."""
+    """Check that each data set that needs no options can be read."""
     for name in registry.names("datasets"):
         try:
             if any(option.required for option in registry.options(registry.load("datasets", name))):
@@ -116,7 +131,7 @@ def datasets() -> Iterator[Facts]:
             data = registry.create("datasets", name)()
         except DataError as error:
             yield {"name": name, "ok": True, "found": False, "examples": None, "error": str(error)}
-        except PluginError:  # told among the plugins
+        except PluginError:  # reported among the plugins
             continue
         except Exception as error:
             yield {
@@ -147,7 +162,7 @@ def _status(plugin: Facts) -> str:
 
 
 def _told(data: Facts, as_json: bool) -> Facts:
-    """Each as soon as it is known: reading them all takes a while."""
+    """Print each data set as soon as it is read, since reading all of them takes a while."""
     if not as_json:
         click.echo(f"{data['name']:14}  {_found(data)}")
     return data

@@ -1,4 +1,4 @@
-"""`kt prune --dry-run`: what a run would keep, how long it would take and what memory it would need."""
+"""`kt prune --dry-run`: estimate the weights that a run would keep, and the time and memory that it would need."""
 
 import math
 import resource
@@ -20,7 +20,7 @@ _STEPS = 50
 
 
 def estimate(batch: Batch, jobs: int | None, as_json: bool) -> None:
-    """Print the estimate for the runs of `batch`; writes nothing."""
+    """Print the estimate for the runs of `batch`. Writes nothing."""
     import keras
     import tensorflow
 
@@ -54,7 +54,10 @@ def estimate(batch: Batch, jobs: int | None, as_json: bool) -> None:
 
 
 def levels_of(prepared: "PreparedRun") -> list[Facts]:
-    """Counts and steps by level. Layers are None where only scores will tell: after a global cut."""
+    """Weight counts and training steps per level.
+
+    `layers` is None after a global cut, since only the scores decide how many weights each layer keeps.
+    """
     from kerastickets.cutting.cut_scores import equal_densities, layers
 
     masks: Mapping[str, np.ndarray] = prepared.masks
@@ -86,12 +89,12 @@ def levels_of(prepared: "PreparedRun") -> list[Facts]:
 
 
 def _first(shape: tuple[int, ...], count: int) -> np.ndarray:
-    """Some mask that keeps `count`: which weights does not matter to a count."""
+    """A mask that keeps the first `count` weights. Which weights it keeps does not matter to a count."""
     return (np.arange(math.prod(shape)) < count).reshape(shape)
 
 
 def _times(prepared: "PreparedRun", levels: list[Facts]) -> dict[str, float]:
-    """Compile, and time some steps and evaluations on the real data."""
+    """Compile the trainer, and time some steps and evaluations on the real data."""
     trainer = prepared.trainer
     trainer.load(prepared.init, prepared.masks, seed=prepared.job.seed)
     first = _seconds(lambda: (trainer.engine.train(0, 0, _STEPS), trainer.engine.evaluate("validation")))
@@ -113,20 +116,20 @@ def _seconds(work: Any) -> float:
 
 
 def _memory(prepared: "PreparedRun", libraries: int) -> dict[str, int]:
-    """Bytes by what they are for; computed, but for the libraries', which are measured."""
+    """Bytes by purpose. Those of the libraries are measured, the others are computed."""
     model = prepared.trainer.model
     splits = (prepared.data.train, prepared.data.validation, prepared.data.test)
     weights = sum(array.nbytes for array in prepared.init.values())
     trained = sum(prepared.method.trains(level, prepared.levels) for level in range(prepared.levels + 1))
     return {
         "libraries": libraries,
-        # The arrays themselves, and the tensors that stay on the device.
+        # Twice: the arrays themselves, and the tensors that stay on the device.
         "data": 2 * sum(array.nbytes for split in splits for array in split),
         "weights": weights,
         "masks": sum(4 * mask.size for mask in prepared.masks.values()),
         "gradients": sum(_bytes(variable) for variable in model.trainable_variables),
         "optimizer": sum(_bytes(variable) for variable in model.optimizer.variables),
-        # Initial weights, rewind points, the best so far, and each trained level's final weights.
+        # Initial weights, rewind points, the best weights so far, and the final weights of each trained level.
         "snapshots": weights
         * (2 + trained + len(prepared.method.snapshot_at) + bool(prepared.method.rewind_to.count)),
     }
@@ -154,24 +157,24 @@ def _show(facts: Facts) -> None:
         table(header, ([row[0]["key"], row[0]["total"], *(part["kept"] for part in row)] for row in parts))
     )
     if len(known) < len(levels):
-        click.echo("Scope global: what each layer keeps of a level is for its scores to say.")
+        click.echo("Scope global: how many weights each layer keeps after a cut depends on the scores.")
     click.echo()
     runs = len(facts["seeds"])
     click.echo(f"run      {facts['run']}" + (f" ({runs} seeds)" if runs > 1 else ""))
     click.echo(
-        f"steps    {facts['steps']}" + (f" a seed, {facts['steps'] * runs} in all" if runs > 1 else "")
+        f"steps    {facts['steps']}" + (f" per seed, {facts['steps'] * runs} in all" if runs > 1 else "")
     )
     click.echo(
         f"time     about {duration(facts['seconds'])}, less where training stops early "
-        f"({facts['step_seconds'] * 1000:.2f} ms a step, {number(facts['compile_seconds'])} s to compile)"
+        f"({facts['step_seconds'] * 1000:.2f} ms per step, {number(facts['compile_seconds'])} s to compile)"
     )
     memory = facts["memory"]
     parts_of = ", ".join(f"{name} {size(value)}" for name, value in memory.items() if name != "total")
-    click.echo(f"memory   {size(memory['total'])} and activations ({parts_of})")
+    click.echo(f"memory   {size(memory['total'])} plus activations ({parts_of})")
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them.
+    """Seconds in units that people use.
 
     Example:
         >>> duration(75), duration(3720), duration(2.34)
@@ -184,7 +187,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes as people say them, in powers of 1024.
+    """Bytes in units that people use, in powers of 1024.
 
     Example:
         >>> size(512), size(2048), size(3 * 2**20)

@@ -1,4 +1,4 @@
-"""`kt eval`: measure a ticket."""
+"""`kt eval`: measure a ticket on data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,20 +15,25 @@ from kerastickets_cli.output import emit, percent, table
     epilog="\b\nExample:\n  kt eval runs/first-ticket/level-03.safetensors --dataset digits --split test"
 )
 @ticket_argument
-@click.option("--dataset", metavar="DATASET", help="What to measure on.  [default: what it was found on]")
+@click.option(
+    "--dataset",
+    metavar="DATASET",
+    help="The data set to measure on.  [default: the one the ticket was found on]",
+)
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
     default="test",
     show_default=True,
-    help="Which part of it.",
+    help="The part of the data set to measure on.",
 )
 @own_model_option
 @json_option
 def evaluate(ticket: str, dataset: str | None, split: str, model: str | None, as_json: bool) -> None:
-    """Measure TICKET: loss, accuracy of each class and task (of targets: squared error), and calibration.
+    """Measure TICKET on data: loss, accuracy per class and task (squared error for targets), and calibration.
 
-    Its final weights are measured where it has them, else those that its training would start from.
+    If the ticket was trained, its final weights are measured. Otherwise the weights are measured that its training
+    would start from.
     """
     from kerastickets.tickets.ticket import Ticket
     from kerastickets.training.evaluate_ticket import evaluate as measure

@@ -1,4 +1,4 @@
-"""`kt export`: write a trained ticket for something else to run."""
+"""`kt export`: write a trained ticket to a deployable format."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ from kerastickets_cli.options import (
 from kerastickets_cli.output import check_folder, emit, note, percent, table
 from kerastickets_cli.pairs import pairs, plugin_option
 
-#: Options that some exporters have, and that have a flag of their own.
+#: Options that some exporters have, and for which this command has a flag.
 _SHORT = ("sparse", "int8", "raw")
 
 
@@ -36,31 +36,40 @@ _SHORT = ("sparse", "int8", "raw")
     metavar="NAME",
     default="saved-model",
     show_default=True,
-    help="What to write; `kt plugins exporters` lists formats.",
+    help="The format to write. `kt plugins exporters` lists the formats.",
 )
 @plugin_option("format", "NAME")
 @click.option(
     "--sparse", is_flag=True, help="Short for -o sparse=true: leave pruned weights out of the file."
 )
-@click.option("--int8", is_flag=True, help="Short for -o int8=true: weights of eight bits.")
-@click.option("--raw", is_flag=True, help="Short for -o raw=true: take raw images, and standardise inside.")
-@click.option("--compact", is_flag=True, help="Leave out the units that pruning has made useless.")
-@click.option("--dataset", metavar="D", help="What to verify on.  [default: what it was found on]")
+@click.option("--int8", is_flag=True, help="Short for -o int8=true: store weights in 8 bits.")
+@click.option(
+    "--raw",
+    is_flag=True,
+    help="Short for -o raw=true: the exported model takes raw images and standardises them itself.",
+)
+@click.option("--compact", is_flag=True, help="Remove the units that pruning has made useless.")
+@click.option(
+    "--dataset", metavar="D", help="The data set to verify on.  [default: the one the ticket was found on]"
+)
 @own_model_option
-@click.option("--no-latency", is_flag=True, help="Do not measure times, which takes some seconds.")
+@click.option("--no-latency", is_flag=True, help="Skip the latency measurement, which takes some seconds.")
 @force_option
 @quiet_option
 @json_option
 @click.option(
-    "--out", metavar="PATH", help="The file or folder.  [default: saved_models/TICKET-NAME, and the suffix]"
+    "--out",
+    metavar="PATH",
+    help="The file or folder to write.  [default: saved_models/TICKET-NAME, followed by the format's suffix]",
 )
 def export(**chosen: Any) -> None:
-    """Write TICKET, which must be trained, for something else to run, and verify it.
+    """Write a trained TICKET to a deployable format, verify it in a separate process, and report size and latency.
 
-    What is written is read back by another process, without this library, and run on the test examples, at most
-    10000 of them. Its outputs must be those of the masked model but for rounding, or nothing is left behind.
-    The report says what became smaller and what became faster, also where nothing did: times are those of
-    TensorFlow in this process, sizes stand beside those of the same model without a zero.
+    The separate process reads the export without this library, and runs it on the test examples, at most 10000 of
+    them. The outputs must equal those of the masked model up to rounding. Otherwise nothing is left behind.
+
+    The report says what became smaller and what became faster, and also when nothing did. Latency is measured with
+    TensorFlow in this process. Sizes are compared with those of the same model unpruned, without any zero weight.
     """
     from kerastickets.exporting.write import default_path
     from kerastickets.foundations.staging import check_target
@@ -91,7 +100,7 @@ def export(**chosen: Any) -> None:
 
 
 def _exporter(chosen: Mapping[str, Any]) -> Any:
-    """The exporter with its options; a usage error where it lacks one that has a flag."""
+    """The exporter with its options. A flag for an option that the exporter lacks is a usage error."""
     spec, options = chosen["spec"], pairs("-o", chosen["options"])
     name = spec.partition(":")[0]
     known = [option.name for option in registry.options(registry.load("exporters", name))]

@@ -1,4 +1,4 @@
-"""Facts of any analyzer as tables: what a terminal shows instead of JSON."""
+"""Show the facts of any analyzer as tables in a terminal, instead of JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,15 +10,15 @@ _TOTALS = ("total", "totals")
 
 
 def shown(facts: Mapping[str, Any]) -> str:
-    """The facts about one ticket: single values first, then a table for every list of rows.
+    """Facts about one ticket as text: single values first, then one table per list of rows.
 
-    Long lists and large grids are only counted: they are for `--json` and `--plot`.
+    Of long lists and large grids only the size is shown; `--json` and `--plot` show their contents.
     """
     return "\n\n".join(_parts(facts))
 
 
 def by_ticket(many: Sequence[Mapping[str, Any]]) -> str:
-    """The facts about several tickets: a line each, of what are single values."""
+    """Facts about several tickets as a table: one line per ticket, with its single values."""
     rows = [_flat({"ticket": one["ticket"], **one}) for one in many]
     names = list(dict.fromkeys(name for row in rows for name in row))
     return table(names, [[_text(row.get(name)) for name in names] for row in rows])
@@ -42,7 +42,7 @@ def _parts(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _within(name: str, facts: Mapping[str, Any]) -> Iterator[str]:
-    """A mapping that holds more than single values; where it holds lists only, how many."""
+    """Texts for a mapping that holds more than single values. If it holds only lists, just their number is shown."""
     lists = [value for value in facts.values() if isinstance(value, list | tuple) and not _is_table(value)]
     if 1 < len(lists) == len(facts):
         yield f"{name}: {len(facts)} lists of numbers; see --json"
@@ -51,7 +51,7 @@ def _within(name: str, facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _has_row(facts: Mapping[str, Any], name: str) -> bool:
-    """Whether `name` sums up the rows of `layers`."""
+    """Whether the fact `name` is the total of the rows of `layers`."""
     layers, total = facts.get("layers"), facts.get(name)
     return (
         isinstance(total, Mapping)
@@ -63,7 +63,7 @@ def _has_row(facts: Mapping[str, Any], name: str) -> bool:
 
 
 def _table(name: str, rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any] | None) -> Iterator[str]:
-    """A table of rows, a line for their total, and below it what rows hold of further tables."""
+    """A table of rows with a line for their total, followed by the tables inside the rows."""
     flat = [_flat(row) for row in rows]
     names = list(dict.fromkeys(column for row in flat for column in row))
     if total is not None:
@@ -77,11 +77,11 @@ def _table(name: str, rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any
 
 
 def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """What of a row is single values, mappings within it by dotted names."""
+    """The single values of a row. Values of a mapping inside the row get dotted names."""
     found: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, Mapping):
-            # Sums of rows need no prefix; what lies deeper than one level would make a table too wide.
+            # Totals need no prefix. Values deeper than one level are left out: the table would be too wide.
             found |= _flat(value, prefix if name in _TOTALS else f"{name}.") if not prefix else {}
         elif not _large(value):
             found[prefix + name] = value

@@ -1,4 +1,4 @@
-"""`kt fit`: how fast each level of a run learned."""
+"""`kt fit`: measure how fast each level of a run learned, by fitting a curve to its accuracy."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,16 +25,18 @@ _SEED = re.compile(r"seed-(\d+)")
     help="The accuracy to fit: a column of the run's metrics.jsonl.",
 )
 @click.option(
-    "--level", type=click.IntRange(min=0), metavar="N", help="One level only.  [default: every level]"
+    "--level", type=click.IntRange(min=0), metavar="N", help="Fit this level only.  [default: every level]"
 )
 @json_option
 def fit(run: str, metric: str, level: int | None, as_json: bool) -> None:
-    """Fit a exp(-c (x - b)) + d to accuracy in percent over epochs, for each level of RUN.
+    """Measure how fast each level of RUN learned: fit a exp(-c (x - b)) + d to accuracy in percent over epochs x.
 
-    RUN is what `kt prune --out` wrote, or, with --seeds, the folder of its seed-K. A larger c learns faster; ±
-    is its standard error. The untrained net counts and the last evaluation does not, as published. A flag says
-    why a c should not be used, or that the published start values led astray and the fit began again from the
-    data. Evaluate often enough: five points are the least.
+    RUN is a folder that `kt prune --out` wrote, or, for `kt prune --seeds`, the folder that holds seed-K. A larger c
+    means faster learning. The number after ± is the standard error of c. As in the publication, the evaluation of
+    the untrained net is used and the last evaluation is not.
+
+    The flag says why a c should not be used, or that the fit was restarted from the data because the published
+    start values led it astray. A fit needs at least five points, so evaluate often enough.
     """
     found = list(runs(Path(run)))
     results = [{"run": str(folder), **seed, **fits(folder, metric, level)} for folder, seed in found]
@@ -49,7 +51,7 @@ def fit(run: str, metric: str, level: int | None, as_json: bool) -> None:
 
 
 def runs(folder: Path) -> Iterator[tuple[Path, Mapping[str, int]]]:
-    """The run in `folder`, or those of its seeds, each with its seed."""
+    """Yield the run in `folder`, or the runs of its seeds, each with its seed."""
     from kerastickets.runs.folder import RunFolder
 
     if RunFolder(folder).metrics_file.is_file():
@@ -66,7 +68,7 @@ def runs(folder: Path) -> Iterator[tuple[Path, Mapping[str, int]]]:
 
 
 def fits(folder: Path, metric: str, level: int | None) -> dict[str, Any]:
-    """The fits of a run's levels, or of one."""
+    """The fits of all levels of a run, or of one level."""
     from kerastickets.runs.folder import RunFolder, read_rows
     from kerastickets.statistics.curve_fitting import fit_learning_curve, learning_curve
 
@@ -89,14 +91,14 @@ def fits(folder: Path, metric: str, level: int | None) -> dict[str, Any]:
 
 
 def density(file: Path) -> float | None:
-    """The density of a level's ticket; None while the level is not finished."""
+    """The density of a level's ticket, or None while the level is not finished."""
     from kerastickets.tickets.ticket import Ticket
 
     return Ticket.load(file).density if file.exists() else None
 
 
 def cells(row: Mapping[str, Any]) -> Sequence[Any]:
-    """A fit as the table shows it."""
+    """The cells of a fit's row in the table."""
     speed = f"{number(row['c'], 3)} ± {number(row['c_error'], 3)}"
     flag = row["problem"] or ("restarted" if row["restarted"] else "ok")
     plateau, rmse = number(row["d"], 2), number(row["rmse"], 2)

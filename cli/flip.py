@@ -1,4 +1,4 @@
-"""`kt flip`: the weights that a ticket pruned."""
+"""`kt flip`: make the ticket that keeps exactly the weights that another one pruned."""
 
 import click
 
@@ -14,5 +14,5 @@ from kerastickets_cli.options import force_option, json_option, ticket_argument
 @force_option
 @json_option
 def flip(ticket: str, out: str, force: bool, as_json: bool) -> None:
-    """Make the ticket that keeps exactly what TICKET pruned, on the same initial weights."""
+    """Make the ticket that keeps exactly the weights that TICKET pruned, with the same initial weights."""
     operate("flip", (ticket,), out, force, as_json)

@@ -1,4 +1,4 @@
-"""Ctrl-C that is obeyed at once, also while TensorFlow computes and Python is not asked."""
+"""Make Ctrl-C end a command at once, even while TensorFlow computes and Python does not get a turn."""
 
 import os
 import signal
@@ -16,13 +16,14 @@ _SHOW_CURSOR = "\x1b[?25h"
 
 @contextmanager
 def interruptible(message: str) -> Iterator[None]:
-    """Within the body Ctrl-C ends the command with exit code 130 and `message` on stderr.
+    """Within the body, Ctrl-C ends the command with exit code 130 and prints `message` on stderr.
 
-    Python raises KeyboardInterrupt only between its own instructions, and one call into TensorFlow can
-    last for minutes. What is on disk at any moment is complete, so after a second the process just ends.
+    Python raises KeyboardInterrupt only between its own instructions, and one call into TensorFlow can last for
+    minutes. So if the body has not ended one second after Ctrl-C, the process exits. That is safe, because whatever
+    is on disk is complete at any moment.
 
     Args:
-        message: one line.
+        message: one line to print.
     """
     with _watched(message):
         try:

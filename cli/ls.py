@@ -1,4 +1,4 @@
-"""`kt ls`: the tickets of a folder."""
+"""`kt ls`: list the tickets in a folder."""
 
 import csv
 import operator
@@ -40,14 +40,14 @@ _WHERE = re.compile(r"\s*([\w-]+)\s*(<=|>=|!=|=|<|>)\s*(.+?)\s*")
 
 
 class ColumnType(click.ParamType):
-    """A column's name, with `-` before it for descending order."""
+    """The name of a column. A `-` before it means descending order."""
 
     name = "column"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, bool]:
-        """The column, and whether it descends."""
+        """Parse to (column, whether the order is descending)."""
         name = value.removeprefix("-").replace("-", "_")
         if name not in _COLUMNS:
             self.fail(
@@ -66,7 +66,7 @@ class WhereType(click.ParamType):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str, str | float]:
-        """The column, the test and the value, a number where the column holds numbers."""
+        """Parse to (column, test, value). The value is a number if the column holds numbers."""
         match = _WHERE.fullmatch(value)
         if match is None:
             self.fail(f"A condition must be written like 'density<0.3'. Received: {value!r}", param, ctx)
@@ -90,16 +90,17 @@ class WhereType(click.ParamType):
     "--sort",
     type=ColumnType(),
     metavar="COLUMN",
-    help="Order by a column; -COLUMN descends.  [default: file]",
+    help="Sort by this column, or by -COLUMN in descending order.  [default: file]",
 )
 @click.option(
     "--where",
     type=WhereType(),
     multiple=True,
     metavar="CONDITION",
-    help="Only tickets with column = != < <= > >= value (repeatable).",
+    help="List only tickets that meet a condition such as 'density<0.3': a column, one of = != < <= > >=, and a "
+    "value (repeatable).",
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the list as CSV.")
 @json_option
 def ls(
     folder: str,
@@ -108,11 +109,11 @@ def ls(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """List the tickets in DIR and below; DIR is this folder if left out.
+    """List the tickets in DIR and its subfolders. Without DIR, list those of the current folder.
 
     Columns: file, criterion, level, kept, total, density, val_accuracy, test_accuracy and winning (yes or no,
-    beside a dense level 0 in the same folder). A file that is no sound ticket is listed with what is wrong,
-    and the exit code is 1.
+    compared with a dense level 0 in the same folder). A file that is not a valid ticket is listed with the reason,
+    and the exit code is then 1.
     """
     if as_csv and as_json:
         raise click.UsageError("Give --csv or --json, not both.", click.get_current_context())
@@ -130,12 +131,12 @@ def ls(
     else:
         _show(rows)
     if broken:
-        note(f"Error: {len(broken)} of {len(rows)} files are no sound tickets; the list says what is wrong.")
+        note(f"Error: {len(broken)} of {len(rows)} files are not valid tickets; the list says what is wrong.")
         click.get_current_context().exit(1)
 
 
 def read(folder: Path) -> Iterable[Row]:
-    """A row for each file named *.safetensors in `folder` and below."""
+    """Yield one row per file named *.safetensors in `folder` and its subfolders."""
     from kerastickets.tickets.ticket import Ticket
 
     if not folder.is_dir():
@@ -158,7 +159,7 @@ def read(folder: Path) -> Iterable[Row]:
             **{name: metrics.get(name) for name in names},
             "winning": _winning(ticket, dense.get(path.parent)),
         }
-        # Files of a run are met in the order of their levels.
+        # Sorted paths give the files of a run in the order of their levels, so level 0 comes before the others.
         if ticket.density == 1 and ticket.provenance.get("level") == 0:
             dense[path.parent] = metrics
 
@@ -170,7 +171,7 @@ def _winning(ticket: Any, dense: Any) -> bool | None:
 
 
 def ordered(rows: Iterable[Row], name: str, descending: bool) -> list[Row]:
-    """Rows by one column, equal ones by file; those without a value come last either way."""
+    """Sort rows by one column, and rows with equal values by file. Rows without a value always come last."""
     by_file = sorted(rows, key=lambda row: row["file"])
     known = [row for row in by_file if row.get(name) is not None]
     unknown = [row for row in by_file if row.get(name) is None]

@@ -1,4 +1,4 @@
-"""`kt`: one group of commands, each in a module of its own that is imported when it is called."""
+"""The program `kt`: a group of commands. Each command has its own module, which is imported when it is called."""
 
 import errno
 import os
@@ -14,33 +14,33 @@ from kerastickets.errors import KerasTicketsError
 from kerastickets_cli.options import SuggestingGroup
 from kerastickets_cli.output import hush_tensorflow
 
-#: Each command's module and function, and the help that `kt --help` shows without importing it.
+#: Command -> (module:function, summary). `kt --help` shows the summaries without importing the modules.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "prune": ("prune:prune", "Find a lottery ticket."),
     "train": ("train:train", "Train a ticket, or one of its controls."),
-    "transfer": ("transfer:transfer", "Carry a ticket to another task, and train it there."),
+    "transfer": ("transfer:transfer", "Train a ticket on another task."),
     "eval": ("evaluate:evaluate", "Measure a ticket on data."),
     "show": ("show:show", "Show what is in a ticket."),
     "ls": ("ls:ls", "List the tickets of a folder."),
-    "diff": ("diff:diff", "Compare the masks of two tickets or more."),
-    "analyze": ("analyze:analyze", "Say what a ticket looks like inside."),
-    "apply": ("apply:apply", "Make a ticket of one or more others."),
+    "diff": ("diff:diff", "Compare the masks of two or more tickets."),
+    "analyze": ("analyze:analyze", "Run an analyzer on tickets: structure, weights, separation, ..."),
+    "apply": ("apply:apply", "Make a ticket from one or more others."),
     "merge": ("merge:merge", "Merge tickets: dominant or average merging."),
-    "flip": ("flip:flip", "Keep what a ticket pruned."),
+    "flip": ("flip:flip", "Keep exactly the weights that a ticket pruned."),
     "rewind": ("rewind:rewind", "Choose where a ticket's training starts."),
-    "export": ("export:export", "Write a trained ticket for something else to run, and verify it."),
-    "fit": ("fit:fit", "Fit how fast each level of a run learns."),
-    "report": ("report:report", "Write one HTML page of a run or a study."),
-    "compare": ("compare:compare", "Set criteria beside each other, by density and seed."),
-    "reproduce": ("reproduce:reproduce", "Run a paper's experiment beside its published numbers."),
-    "plugins": ("plugins:plugins", "List what is installed, or show one plugin."),
+    "export": ("export:export", "Write a trained ticket to a deployable format, and verify it."),
+    "fit": ("fit:fit", "Measure how fast each level of a run learned."),
+    "report": ("report:report", "Write one HTML page about a run or a study."),
+    "compare": ("compare:compare", "Compare criteria by accuracy, per density and seed."),
+    "reproduce": ("reproduce:reproduce", "Run a paper's experiment, and compare with its published numbers."),
+    "plugins": ("plugins:plugins", "List the installed plugins, or show one of them."),
     "models": ("plugins:models", "List the models: short for `kt plugins models`."),
     "datasets": ("plugins:datasets", "List the data sets: short for `kt plugins datasets`."),
-    "doctor": ("doctor:doctor", "Check that everything that is installed works."),
+    "doctor": ("doctor:doctor", "Check that the installation works."),
 }
 
 
-#: What an operating system refuses anywhere.
+#: Messages for errors of the operating system that any command can meet.
 _SAID = {
     errno.ENOSPC: "No space is left where the output goes. Free some, and run it again.",
     errno.ENAMETOOLONG: "The name of a file or folder is too long for this file system. Give a shorter one.",
@@ -51,18 +51,18 @@ class LazyGroup(SuggestingGroup):
     """A group that imports a command when it is called, and turns named errors into exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands, in the order of use."""
+        """The names of the commands, in the order in which they are usually needed."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, imported now."""
+        """Import the command of that name; None if there is none."""
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         return getattr(import_module(f"kerastickets_cli.{module}"), name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in `kt --help`, from the helps declared here."""
+        """Write the list of commands in `kt --help` from the summaries in `COMMANDS`."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, help) for name, (_, help) in COMMANDS.items()])
 
@@ -74,7 +74,7 @@ class LazyGroup(SuggestingGroup):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run: exit 0 when done, 1 for a named error, 2 for wrong usage, 130 when interrupted."""
+        """Run, and exit with 0 when done, 1 for a named error, 2 for wrong usage, or 130 when interrupted."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
         if sys.stderr is None:  # closed by `2>&-`; the next file opened would take its place

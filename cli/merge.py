@@ -1,4 +1,4 @@
-"""`kt merge`: several tickets made one."""
+"""`kt merge`: merge several tickets into one."""
 
 import click
 
@@ -14,16 +14,17 @@ from kerastickets_cli.options import force_option, json_option
     "--method",
     type=click.Choice(["dtm", "atm"]),
     required=True,
-    help="dtm: the first ticket dominates; its mask stays, and what the others keep there is added. atm: all that any "
-    "ticket keeps, each weight the mean of the tickets that keep it.",
+    help="dtm (dominant): keep the mask of the first ticket, and add to its weights what the other tickets keep at "
+    "the same places. atm (average): keep every weight that any ticket keeps, as the mean over the tickets that keep "
+    "it.",
 )
 @out_option
 @force_option
 @json_option
 def merge(tickets: tuple[str, ...], method: str, out: str, force: bool, as_json: bool) -> None:
-    """Merge the initial weights of A, B and more tickets of one model.
+    """Merge two or more tickets of one model, A, B and so on, into one.
 
-    With dtm their order matters: the first is the most dominant, the last the least. Both work on
-    initial weights and drop later snapshots: train the result with `kt train`.
+    With dtm the order of the tickets matters: the first one is the most dominant, the last one the least. Both
+    methods merge the initial weights and drop later snapshots, so train the result with `kt train`.
     """
     operate(method, tickets, out, force, as_json)

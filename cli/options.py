@@ -1,4 +1,4 @@
-"""Options that several commands share, and the kinds of values that they take."""
+"""Options that several commands share, and the types of their values."""
 
 import os
 import sys
@@ -18,12 +18,12 @@ _MOST_SEEDS = 10_000
 
 
 class SuggestingGroup(click.Group):
-    """A group that suggests the nearest to an unknown command."""
+    """A group that answers an unknown command with the nearest known one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that `args` begin with."""
+        """Find the command that `args` start with, or suggest the nearest."""
         known = self.list_commands(ctx)
         if args[0] not in known and not args[0].startswith("-"):
             raise click.UsageError(f"No such command '{args[0]}'.{nearest(args[0], known)}", ctx)
@@ -31,12 +31,12 @@ class SuggestingGroup(click.Group):
 
 
 class DurationType(click.ParamType):
-    """`500it` or `20ep`."""
+    """A duration in iterations or epochs: `500it` or `20ep`."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Duration:
-        """The `Duration` that the text means."""
+        """Parse the text to a `Duration`."""
         try:
             return Duration.parse(value)
         except RecipeError as error:
@@ -44,28 +44,28 @@ class DurationType(click.ParamType):
 
 
 class DurationsType(click.ParamType):
-    """`0it,500it`: durations with commas between."""
+    """Durations separated by commas: `0it,500it`."""
 
     name = "durations"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[Duration, ...]:
-        """The durations in their order."""
+        """Parse the durations, in the order given."""
         if not isinstance(value, str):
             return tuple(value)
         return tuple(DurationType().convert(part.strip(), param, ctx) for part in value.split(","))
 
 
 class RateType(click.ParamType):
-    """`0.2`, or `conv=0.1` for the layers that a pattern fits."""
+    """A pruning rate: `0.2`, or `conv=0.1` for the layers that match a pattern."""
 
     name = "rate"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, float]:
-        """The pattern (`*` for a plain rate) and the rate."""
+        """Parse to (pattern, rate). A plain rate has the pattern `*`."""
         pattern, equals, text = value.rpartition("=")
         try:
             if equals and not pattern:
@@ -76,14 +76,14 @@ class RateType(click.ParamType):
 
 
 class SeedsType(click.ParamType):
-    """`0-4`, `0,2,5` or both."""
+    """Several seeds: a range `0-4`, a list `0,2,5`, or both."""
 
     name = "seeds"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
-        """The seeds in the order given, each once."""
+        """Parse the seeds, in the order given. Each may be given only once."""
         if not isinstance(value, str):
             return tuple(value)
         seeds: list[int] = []
@@ -103,17 +103,17 @@ class SeedsType(click.ParamType):
 
 
 class SizeType(click.ParamType):
-    """`1000` examples, or a share of them such as `0.25`."""
+    """A number of examples such as `1000`, or a fraction of them such as `0.25`."""
 
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float:
-        """A whole number as it is, anything else as a share."""
+        """Parse a whole number to a count, and any other number to a fraction."""
         try:
             return int(value) if _digits(str(value)) else float(value)
         except ValueError:
             self.fail(
-                f"A size must be a count such as 1000, or a share such as 0.25. Received: {value!r}",
+                f"A size must be a count such as 1000, or a fraction such as 0.25. Received: {value!r}",
                 param,
                 ctx,
             )
@@ -128,29 +128,31 @@ strategy_option = click.option(
     type=click.Choice(["default", "mirrored", "multiworker"]),
     default="default",
     show_default=True,
-    help="Where to train: on one device, on all of this machine, or on the machines of TF_CONFIG, each of which "
-    "runs this same command.",
+    help="Where to train: on one device (default), on all devices of this machine (mirrored), or on the machines in "
+    "TF_CONFIG (multiworker), each of which runs this same command.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar and no notes on stderr.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+quiet_option = click.option(
+    "-q", "--quiet", is_flag=True, help="Print no progress bar and no notes on stderr."
+)
 
 
 def given(values: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `values` that `names` lists and that were given on the command line."""
+    """The `values` that were given on the command line and whose names are in `names`."""
     return {name: values[name] for name in names if values.get(name) not in (None, ())}
 
 
 def rates(found: tuple[tuple[str, float], ...]) -> float | dict[str, float] | None:
-    """What `--rate` means: one number, shares by pattern, or None."""
+    """Turn the values of `--rate` into one number, rates by pattern, or None."""
     by_pattern = pairs("--rate", found)
     return by_pattern.get("*") if by_pattern.keys() <= {"*"} else by_pattern
 
 
 class StartType(click.ParamType):
-    """A snapshot's name, or a control's.
+    """Where training starts: the name of a snapshot or of a control.
 
     Args:
-        controls: whether `random-reinit`, `dense` and `small-dense` are allowed.
+        controls: whether the controls `random-reinit`, `dense` and `small-dense` are allowed.
     """
 
     name = "start"
@@ -164,7 +166,7 @@ class StartType(click.ParamType):
         ]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name as it is, if it is well formed."""
+        """Return the name unchanged, or fail if it is not one of the allowed names."""
         step = value.removeprefix("rewind@")
         if value not in self._names and (step == value or not _digits(step)):
             known = ", ".join([*self._names[:2], "rewind@K", *self._names[2:]])
@@ -172,32 +174,34 @@ class StartType(click.ParamType):
         return value
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """What stands for the value in the help."""
+        """The placeholder for the value in the help."""
         return "WHERE"
 
 
 ticket_argument = click.argument("ticket", metavar="TICKET")
-force_option = click.option("--force", is_flag=True, help="Replace --out where it exists.")
+force_option = click.option("--force", is_flag=True, help="Replace --out if it exists.")
 own_model_option = click.option(
-    "--model", metavar="MODEL", help="What builds the model, for a ticket without an architecture."
+    "--model",
+    metavar="MODEL",
+    help="The model of a ticket that holds no architecture: NAME, file.keras or pkg.module:function.",
 )
 
 
 def search_here(spec: str | None) -> None:
-    """Let a model's spec name a module of the current folder.
+    """Let a model's spec name a module in the current folder.
 
-    A command's first folder is that of `kt` itself. The current folder goes to the end of the path, where it shadows
-    nothing.
+    Python searches the folder of `kt` itself first, and not the current one. The current folder is added at the end
+    of the path, where it shadows nothing.
     """
     if spec is not None and ":" in spec and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
 
 
 def find_model(spec: str | None) -> None:
-    """Refuse a model that is not there, before TensorFlow is imported; modules of this folder count too.
+    """Refuse a model that does not exist, before TensorFlow is imported. Modules in the current folder count too.
 
     Raises:
-        KerasTicketsError: nothing of that name.
+        KerasTicketsError: there is no model of that name.
     """
     from kerastickets.training.model_source import find_model
 

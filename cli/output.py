@@ -1,4 +1,4 @@
-"""What every command prints, and how: JSON, aligned tables, notes, and TensorFlow's greeting left out."""
+"""Print JSON, aligned tables and notes, check output paths, and silence TensorFlow's start-up messages."""
 
 import difflib
 import importlib.abc
@@ -19,7 +19,7 @@ from kerastickets.errors import KerasTicketsError, TicketError
 
 
 def emit(value: Any) -> None:
-    """Print JSON on stdout."""
+    """Print a value as JSON on stdout."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
@@ -30,33 +30,33 @@ def note(text: str, quiet: bool = False) -> None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A suggestion to append to an error: ` Did you mean 'prune'?`, or nothing."""
+    """A suggestion to append to an error, ` Did you mean 'prune'?`, or an empty text."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean '{near[0]}'?" if near else ""
 
 
 def cell(value: Any) -> str:
-    """A value as a table shows it: a dash for None."""
+    """A value as text for a table; a dash for None."""
     return "-" if value is None else str(value)
 
 
 def percent(share: float | None) -> str:
-    """A share in [0, 1] as a table shows it: `97.58%`."""
+    """A fraction in [0, 1] as text for a table, such as `97.58%`; a dash for None."""
     return "-" if share is None else f"{share:.2%}"
 
 
 def yes(value: bool | None) -> str:
-    """A verdict as a table shows it: a dash where there is none."""
+    """`yes` or `no` as text for a table; a dash for None."""
     return "-" if value is None else "yes" if value else "no"
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """A number as a table shows it, with so many digits after the point."""
+    """A number as text for a table, with `digits` digits after the point; a dash for None."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 
 def line(cells: Sequence[str], widths: Sequence[int], left: int = 0) -> str:
-    """One line of a table: the first `left` columns aligned left, the others right."""
+    """One line of a table. The first `left` columns are aligned left, the others right."""
     parts = [
         text.ljust(width) if n < left else text.rjust(width)
         for n, (text, width) in enumerate(zip(cells, widths, strict=True))
@@ -65,7 +65,7 @@ def line(cells: Sequence[str], widths: Sequence[int], left: int = 0) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1) -> str:
-    """Lines of equal columns, each as wide as its widest cell; the first `left` columns aligned left."""
+    """A table as text. Each column is as wide as its widest cell; the first `left` columns are aligned left."""
     cells = [list(header), *([cell(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(line(row, widths, left) for row in cells)
@@ -73,7 +73,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1) -
 
 @contextmanager
 def held_stderr() -> Iterator[None]:
-    """Hold back what is written to file descriptor 2; show it after all where the body fails."""
+    """Hold back what is written to file descriptor 2. Show it if the body fails with an unexpected error."""
     try:
         saved = os.dup(2)
     except OSError:  # closed
@@ -95,9 +95,9 @@ def held_stderr() -> Iterator[None]:
 
 
 class _Hushed(importlib.abc.MetaPathFinder):
-    """Imports TensorFlow as usual, with its greeting on file descriptor 2 held back.
+    """Imports TensorFlow as usual, but holds back its start-up messages on file descriptor 2.
 
-    No log level covers those lines: they are written before TensorFlow reads any.
+    No log level suppresses those messages: TensorFlow writes them before it reads any log level.
     """
 
     _asking = False
@@ -105,7 +105,7 @@ class _Hushed(importlib.abc.MetaPathFinder):
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
         if fullname != "tensorflow" or self._asking:
             return None
-        # It stays in place: some only ask whether TensorFlow is there, and import it later.
+        # The finder stays in place, because some callers only ask whether TensorFlow exists and import it later.
         self._asking = True
         try:
             spec = importlib.util.find_spec(fullname)
@@ -123,21 +123,21 @@ class _Hushed(importlib.abc.MetaPathFinder):
 
 
 def hush_tensorflow() -> None:
-    """Whoever imports TensorFlow first, and whenever: its greeting stays off stderr."""
+    """Keep TensorFlow's start-up messages off stderr, whoever imports it first and whenever."""
     if "tensorflow" not in sys.modules and not any(isinstance(f, _Hushed) for f in sys.meta_path):
         sys.meta_path.insert(0, _Hushed())
 
 
 def check_file(path: Path, force: bool, option: str = "--out") -> None:
-    """Refuse a file that could not be written, or that would be replaced, before anything slow begins.
+    """Refuse a file that cannot be written or that would be replaced, before anything slow begins.
 
     Args:
-        path: the file.
-        force: whether it may be replaced.
-        option: what it was given by.
+        path: the file to write.
+        force: whether an existing file may be replaced.
+        option: the option by which the file was given, for the message.
 
     Raises:
-        TicketError: naming it.
+        TicketError: the file must not or cannot be written. The message names the file.
     """
     if path.exists() and not (force and path.is_file()):
         raise TicketError(
@@ -147,15 +147,15 @@ def check_file(path: Path, force: bool, option: str = "--out") -> None:
 
 
 def check_folder(folder: Path, path: Path | None = None, option: str = "--out") -> None:
-    """Refuse a folder that could neither be made nor written, before anything slow begins.
+    """Refuse a folder that cannot be made or written to, before anything slow begins.
 
     Args:
-        folder: where something is to be written.
-        path: what to name in the error; the folder itself if left out.
-        option: what it was given by.
+        folder: the folder to write to.
+        path: the path to name in the message; by default the folder itself.
+        option: the option by which the path was given, for the message.
 
     Raises:
-        TicketError: naming `path` and what stands in its way.
+        TicketError: the folder cannot be written. The message names `path` and the reason.
     """
     path = path or folder
     nearest = folder.absolute()

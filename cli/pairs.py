@@ -1,4 +1,4 @@
-"""Options written key=value: the type, what several of them mean, and the `-o` of commands that use a plugin."""
+"""Options written key=value: their type, how to collect several, and the option `-o` for a plugin's options."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,14 +7,14 @@ import click
 
 
 class PairType(click.ParamType):
-    """`key=value`."""
+    """A key and a value, written `key=value`."""
 
     name = "key=value"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
-        """The key and the value, both text."""
+        """Parse to (key, value), both as text."""
         key, equals, text = value.partition("=")
         if not (key and equals):
             self.fail(f"An option must be written key=value. Received: {value!r}", param, ctx)
@@ -22,7 +22,7 @@ class PairType(click.ParamType):
 
 
 def pairs(name: str, found: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
-    """The keys and values of a repeated option; a usage error where a key is given twice."""
+    """Collect the values of a repeated option by key. A key that is given twice is a usage error."""
     keys = [key for key, _ in found]
     for key in keys:
         if keys.count(key) > 1:
@@ -31,12 +31,14 @@ def pairs(name: str, found: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
 
 
 def plugin_option(kind: str, where: str = "") -> Callable[[Any], Any]:
-    """`-o key=value`, an option of the plugin that a command uses; its parameter is `options`.
+    """The option `-o key=value`, which sets an option of the plugin that the command uses.
+
+    The command's function receives it as the parameter `options`.
 
     Args:
-        kind: what the plugin is, as in "An option of the criterion".
-        where: the argument that names it, for where they are listed.
+        kind: the kind of plugin, for the help, such as "criterion".
+        where: the placeholder of the plugin's name in the help, such as "OPERATION"; empty if there is none.
     """
-    listed = f"; `kt plugins show {where}` lists them" if where else ""
-    said = f"An option of the {kind} (repeatable){listed}."
+    listed = f" `kt plugins show {where}` lists its options." if where else ""
+    said = f"Set an option of the {kind} (repeatable).{listed}"
     return click.option("-o", "--option", "options", type=PairType(), multiple=True, help=said)

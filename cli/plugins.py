@@ -1,4 +1,4 @@
-"""`kt plugins`: what is installed, and what one plugin does. `kt models` and `kt datasets` are short for parts."""
+"""`kt plugins`: list the installed plugins, or show one. `kt models` and `kt datasets` are shortcuts to two groups."""
 
 import inspect
 import re
@@ -24,16 +24,16 @@ _SECTION = re.compile(r"^(Args|Returns|Raises|Example|Reference):\n", re.MULTILI
 @json_option
 @click.pass_context
 def plugins(ctx: click.Context, as_json: bool) -> None:
-    """List what is installed: everything, or the plugins of one group.
+    """List the installed plugins: all of them, or those of one group.
 
-    Listing reads metadata only; a plugin is imported when it is shown or used.
+    Listing only reads metadata. A plugin is imported when it is shown or used.
     """
     if ctx.invoked_subcommand is None:
         list_groups(registry.GROUPS, as_json)
 
 
 def list_groups(groups: Sequence[str], as_json: bool) -> None:
-    """Print the plugins of these groups."""
+    """Print the plugins of the given groups."""
     found = [entry for group in groups for entry in registry.entries(group)]
     if as_json:
         emit([asdict(entry) for entry in found])
@@ -47,7 +47,7 @@ def list_groups(groups: Sequence[str], as_json: bool) -> None:
 def _lister(group: str, words: str) -> click.Command:
     @click.command(
         words.rpartition(" ")[2],
-        help=f"List the {group} that are installed.",
+        help=f"List the installed {group}.",
         epilog=f"\b\nExample:\n  kt {words} --json",
     )
     @json_option
@@ -71,9 +71,9 @@ datasets = _lister("datasets", "datasets")
 @json_option
 @click.pass_context
 def show(ctx: click.Context, name: str, group: str | None, as_json: bool) -> None:
-    """Show the plugin NAME: what it does, its options, its defaults and its reference.
+    """Show what the plugin NAME does, its options, defaults and reference.
 
-    GROUP is needed only where several groups have the name.
+    GROUP is needed only if several groups have a plugin of that name.
     """
     facts = facts_of(_find(name, group))
     if as_json or (ctx.parent and ctx.parent.params["as_json"]):
@@ -99,9 +99,9 @@ def _find(name: str, group: str | None) -> registry.Entry:
 
 
 def facts_of(entry: registry.Entry) -> dict[str, Any]:
-    """What there is to know of a plugin, imported now."""
+    """Import a plugin, and collect its documentation, options, defaults and budgets."""
     plugin = registry.load(entry.group, entry.name)
-    # A study is a module: its dials are the fields of its budgets.
+    # A study is a module. Its settings are the fields of its budgets.
     budgets = dict(getattr(plugin, "BUDGETS", {}))
     options = [
         {
@@ -150,6 +150,6 @@ def _value(value: Any) -> str:
         return " ".join(f"{key}={_value(part)}" for key, part in value.items())
     if not isinstance(value, tuple | list):
         return str(value)
-    # As `-o` takes it: with commas where a part has a hyphen.
+    # In the form that `-o` takes: separated by commas if a part contains a hyphen, else by hyphens.
     parts = list(map(str, value))
     return ("," if any("-" in part for part in parts) else "-").join(parts)

@@ -1,4 +1,4 @@
-"""What `kt prune` shows as it goes: a row per level on stdout, and a bar on stderr."""
+"""Show the progress of training: `kt prune` prints one row per level on stdout and draws a bar on stderr."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,10 @@ class Report:
     """Shows the rows and levels of one or several runs.
 
     Args:
-        runs: how many.
-        seeds: name the seed in every row.
-        rows: print the table.
-        bar: draw a progress bar.
+        runs: the number of runs.
+        seeds: whether to name the seed in every row.
+        rows: whether to print the table.
+        bar: whether to draw a progress bar.
     """
 
     def __init__(self, runs: int, *, seeds: bool, rows: bool, bar: bool) -> None:
@@ -44,7 +44,7 @@ class Report:
             self._bar.stop()
 
     def plan(self, seed: int, steps: Sequence[int]) -> None:
-        """A run begins; `steps` are those of each level, 0 where it is not trained."""
+        """A run begins. `steps` are the training steps of each level, 0 if a level is not trained."""
         self._head()
         if self._bar:
             self._bar.plan(seed, steps)
@@ -55,7 +55,7 @@ class Report:
             self._bar.reach(seed, row["level"], row["iteration"])
 
     def level(self, seed: int, level: "Level") -> None:
-        """A level is done, or was found done."""
+        """A level is finished, or was found finished in the folder."""
         self._print(seed, cells(level))
         if self._bar:
             self._bar.close(seed, level.level)
@@ -71,14 +71,14 @@ class Report:
         first = [str(seed)] if self._many else []
         if self._bar:
             self._bar.stop()
-        # click flushes: whoever reads the pipe sees each level as it ends.
+        # click flushes, so whoever reads the pipe sees each level as soon as it ends.
         click.echo(line([*first, *row], [4, *_WIDTHS] if self._many else _WIDTHS))
         if self._bar:
             self._bar.start()
 
 
 def cells(level: "Level") -> list[str]:
-    """A level as the table shows it, dashes where it was not trained."""
+    """The cells of a level's row in the table. A level that was not trained has dashes."""
     return [
         str(level.level),
         str(level.kept),
@@ -92,15 +92,15 @@ def cells(level: "Level") -> list[str]:
 
 
 def wants_bar(quiet: bool) -> bool:
-    """Whether a bar makes sense: somebody watches stderr and did not ask for silence."""
+    """Whether to draw a bar: stderr is a terminal, and the user did not ask for silence."""
     return not quiet and sys.stderr.isatty()
 
 
 class Bar:
-    """Iterations done over all levels and runs, and the time left. Early stops shorten the whole.
+    """A progress bar: iterations done over all levels and runs, and the time left. Early stops shorten the total.
 
     Args:
-        runs: how many runs there will be; each is taken to be as long as the first.
+        runs: the number of runs. Each is assumed to be as long as the first.
         levels: whether to name the level.
     """
 
@@ -113,11 +113,11 @@ class Bar:
         self._task = self._progress.add_task("starting", total=None)
 
     def start(self) -> None:
-        """Draw it."""
+        """Draw the bar."""
         self._progress.start()
 
     def stop(self) -> None:
-        """Erase it."""
+        """Erase the bar."""
         self._progress.stop()
 
     def plan(self, seed: int, steps: Sequence[int]) -> None:
@@ -127,20 +127,20 @@ class Bar:
         self.start()
 
     def reach(self, seed: int, level: int, iteration: int) -> None:
-        """Training is at this iteration; late levels may not start at 0."""
+        """Training has reached this iteration. Later levels may start after iteration 0."""
         steps = self._plans[seed]
         whole = max(steps)
         self._at[seed, level] = iteration - (whole - steps[level])
         self._draw(level, f"iteration {iteration}/{whole}")
 
     def close(self, seed: int, level: int) -> None:
-        """A level is done; what it did not need does not come any more."""
+        """A level is finished. The steps that it did not need are taken off the total."""
         self._saved += self._plans[seed][level] - self._at.setdefault((seed, level), 0)
         self._draw(level, "done")
 
     @property
     def reached(self) -> tuple[int, int]:
-        """Steps done, and steps in all as far as is known."""
+        """(steps done, steps in all as far as is known)."""
         whole = sum(next(iter(self._plans.values()))) * self._runs - self._saved
         return sum(self._at.values()), whole
 
@@ -151,7 +151,7 @@ class Bar:
 
 
 def new_progress() -> "Progress":
-    """A bar on stderr with the share done and the time left, not yet drawn."""
+    """Make a bar on stderr that shows the percentage done and the time left. It is not drawn yet."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -163,18 +163,18 @@ def new_progress() -> "Progress":
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        # Otherwise rows meant for stdout would be drawn on stderr.
+        # With redirection, rows meant for stdout would be drawn on stderr.
         redirect_stdout=False,
         redirect_stderr=False,
     )
 
 
 class Watch:
-    """A bar of one training, which learns from the first evaluation after the start how long an epoch is.
+    """A progress bar for one training. The first evaluation after the start tells it how long an epoch is.
 
     Args:
-        ticket: what is trained; its own recipe fills in the rest.
-        dials: the dials that were given.
+        ticket: the ticket that is trained. Its own recipe gives the settings that are not in `dials`.
+        dials: the training settings that the caller gave.
     """
 
     def __init__(self, ticket: "Ticket", dials: Mapping[str, Any]) -> None:
@@ -188,7 +188,7 @@ class Watch:
 
     def row(self, row: Mapping[str, Any]) -> None:
         """An evaluation is done."""
-        if not row["epoch"]:  # at the start
+        if not row["epoch"]:  # the evaluation before training
             return
         if not self._planned:
             self._planned = self._train.iterations(max(1, round(row["iteration"] / row["epoch"])))

@@ -1,4 +1,4 @@
-"""`kt prune`: find a ticket."""
+"""`kt prune`: find a lottery ticket."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -33,16 +33,22 @@ _INTERRUPTED = "Interrupted. Finished levels are kept: the same command continue
     "\n  kt prune --criterion snip --sparsity 0.9"
 )
 @click.option(
-    "--model", metavar="MODEL", help="NAME, file.keras or pkg.module:function.  [default: lenet-300-100]"
+    "--model",
+    metavar="MODEL",
+    help="The model to prune: NAME, file.keras or pkg.module:function.  [default: lenet-300-100]",
 )
 @click.option(
     "--dataset",
     metavar="DATASET",
-    help="NAME, NAME[CLASS,CLASS,...], npz:FILE, folder:DIR, tfds:NAME, or several joined by +.  "
-    "[default: digits]",
+    help="The data set to train on: NAME, NAME[CLASS,CLASS,...], npz:FILE, folder:DIR, tfds:NAME, or several joined "
+    "by +.  [default: digits]",
 )
 @click.option(
-    "--criterion", metavar="NAME", default="magnitude", show_default=True, help="What scores the weights."
+    "--criterion",
+    metavar="NAME",
+    default="magnitude",
+    show_default=True,
+    help="The criterion that scores the weights.",
 )
 @plugin_option("criterion")
 @pruning_options
@@ -51,35 +57,49 @@ _INTERRUPTED = "Interrupted. Finished levels are kept: the same command continue
     "--seed",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Keys weights, data order and scoring.  [default: 0]",
+    help="Random seed for initial weights, data order and scoring batches.  [default: 0]",
 )
-@click.option("--seeds", type=SeedsType(), metavar="0-4", help="Several runs, in seed-K below --out.")
+@click.option(
+    "--seeds",
+    type=SeedsType(),
+    metavar="0-4",
+    help="Run once per seed, such as 0-4 or 0,2,5, each in a folder seed-K inside --out.",
+)
 @click.option(
     "--jobs",
     type=click.IntRange(1, 1024),
     metavar="N",
-    help="Run seeds in N processes of one thread each: the same numbers for every N, but not quite those of "
-    "a process with several threads. Without it, seeds run in this process: tiny nets together, others one after "
-    "another, with the same numbers either way.",
+    help="Run the seeds in N processes with one thread each. The results are the same for every N, but differ "
+    "slightly from those of one process with several threads. Without --jobs, the seeds run in this process: tiny nets "
+    "together, others one after another, with the same results either way.",
 )
 @strategy_option
-@click.option("--from", "start", metavar="TICKET", help="Continue from a ticket's mask and initial weights.")
 @click.option(
-    "--out", metavar="DIR", help="The run's folder.  [default: runs/MODEL-DATASET-CRITERION-RECIPE]"
+    "--from", "start", metavar="TICKET", help="Continue from the mask and initial weights of this ticket."
 )
-@click.option("--accept-versions", is_flag=True, help="Continue a run that other library versions began.")
 @click.option(
-    "--dry-run", is_flag=True, help="Print counts, steps, estimated time and memory; write nothing."
+    "--out",
+    metavar="DIR",
+    help="The folder to write the run to.  [default: runs/MODEL-DATASET-CRITERION-RECIPE]",
+)
+@click.option(
+    "--accept-versions", is_flag=True, help="Continue a run that was begun with other library versions."
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only print the weights kept, training steps, estimated time and memory; write nothing.",
 )
 @json_option
 @quiet_option
 def prune(**chosen: Any) -> None:
-    """Find a lottery ticket: train, score, cut, rewind, and again.
+    """Find a lottery ticket: train, score the weights, cut, rewind, and repeat.
 
-    Any two of --levels, --rate and --target (or --sparsity) fix the third. What is not given is the
-    criterion's default, then the model's own recipe. The folder holds a ticket per level, from
-    level-00.safetensors before any cut on; the same command continues a run that was interrupted, and more
-    --levels extend it, unless a rule of --stop-when ended it.
+    Any two of --levels, --rate and --target (or --sparsity) determine the third. A setting that is not given comes
+    from the criterion's defaults, or else from the model's own recipe.
+
+    The folder --out holds one ticket per level. The first, level-00.safetensors, is from before any cut. The same
+    command continues a run that was interrupted. More --levels extend a run, unless a --stop-when rule ended it.
     """
     if chosen["seed"] is not None and chosen["seeds"]:
         raise click.UsageError("Give --seed or --seeds, not both.", click.get_current_context())
@@ -137,6 +157,9 @@ def _run(request: Request, seeds: Sequence[int], out: Path | None, chosen: dict[
 
 
 def best_of(levels: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The pruned level of the highest validation accuracy, the sparser of equals; else the last level."""
+    """The pruned level with the highest validation accuracy; if several are equal, the sparsest of them.
+
+    It is the last level if no pruned level has a validation accuracy.
+    """
     pruned = [level for level in levels[1:] if level["val_accuracy"] is not None]
     return max(pruned, key=lambda level: (level["val_accuracy"], level["level"]), default=levels[-1])

@@ -1,4 +1,4 @@
-"""`kt report`: one HTML page of a run or a study."""
+"""`kt report`: write one HTML page about a run or a study."""
 
 from pathlib import Path
 
@@ -11,15 +11,17 @@ from kerastickets_cli.output import check_file, emit
 @click.command(epilog="\b\nExample:\n  kt report runs/first-ticket")
 @click.argument("folder", metavar="DIR")
 @click.option(
-    "--out", type=click.Path(), metavar="FILE", help="The page.  [default: DIR/report.html, replaced]"
+    "--out",
+    type=click.Path(),
+    metavar="FILE",
+    help="The page to write.  [default: DIR/report.html, which is replaced]",
 )
-@click.option("--force", is_flag=True, help="Replace a --out that exists.")
+@click.option("--force", is_flag=True, help="Replace --out if it exists.")
 @json_option
 def report(folder: str, out: str | None, force: bool, as_json: bool) -> None:
-    """Write one HTML page of DIR: a run, several seeds of one, or a study.
+    """Write one HTML page about DIR: a run, several seeds of a run, or a study.
 
-    The page needs no network: charts, tables and what they download are inside it. It opens from disk in any
-    browser of the last years.
+    The page needs no network: it contains all charts, tables and downloads. Any recent browser opens it from disk.
     """
     from kerastickets.reports.write import kind_of, report as write
 

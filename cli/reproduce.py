@@ -1,4 +1,4 @@
-"""`kt reproduce`: a paper's experiment, its tables beside the published numbers."""
+"""`kt reproduce`: run a paper's experiment, and show its tables next to the published numbers."""
 
 import shlex
 import sys
@@ -27,27 +27,39 @@ _INTERRUPTED = "Interrupted. Finished jobs are kept: the same command continues.
     type=click.Choice(["smoke", "cpu", "paper"]),
     default="smoke",
     show_default=True,
-    help="smoke: under a minute, digits. cpu: real data, less of everything. paper: as published.",
+    help="How large the study is. smoke: digits, under a minute. cpu: real data, but less of everything. paper: as "
+    "published.",
 )
 @click.option(
-    "-o", "--option", "dials", type=PairType(), multiple=True, help="A dial of the study (repeatable)."
+    "-o",
+    "--option",
+    "dials",
+    type=PairType(),
+    multiple=True,
+    help="Change a setting of the study (repeatable). `kt plugins show STUDY` lists its settings.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1, 1024),
     metavar="N",
-    help="Processes of one thread each; their number changes no number.  [default: one a core]",
+    help="Number of processes, each with one thread. The results do not depend on it.  [default: one per core]",
 )
-@click.option("--cache", metavar="DIR", default="runs/.cache", show_default=True, help="Finished jobs.")
-@click.option("--out", metavar="DIR", help="The study's folder.  [default: runs/STUDY-BUDGET]")
+@click.option(
+    "--cache",
+    metavar="DIR",
+    default="runs/.cache",
+    show_default=True,
+    help="Folder that keeps finished jobs.",
+)
+@click.option("--out", metavar="DIR", help="Folder for the results.  [default: runs/STUDY-BUDGET]")
 @json_option
 @quiet_option
 def reproduce(**chosen: Any) -> None:
-    """Run the experiment of a paper and set its tables beside the published numbers.
+    """Run the experiment of a paper, and show its tables next to the published numbers.
 
-    Jobs that are done are kept in the cache: the same command continues a study that was stopped, and
-    studies share what they have in common. The folder gets results.jsonl, tables, figures and report.html.
-    `kt plugins studies` lists the studies.
+    `kt plugins studies` lists the studies. The folder --out gets results.jsonl, tables, figures and report.html.
+    The cache keeps finished jobs, so the same command continues a study that was stopped, and studies share the
+    jobs that they have in common.
     """
     study, budget = chosen["study"], chosen["budget"]
     given = pairs("-o", chosen["dials"])
@@ -63,13 +75,14 @@ def _given(chosen: Mapping[str, Any]) -> dict[str, Any]:
 def run_study(
     study: str, budget: str, dials: Mapping[str, Any], command: str, chosen: Mapping[str, Any]
 ) -> None:
-    """Run a study, and print its tables or where they are.
+    """Run a study. Print its tables, or with `as_json` where the results are.
 
     Args:
-        study: its name.
-        budget: one of its budgets.
-        dials: what to change of it.
-        command: what to call for the same numbers: neither folders nor the number of processes change any.
+        study: the study's name.
+        budget: the name of one of its budgets.
+        dials: the settings to change in the budget, by name.
+        command: the command that gives the same numbers. It names neither folders nor the number of processes,
+            since these change no number.
         chosen: `out`, `cache`, `quiet`, `as_json`, and `jobs` if given.
     """
     from kerastickets.foundations.environment import cores
@@ -96,7 +109,10 @@ def run_study(
 
 
 class _Bar:
-    """Jobs done, and the time left by what the jobs so far took; a line now and then where nobody watches."""
+    """Shows how many jobs are done, and estimates the time left from the jobs so far.
+
+    It draws a bar in a terminal, and otherwise prints a line now and then.
+    """
 
     def __init__(self, drawn: bool, quiet: bool) -> None:
         self._quiet, self._said = quiet, 0
@@ -117,11 +133,11 @@ class _Bar:
             self._progress.stop()
 
     def show(self, progress: "Progress") -> None:
-        """A job is done, or got on."""
+        """A job is finished or has made progress."""
         if self._progress:
             text = f"job {progress.done}/{progress.total}"
             self._progress.update(self._task, description=text, completed=progress.share)
-        # In a file that somebody follows: twenty lines in all.
+        # Not a terminal, perhaps a log file: at most twenty lines in all.
         elif int(20 * progress.share) > self._said:
             self._said = int(20 * progress.share)
             note(f"{progress.done} of {progress.total} jobs done ({progress.share:.0%})", self._quiet)

@@ -1,4 +1,4 @@
-"""What `kt prune` was asked for: checked before TensorFlow is imported, and carried to worker processes."""
+"""A request of `kt prune`: checked before TensorFlow is imported, and sent to worker processes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -18,15 +18,15 @@ _MODEL, _DATASET = "lenet-300-100", "digits"
 
 @dataclass(frozen=True)
 class Request:
-    """What one command asks for, for any seed.
+    """The runs that one command asks for, for any seed.
 
     Args:
-        model: a model's spec, or None for the model of `start`.
-        dataset: a data set's spec.
-        criterion: a criterion's spec.
-        start: a ticket's file, or None.
-        settings: the settings that were given.
-        accept_versions: continue what other library versions began.
+        model: the model's spec, or None for the model of `start`.
+        dataset: the data set's spec.
+        criterion: the criterion's spec.
+        start: the file of a ticket to continue from, or None.
+        settings: the settings that were given on the command line.
+        accept_versions: whether to continue a run that was begun with other library versions.
         strategy: where to train.
     """
 
@@ -49,7 +49,7 @@ class Request:
         accept_versions: bool = False,
         strategy: str = "default",
     ) -> "Request":
-        """With what was left out filled in: from the ticket, else LeNet-300-100 on digits."""
+        """Fill in what was left out: from the ticket to continue from, or else LeNet-300-100 and digits."""
         if start is not None:
             from kerastickets.tickets.ticket import Ticket
 
@@ -62,31 +62,34 @@ class Request:
     def _job(self) -> "PruneJob":
         from kerastickets.distribution.strategy import check_strategy
         from kerastickets.pruning.job import PruneJob
+        from kerastickets.training.model_source import find_model
 
+        # A missing model and a wrong environment are no usage errors, so they are looked at before the settings.
         search_here(self.model)
-        # A wrong environment is no usage error, so it is looked at before the settings.
+        found = None if self.model is None else find_model(self.model)
         check_strategy(self.strategy)
         try:
             return PruneJob.of(
-                self.model,
+                found,
                 self.dataset,
                 self.criterion,
                 start=self.start,
                 strategy=self.strategy,
                 dials=cast("PruneSettings", dict(self.settings)),
+                model_name=self.model or "",
             )
         except RecipeError as error:
             raise click.UsageError(str(error), click.get_current_context(silent=True)) from error
 
     def __getstate__(self) -> dict[str, Any]:
-        # A job may hold what cannot be sent to another process: there it is looked up anew.
+        # A job may hold objects that cannot be sent to another process. There it is looked up again.
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def job(self, seed: int) -> "PruneJob":
-        """The checked job of one seed. Model and data are looked up once, however many seeds ask.
+        """The checked job of one seed. Model and data are looked up only once for all seeds.
 
         Raises:
             click.UsageError: a setting is out of range or contradicts another.
-            KerasTicketsError: a name, file or option of a plugin that is not there.
+            KerasTicketsError: a name, a file or a plugin's option does not exist.
         """
         return self._job.with_seed(seed)

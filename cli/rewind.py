@@ -15,13 +15,13 @@ from kerastickets_cli.options import StartType, force_option, json_option, ticke
     type=StartType(controls=False),
     default="rewind",
     show_default=True,
-    help="init, rewind (the latest step that it has, else init), rewind@K or final.",
+    help="The weights to start from: init, rewind (the latest step in the ticket, or else init), rewind@K or final.",
 )
 @out_option
 @force_option
 @json_option
 def rewind(ticket: str, to: str, out: str, force: bool, as_json: bool) -> None:
-    """Make a ticket like TICKET whose training starts elsewhere; what came later is dropped."""
+    """Choose where training starts: make a copy of TICKET that starts from --to, and drop later snapshots."""
     operate(
         "rewind",
         (ticket,),

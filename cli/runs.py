@@ -1,4 +1,4 @@
-"""The runs of one command: where each is written, and going through them in this process."""
+"""The runs of one command: the folder of each, and how to run them in this process."""
 
 import hashlib
 import json
@@ -22,16 +22,16 @@ Facts = dict[str, Any]
 
 
 class Observer(Protocol):
-    """Is told what happens in a run."""
+    """An object that is told what happens in a run."""
 
     def plan(self, seed: int, steps: Sequence[int]) -> None:
-        """A run begins; `steps` are those of each level, 0 where it is not trained."""
+        """A run begins. `steps` are the training steps of each level, 0 if a level is not trained."""
 
     def row(self, seed: int, row: Mapping[str, Any]) -> None:
         """An evaluation is done."""
 
     def level(self, seed: int, level: "Level") -> None:
-        """A level is done, or was found done."""
+        """A level is finished, or was found finished in the folder."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Batch:
 
     Args:
         request: what to run.
-        seeds: one or more.
-        out: the folder; None for the default one.
-        many: whether each seed gets a folder of its own below.
+        seeds: one or more seeds.
+        out: the folder to write to; None for the default folder.
+        many: whether each seed gets its own folder inside.
     """
 
     request: Request
@@ -51,22 +51,22 @@ class Batch:
     many: bool
 
     def prepared(self, seed: int, trainers: "TrainerCache | None" = None) -> "PreparedRun":
-        """The run of one seed, ready to go; imports TensorFlow."""
+        """Prepare the run of one seed. This imports TensorFlow."""
         from kerastickets.pruning.prepared import PreparedRun
 
         return PreparedRun(self.request.job(seed), trainers=trainers)
 
     def folder(self, seed: int, prepared: "PreparedRun") -> Path:
-        """Where the run of a seed is written."""
+        """The folder that the run of a seed is written to."""
         out = self.out or default_folder(prepared, alone=not self.many)
         return out / f"seed-{seed}" if self.many else out
 
     def run(self, seed: int, observer: Observer, trainers: "TrainerCache | None" = None) -> Facts:
-        """Run one seed, or continue it; returns its facts."""
+        """Run or continue one seed, and return its facts."""
         return self._done([self.observed(seed, observer, trainers)])[0]
 
     def observed(self, seed: int, observer: Observer, trainers: "TrainerCache | None" = None) -> "PruningRun":
-        """The run of one seed, which tells the observer how it goes."""
+        """The run of one seed, which reports to the observer."""
         from kerastickets.pruning.pruning_run import PruningRun
 
         name = f"Seed {seed}" if self.many else ""
@@ -87,7 +87,7 @@ class Batch:
         return [run.facts() for run in find_tickets(runs)]
 
     def run_here(self, observer: Observer) -> list[Facts]:
-        """Run every seed in this process, together where that is faster; returns the facts of each run."""
+        """Run every seed in this process, together if that is faster, and return the facts of each run."""
         from kerastickets.training.trainer_cache import TrainerCache
 
         trainers = TrainerCache()
@@ -99,13 +99,13 @@ class Batch:
 
 
 def default_folder(prepared: "PreparedRun", alone: bool) -> Path:
-    """`runs/MODEL-DATASET-CRITERION-<8 hex>`, where the digits tell recipes apart.
+    """The default folder, `runs/MODEL-DATASET-CRITERION-<8 hex>`. The eight hexadecimal digits identify the recipe.
 
-    Runs that a longer one extends share its folder, and so do the seeds of one command.
+    A run and its extension by more levels share one folder, and so do the seeds of one command.
 
     Args:
         prepared: the run of the first seed.
-        alone: whether it is the only one.
+        alone: whether it is the only run of the command.
     """
     recipe, method = prepared.recipe_json(), prepared.method
     left_out = ([] if alone else ["seeds", "start"]) + (["levels"] if method.extendable else [])

@@ -1,6 +1,6 @@
-"""Options of the command line made of the fields of a dataclass: one spelling per setting.
+"""Make command-line options from the fields of a dataclass, so that each setting is spelled only once.
 
-A field's annotation is the option's kind, its line in the docstring's `Args:` is the help, its default is the default.
+A field's annotation gives the option's type, its entry in the docstring's `Args:` the help, its default the default.
 """
 
 import types
@@ -18,21 +18,22 @@ from kerastickets_cli.options import DurationsType, DurationType, RateType, Size
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-#: What `kt train` and `kt transfer` say of a setting that is not given.
+#: The default that the help of `kt train` and `kt transfer` shows for settings.
 FROM_TICKET = "as the ticket was trained"
 
 
 def pruning_options(command: Command) -> Command:
-    """The settings of `Method`, as options."""
+    """Add the settings of `Method` to a command, as options."""
     return _decorated(command, Method, leave_out=("name", "criterion", "options"))
 
 
 def training_options(default: str = "", **defaults: str) -> Callable[[Command], Command]:
-    """The settings of `Recipe`, as options.
+    """Add the settings of `Recipe` to a command, as options.
 
     Args:
-        default: what the help says of every default; empty shows the fields' own.
-        **defaults: what it says of a single setting's default.
+        default: the text that the help shows as the default of every setting. If empty, the help shows the default
+            of each field.
+        **defaults: the text that the help shows as the default of a single setting, by name.
     """
     return lambda command: _decorated(command, Recipe, default=default, defaults=defaults)
 
@@ -60,13 +61,13 @@ def _decorated(
 
 
 def _kind(annotation: Any) -> dict[str, Any]:
-    """What `click.option` is told about a field's annotation."""
+    """The arguments of `click.option` for a field's annotation."""
     members = [annotation]
     if get_origin(annotation) in (Union, types.UnionType):
         members = [member for member in get_args(annotation) if member is not type(None)]
     if set(members) == {int, float}:
         return {"type": SizeType(), "metavar": "N"}
-    if float in members and len(members) > 1:  # a number, or numbers by pattern
+    if float in members and len(members) > 1:  # one number, or numbers by pattern
         return {"type": RateType(), "multiple": True}
     first = members[0]
     if get_origin(first) is Literal:
@@ -85,11 +86,11 @@ def _kind(annotation: Any) -> dict[str, Any]:
 
 
 def _shown(default: Any) -> str:
-    """A default as the help shows it; empty where there is nothing to show."""
+    """A default as the help shows it, or an empty text if there is nothing to show."""
     return "" if default is None or default is False or default == () else str(default)
 
 
 def _sentence(words: str, repeatable: bool) -> str:
-    """A docstring's entry as the help of an option."""
+    """Turn an entry of a docstring into the help of an option."""
     text = words.replace("`", "").rstrip(".")
     return text[:1].upper() + text[1:] + (" (repeatable)." if repeatable else ".")

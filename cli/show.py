@@ -1,4 +1,4 @@
-"""`kt show`: what is in a ticket."""
+"""`kt show`: show what is in a ticket."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,9 +16,9 @@ _FIRST = ("criterion", "options", "level", "model", "dataset", "metrics", "start
 @ticket_argument
 @json_option
 def show(ticket: str, as_json: bool) -> None:
-    """Show what is in TICKET: how many weights it keeps, where it comes from and how it fared.
+    """Show what is in TICKET: how many weights it keeps, where it comes from, and its metrics.
 
-    Nothing in the file is run, and TensorFlow is not needed.
+    No code from the file is run, and TensorFlow is not needed.
     """
     from kerastickets.tickets.ticket import Ticket
 
@@ -35,7 +35,7 @@ def show(ticket: str, as_json: bool) -> None:
 
 
 def layers(facts: Mapping[str, Any]) -> str:
-    """The table of a ticket's layers."""
+    """A table of the ticket's layers, as text."""
     rows = [
         (row["key"], "x".join(map(str, row["shape"])), row["kept"], row["total"], percent(row["density"]))
         for row in [*facts["layers"], {**facts, "key": "total", "shape": []}]
@@ -44,7 +44,7 @@ def layers(facts: Mapping[str, Any]) -> str:
 
 
 def _lines(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Names and texts; what a ticket does not say is left out."""
+    """Yield (name, text) per fact. Facts that the ticket does not have are left out."""
     yield "kept", f"{facts['kept']} of {facts['total']} ({percent(facts['density'])})"
     provenance = facts["provenance"]
     for name in sorted(provenance, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST)):

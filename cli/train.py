@@ -31,15 +31,24 @@ from kerastickets_cli.setting_options import FROM_TICKET, training_options
     "\n  kt train runs/first-ticket/level-03.safetensors --start random-reinit --out control.safetensors"
 )
 @ticket_argument
-@click.option("--dataset", metavar="DATASET", help="What to train on.  [default: what it was found on]")
+@click.option(
+    "--dataset",
+    metavar="DATASET",
+    help="The data set to train on.  [default: the one the ticket was found on]",
+)
 @click.option(
     "--start",
     type=StartType(controls=True),
-    help="Where to start: init, rewind (the latest step), rewind@K, final, or a control: random-reinit (its "
-    "mask, new weights), dense (its weights, no mask), small-dense (a narrower dense net).  "
+    help="The weights to start from: init, rewind (the latest step), rewind@K or final. Or a control: random-reinit "
+    "(the ticket's mask, new weights), dense (the ticket's weights, no mask) or small-dense (a narrower dense net).  "
     "[default: the ticket's own]",
 )
-@click.option("--freeze", multiple=True, metavar="PATTERN", help="Do not train these weights (repeatable).")
+@click.option(
+    "--freeze",
+    multiple=True,
+    metavar="PATTERN",
+    help="Do not train the weights whose keys match this pattern (repeatable).",
+)
 @own_model_option
 @training_options(FROM_TICKET)
 @strategy_option
@@ -47,18 +56,20 @@ from kerastickets_cli.setting_options import FROM_TICKET, training_options
     "--seed",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Keys data order and new weights.  [default: the ticket's own]",
+    help="Random seed for data order and new weights.  [default: the ticket's own]",
 )
 @click.option(
-    "--out", metavar="FILE", help="The trained ticket.  [default: TICKET's name with -trained, beside it]"
+    "--out",
+    metavar="FILE",
+    help="The file to write the trained ticket to.  [default: TICKET's name with -trained, next to TICKET]",
 )
 @force_option
 @json_option
 @quiet_option
 def train(**chosen: Any) -> None:
-    """Train TICKET and measure it on validation and test data.
+    """Train TICKET, or one of its controls, and measure it on validation and test data.
 
-    What is not given is as in the ticket's own recipe. The result is a new ticket, with final weights.
+    Settings that are not given come from the ticket's own recipe. The result is a new ticket with final weights.
     """
     from kerastickets.tickets.ticket import Ticket
     from kerastickets.training.recipe import Recipe, TrainSettings

@@ -1,4 +1,4 @@
-"""`kt transfer`: carry a ticket to another task."""
+"""`kt transfer`: train a ticket on another task."""
 
 import json
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from kerastickets_cli.setting_options import FROM_TICKET, training_options
 )
 @click.argument("protocol", metavar="PROTOCOL")
 @ticket_argument
-@click.option("--dataset", metavar="TARGET", required=True, help="The other task.")
+@click.option("--dataset", metavar="TARGET", required=True, help="The data set of the other task.")
 @plugin_option("protocol", "PROTOCOL")
 @click.option(
     "--adapt",
@@ -43,17 +43,19 @@ from kerastickets_cli.setting_options import FROM_TICKET, training_options
     "--seed",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Keys data order and new weights.  [default: the ticket's own]",
+    help="Random seed for data order and new weights.  [default: the ticket's own]",
 )
-@click.option("--out", metavar="DIR", required=True, help="The folder for the ticket and metrics.jsonl.")
+@click.option(
+    "--out", metavar="DIR", required=True, help="The folder to write the ticket and metrics.jsonl to."
+)
 @force_option
 @json_option
 @quiet_option
 def transfer(**chosen: Any) -> None:
-    """Train TICKET on another task, as PROTOCOL says; `kt plugins transfers` lists protocols.
+    """Train TICKET on another task, the target, in the way of PROTOCOL. `kt plugins transfers` lists the protocols.
 
-    What is not given is as in the ticket's own recipe, but the target is used whole unless --train-size is given. One
-    --seed gives every protocol the same batches of the target in the same order.
+    Settings that are not given come from the ticket's own recipe, except --train-size: by default all examples of
+    the target are used. With the same --seed, every protocol sees the same batches of the target in the same order.
     """
     from kerastickets.data.image_shape import parse_adapt
     from kerastickets.tickets.ticket import Ticket

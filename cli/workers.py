@@ -1,4 +1,4 @@
-"""Seeds in processes of their own: one thread each, so that the number of processes changes no number."""
+"""Run seeds in separate processes, with one thread each so that results do not depend on their number."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,15 +16,15 @@ def run_apart(batch: Batch, jobs: int, observer: Observer) -> list[Facts]:
     """Run the seeds in `jobs` processes.
 
     Args:
-        batch: what to run.
-        jobs: how many processes at most.
-        observer: is told what happens in any of them.
+        batch: the runs.
+        jobs: the largest number of processes.
+        observer: is told what happens in any of the runs.
 
     Returns:
         The facts of each run, in the order of the seeds.
 
     Raises:
-        KerasTicketsError: the first that a run raised; the others are stopped, and can be continued.
+        KerasTicketsError: the first error that a run raises. The other runs are stopped, and can be continued.
     """
     done: dict[int, Facts] = {}
     with Pool(partial(_run, batch), jobs, hush_tensorflow) as pool:
@@ -40,7 +40,7 @@ def run_apart(batch: Batch, jobs: int, observer: Observer) -> list[Facts]:
 
 
 class _Sender:
-    """An observer in a worker: passes everything on to the main process."""
+    """An observer in a worker process. It passes everything on to the main process."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit

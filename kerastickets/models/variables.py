@@ -15,7 +15,7 @@ import numpy as np
 
 from kerastickets.errors import AlignError
 from kerastickets.foundations.tree import Tree
-from kerastickets.tickets.layer_names import numbered, segments
+from kerastickets.tickets.layer_names import numbered, stable_names
 
 
 class Mask(keras.constraints.Constraint):
@@ -108,7 +108,7 @@ def paths(
     yield prefix, model
     above = (*above, model)
     children = [child for child in _children(model) if not any(child is layer for layer in above)]
-    names = segments((child.name, type(child).__name__) for child in children)
+    names = stable_names((child.name, type(child).__name__) for child in children)
     for segment, child in zip(names, children, strict=True):
         yield from paths(child, (*prefix, segment), above)
 

@@ -1,4 +1,4 @@
-"""The pruning loop: train, score, cut, rewind; its settings, and what is behind `prune`."""
+"""The pruning loop (train, score, cut, rewind), its settings, and the functions `prune` and `winning_ticket`."""
 
 from typing import TYPE_CHECKING
 

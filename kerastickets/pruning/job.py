@@ -1,4 +1,4 @@
-"""A pruning job: every setting checked before TensorFlow is imported or any data is read."""
+"""A pruning job, whose settings are checked before TensorFlow is imported or any data is read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,12 +28,12 @@ class PruneJob:
     """A pruning job whose settings are checked, before TensorFlow is imported or any data is read.
 
     Args:
-        model: what `find_model` found.
-        data: what `find_data` found.
+        model: the result of `find_model`.
+        data: the result of `find_data`.
         method: how to prune.
-        training: the settings of training that the caller gave.
-        model_name: for provenance.
-        seed: keys initial weights, data order and scoring batches.
+        training: the training settings that the caller gave.
+        model_name: the model's name, for provenance.
+        seed: random seed for initial weights, data order and scoring batches.
         start: a ticket to continue from, or None.
         strategy: where to train: a name, or a `tf.distribute.Strategy`.
     """
@@ -58,8 +58,9 @@ class PruneJob:
         seed: int = 0,
         strategy: Any = "default",
         dials: PruneSettings | None = None,
+        model_name: str = "",
     ) -> "PruneJob":
-        """Check everything that can be checked without TensorFlow; see `prune`."""
+        """Check everything that can be checked without TensorFlow, and make the job; see `prune`."""
         check_strategy(strategy)
         given: dict[str, Any] = dict(dials or {})
         ticket = None if start is None else Ticket.of(start)
@@ -70,7 +71,8 @@ class PruneJob:
         method = Method.of(criterion, {k: v for k, v in given.items() if k in _METHOD}, pruning)  # type: ignore[arg-type]
         training = {k: v for k, v in given.items() if k not in _METHOD and v is not None}
         Recipe.of(training, own)
-        name = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
+        own_name = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
+        name = model_name or own_name
         for variant in method.variants:
             variant.check_model(found, name if ticket is None else "a ticket to continue from")
         job = cls(found, find_data(data), method, training, name, 0, ticket, strategy)
@@ -80,20 +82,20 @@ class PruneJob:
         """The same job with another seed; nothing is looked up again.
 
         Raises:
-            RecipeError: the seed is no integer of at least 0.
+            RecipeError: the seed is not an integer of at least 0.
         """
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise RecipeError(f"`seed` must be an integer of at least 0. Received: seed={seed!r}")
         return replace(self, seed=seed)
 
     def start_model(self, data: Data) -> StartModel:
-        """The model that the run begins with, as the method's variants make it.
+        """The model that the run begins with. The method's variants may change it.
 
         Args:
             data: the data set that the model is for.
 
         Raises:
-            RecipeError: a variant cannot make it.
+            RecipeError: a variant cannot change it.
         """
         start = StartModel(self.model, self.model_name)
         for variant in self.method.variants:

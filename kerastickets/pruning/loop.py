@@ -1,8 +1,8 @@
-"""The one pruning loop: score, cut, rewind, train, and again.
+"""The one pruning loop: score, cut, rewind, train, and repeat.
 
-Iterative magnitude pruning, one-shot pruning, SNIP and iterative SNIP are settings of it. Several runs go through it in
-step, so that what they train at the same time can take turns in one compiled call. Each run still cuts, writes and
-reports by itself, and each of its tickets has the bytes that it has when the run is alone.
+Iterative magnitude pruning, one-shot pruning, SNIP and iterative SNIP are settings of this loop. Several runs go
+through it level by level, so that their trainings can take turns in one compiled call. Each run still cuts, writes
+and reports by itself, and each of its tickets has the same bytes as if the run were alone.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def find_tickets(runs: Sequence[PruningRun]) -> list[Run]:
-    """Go through all levels of some runs, a level of each at a time.
+    """Go through all levels of one or more runs, one level of each run at a time.
 
     Args:
-        runs: one or more. Runs that share a `TrainerCache` share what it keeps, trainers above all.
+        runs: one or more runs. Runs with the same `TrainerCache` share its data sets and trainers.
 
     Returns:
-        The finished run of each, in their order.
+        The finished runs, in the order of `runs`.
 
     Raises:
-        KerasTicketsError: the first error that a run raises. The others finish their level before.
+        KerasTicketsError: the first error that a run raises. The other runs finish their level before it is raised.
     """
     with ExitStack() as folders:
         for run in runs:
@@ -43,11 +43,11 @@ def find_tickets(runs: Sequence[PruningRun]) -> list[Run]:
 
 
 def train(runs: Sequence[PruningRun]) -> "list[tuple[PruningRun, Trained]]":
-    """Train the level that each run is at, where the level is trained; runs with one trainer train together.
+    """Train the current level of each run, if the level is trained. Runs with the same trainer train together.
 
     Returns:
-        Each run with what came of it: None where the level is not trained. Errors come last, so that whoever goes
-        through the list keeps what succeeded.
+        Each run with its result: an outcome, an error, or None if the level is not trained. Errors come last, so
+        that the caller keeps what succeeded before it meets an error.
     """
     found: list[tuple[PruningRun, Trained]] = [(run, None) for run in runs if run.start is None]
     waiting = [run for run in runs if run.start is not None]

@@ -1,7 +1,9 @@
-"""Which weights go, how many, and what happens between: the settings of the one pruning loop.
+"""The settings of the pruning loop: which weights to prune, how many, and what to do between prunings.
 
-Every method is a choice of settings. Iterative magnitude pruning trains between its levels. SNIP has one level and
-trains only after it. Iterative SNIP has several. Imports no TensorFlow, so that a mistyped setting is refused at once.
+Every pruning method is a choice of settings. Iterative magnitude pruning trains between its levels. SNIP has one level
+and trains only after it. Iterative SNIP has several levels.
+
+This module imports no TensorFlow, so that a mistyped setting is refused at once.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,13 +35,13 @@ from kerastickets.pruning.widening import Widening
 from kerastickets.registry import plugin_options
 from kerastickets.registry.plugin_options import setting
 
-#: Setting -> what makes a variant of its value, or None where the value asks for none.
+#: Setting -> a function that makes a variant from its value, or returns None if the value asks for no variant.
 VARIANTS: Mapping[str, Callable[[Any], Variant | None]] = {
     "extend": lambda times: None if times is None else Widening(times),
     "all_alive": lambda wanted: OnlyAlive() if wanted else None,
 }
 
-# Settings that came later: where they have their default they are not recorded, so that older runs go on.
+# Settings that were added later. Their defaults are not recorded, so that older runs can be continued.
 _LATER = ("spacing", "cuts", "extend", "stop_when", "all_alive")
 
 
@@ -47,7 +49,7 @@ def _durations(given: Collection[Any]) -> tuple[Duration, ...]:
     return tuple(Duration.parse(when) for when in given)
 
 
-# How a value that a caller gives becomes the value of a field.
+# Setting -> how to turn the value that a caller gives into the value of the field.
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "stop_when": lambda rules: tuple(map(StopRule.parse, rules)),
     "include": tuple,
@@ -67,19 +69,21 @@ class Method:
         options: the criterion's options, JSON-ready.
         between: train every level, or only the last.
         levels: how many times to prune.
-        rate: fraction of the kept weights that a level prunes: 0.2, or by pattern conv=0.1, output=0.1, KEY=0.
+        rate: fraction of the kept weights that a level prunes: 0.2, or by pattern: conv=0.1, output=0.1, KEY=0.
         target: number of weights to keep in the end.
         sparsity: fraction of all prunable weights that is pruned in the end.
         scope: rank all weights together, or each layer's weights by themselves.
         spacing: how to space levels on the way to a target: prune the same fraction at each level (geometric), or the
             same number of weights (linear).
         cuts: prunings per level, without training between them.
-        extend: widen the model this many times, as the rate says, and prune it back to its own size.
-        stop_when: stop after the first level for which ANALYZER.FACT=VALUE holds; also !=, <, <=, >, >=.
-        include: prune these weights as well: patterns of keys.
-        exclude: do not prune these weights: patterns of keys.
-        snapshot_at: keep the weights of these moments of level 0.
-        rewind_to: later levels start from the weights of this moment of level 0.
+        extend: widen the model this many times, each time by as much as the rate prunes, and prune it back to its
+            own size.
+        stop_when: stop after the first level for which a rule ANALYZER.FACT=VALUE holds, such as
+            separation.category=degraded; also with !=, <, <=, >, >=.
+        include: also prune the weights whose keys match this pattern, such as */bias.
+        exclude: do not prune the weights whose keys match this pattern.
+        snapshot_at: keep the weights at these moments of the training of level 0, such as 500it,2ep.
+        rewind_to: start later levels from the weights at this moment of the training of level 0, such as 500it.
         after_cut: what starts again after a cut: weights and learning rate (rewind), the learning rate alone
             (lr-rewind), or nothing (fine-tune).
         no_train: leave the last level untrained.
@@ -115,16 +119,16 @@ class Method:
     def of(
         cls, criterion: Any, settings: MethodSettings, own: Mapping[str, Any] = MappingProxyType({})
     ) -> "Method":
-        """The method that a criterion and some settings give.
+        """Make the method from a criterion and settings.
 
         Args:
             criterion: a name, `NAME:k=v`, or an instance.
-            settings: what the caller asked for; None and absent mean the same.
-            own: the `rate` and `scope` of the model's own recipe. They are used where the caller names no rate, target
-                or sparsity and the criterion has no default for them.
+            settings: the settings that the caller gave. None means the same as leaving a setting out.
+            own: the `rate` and `scope` of the model's own recipe. They are used if the caller gives no rate, target or
+                sparsity and the criterion has no default for them.
 
         Raises:
-            PluginError: no such criterion, or not with these options.
+            PluginError: there is no such criterion, or it does not take these options.
             RecipeError: a setting is out of range or contradicts another.
 
         Example:
@@ -176,7 +180,7 @@ class Method:
         check_amounts(self.levels, self._rates(), self.target, self.sparsity, self.scope, self.spacing)
 
     def _rates(self) -> Rate | None:
-        """The rates without those of 0, which make a layer non-prunable instead."""
+        """The rates without the rates of 0, which mean that a layer is not pruned at all."""
         if not isinstance(self.rate, Mapping):
             return self.rate
         return {pattern: value for pattern, value in self.rate.items() if value != 0} or None
@@ -188,8 +192,15 @@ class Method:
         outputs: Collection[str],
         counts: Sequence[int] | None = None,
     ) -> Schedule:
-        """What each level keeps of `masks`, which those with a rate of 0 are not among: what is planned, or `counts`
-        over all keys where they are given, of which `levels` may take fewer."""
+        """The number of weights to keep at each level.
+
+        Args:
+            masks: booleans by key. Weights with a rate of 0 must not be among them.
+            kinds: `conv`, `dense` or anything else by key.
+            outputs: keys of the output layers.
+            counts: weights to keep over all keys, level by level. They replace the planned schedule. `levels` may
+                use only the first of them.
+        """
         if counts is not None:
             last = self.levels * self.cuts if self.levels else len(counts) - 1
             return along(masks, counts[: last + 1 : self.cuts], scope=self.scope)
@@ -207,25 +218,25 @@ class Method:
         return Schedule(whole.levels // self.cuts, whole.counts[:: self.cuts], whole.scope)
 
     def unprunable(self, masks: Tree, kinds: Mapping[str, str], outputs: Collection[str]) -> set[str]:
-        """The keys whose rate is exactly 0: they carry no mask at all."""
+        """The keys whose rate is exactly 0. They have no mask at all."""
         if not isinstance(self.rate, Mapping) or 0 not in self.rate.values():
             return set()
         rates = rates_by_key({"*": 1.0} | dict(self.rate), masks, kinds, outputs)
         return {key for key, rate in rates.items() if rate == 0}
 
     def trains(self, level: int, last: int) -> bool:
-        """Whether `level` of `last` is trained."""
+        """Whether `level` is trained, if the last level is `last`."""
         return not self.no_train if level == last else self.between == "train"
 
     def steps_to_keep(self, train: Duration, per_epoch: int) -> tuple[int, ...]:
-        """The steps of level 0 whose weights tickets carry.
+        """The steps of level 0 after which the weights are kept in tickets.
 
         Args:
             train: how long level 0 trains.
-            per_epoch: iterations of an epoch.
+            per_epoch: iterations per epoch.
 
         Raises:
-            RecipeError: one is not reached, or nothing would be left to train after it.
+            RecipeError: a step is not reached, or no step would be left to train after it.
         """
         end = train.iterations(per_epoch)
         late = {"snapshot_at": [when for when in self.snapshot_at if when.iterations(per_epoch) > end]}
@@ -241,12 +252,12 @@ class Method:
 
     @property
     def extendable(self) -> bool:
-        """Whether a longer run begins with the same levels: each prunes by a rate and none is the special last one."""
+        """Whether a longer run begins with the same levels: each prunes by a rate, and the last is not special."""
         by_rate = self.rate is not None and self.target is None and self.sparsity is None
         return by_rate and (self.between == "train") == (not self.no_train)
 
     def describe(self) -> dict[str, Any]:
-        """The method as JSON: what `run.json` and provenance record."""
+        """The method as JSON, as `run.json` and provenance record it."""
         usual = {one.name: one.default for one in fields(self)}
         return {
             name: _json(value)
@@ -259,7 +270,7 @@ def variants_of(settings: Mapping[str, Any]) -> tuple[Variant, ...]:
     """The variants that settings ask for, in the order of `VARIANTS`.
 
     Args:
-        settings: values by name; absent means None.
+        settings: values by name. A setting that is left out means None.
 
     Example:
         >>> [type(variant).__name__ for variant in variants_of({"all_alive": True, "extend": None})]

@@ -1,4 +1,4 @@
-"""A ticket from a model that you trained yourself: one cut, by magnitude, layer by layer."""
+"""Make a ticket from a model that you trained yourself: one cut by magnitude, layer by layer."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -26,35 +26,38 @@ def winning_ticket(
     exclude: Collection[str] = (),
     allow_collapse: bool = False,
 ) -> Ticket:
-    """The ticket that the largest weights of a trained model make of its untrained copy.
+    """Make a ticket that keeps the largest weights of a trained model, with the values of its untrained copy.
 
-    What `torch.nn.utils.prune.l1_unstructured` does to each layer: the smallest weights of `trained` are pruned, and
-    those left start again as they were in `copy`. Nothing is trained, and neither model is changed.
-    `ticket.build()` is the model to train then; `sparsify(model, ticket.masks)` before `compile` keeps its zeros.
+    Each layer is pruned as `torch.nn.utils.prune.l1_unstructured` does: the smallest weights of `trained` are pruned,
+    and the remaining weights start again with their values in `copy`. Nothing is trained, and neither model is
+    changed. `ticket.build()` is the model to train next. `sparsify(model, ticket.masks)` before `compile` keeps its
+    zeros.
 
-    Make the copy before training, with the weights: `keras.models.clone_model` alone draws new ones, so follow it by
-    `copy.set_weights(model.get_weights())`.
+    Make the copy before training, together with the weights. `keras.models.clone_model` alone draws new weights, so
+    follow it by `copy.set_weights(model.get_weights())`.
 
-    To prune in n rounds train what `ticket.build()` gives, and pass that model together with the ticket instead of a
-    copy: what was pruned stays pruned, and `amount` is then a share of what a layer still keeps. For a share p in the
-    end, prune 1 - (1 - p)^(1/n) a round, so that (1 - p)^(1/n) of the weights survive it. `kerastickets.prune` does
-    all of this, training included.
+    To prune in n rounds, train the model from `ticket.build()`, and pass it together with the ticket instead of a
+    copy. Pruned weights stay pruned, and `amount` is then a fraction of the weights that a layer still keeps. For a
+    total fraction p, prune 1 - (1 - p)^(1/n) per round, so that (1 - p)^(1/n) of the weights survive each round.
+    `kerastickets.prune` does all of this, training included.
 
     Args:
-        trained: a trained model. Masks that it holds are respected.
+        trained: a trained model. Its masks, if any, are respected.
         copy: the same model before training, or the ticket that `trained` was trained from.
-        amount: how much of each layer to prune: a share in (0, 1), of which round(amount * n) weights come, ties to
-            even; or a number of weights of at least 1.
-        include: glob patterns of weights to prune besides kernels and embeddings, `"*/bias"`; only with a model.
-        exclude: glob patterns of weights not to prune; only with a model.
+        amount: how much of each layer to prune: a fraction in (0, 1), which prunes round(amount * n) of n weights,
+            ties to even; or a number of weights of at least 1.
+        include: glob patterns of the keys of weights to prune besides kernels and embeddings, such as `"*/bias"`.
+            Only if `copy` is a model.
+        exclude: glob patterns of the keys of weights not to prune. Only if `copy` is a model.
         allow_collapse: whether a layer may lose its last weight.
 
     Returns:
-        The ticket: `init` as in `copy` (of a ticket its rewind points too), `final` as trained, zero where pruned.
+        The ticket. Its `init` is as in `copy`, as are the rewind points of a ticket. Its `final` is as trained, and
+        zero where pruned.
 
     Raises:
-        RecipeError: an amount out of range, patterns that match nothing, or a model that is its own copy.
-        AlignError: the two have other weights.
+        RecipeError: the amount is out of range, a pattern matches nothing, or the model is its own copy.
+        AlignError: the two models have different weights.
         LayerCollapseError: a layer would be emptied.
 
     Example:
@@ -85,7 +88,7 @@ def winning_ticket(
 def _masks(
     trained: keras.Model, copy: keras.Model | Ticket, include: Collection[str], exclude: Collection[str]
 ) -> Tree:
-    """What is left to prune from."""
+    """The weights that can still be pruned, as masks."""
     held = masks_of(trained)
     if not isinstance(copy, Ticket):
         prunable = {
@@ -105,19 +108,19 @@ def _masks(
 
 
 def _counts(masks: Tree, amount: float | int) -> Mapping[str, int]:
-    """What each layer keeps."""
+    """The number of weights that each layer keeps."""
     kept = {key: int(np.count_nonzero(mask)) for key, mask in masks.items()}
     if isinstance(amount, bool) or not isinstance(amount, int | np.integer):
         if not (isinstance(amount, float | np.floating) and 0 < amount < 1):
             raise RecipeError(
-                "`amount` must be a share in (0, 1), or a number of weights of at least 1. "
+                "`amount` must be a fraction in (0, 1), or a number of weights of at least 1. "
                 f"Received: amount={amount!r}"
             )
         return dict(plan(masks, rate=float(amount), scope="layer").counts[1])  # type: ignore[arg-type]
     smallest = min(kept, key=lambda key: kept[key])
     if not 1 <= amount <= kept[smallest]:
         raise RecipeError(
-            f"`amount` must be a share in (0, 1), or a number of weights from 1 to the {kept[smallest]} of "
+            f"`amount` must be a fraction in (0, 1), or a number of weights from 1 to the {kept[smallest]} of "
             f"'{smallest}'. Received: amount={amount}"
         )
     return {key: count - int(amount) for key, count in kept.items()}

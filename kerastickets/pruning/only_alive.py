@@ -1,4 +1,7 @@
-"""The variant `all_alive`: cut until as many alive weights are left as were asked for."""
+"""The variant `all_alive`: choose the cut so that the requested number of alive weights is left.
+
+A weight is alive if it lies on a path from input to output.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,11 +23,11 @@ class OnlyAlive(Variant):
     """
 
     def scope(self, rate: Any) -> str | None:
-        """Alive weights are counted over all layers together, unless rates by pattern ask for layers."""
+        """The scope is `global`, since alive weights are counted over all layers. Rates by pattern leave it open."""
         return None if hasattr(rate, "keys") else "global"
 
     def check(self, method: MethodLike) -> None:
-        """Refuse another scope or granularity."""
+        """Refuse any scope but `global`, and any granularity but `weight`."""
         if (method.scope, method.granularity) != ("global", "weight"):
             raise RecipeError(
                 "`all_alive` counts weights over all layers: it needs scope global and granularity weight. "
@@ -32,11 +35,11 @@ class OnlyAlive(Variant):
             )
 
     def check_ticket(self, ticket: Ticket) -> None:
-        """Refuse a model with a layer that cannot be followed."""
+        """Refuse a model with a layer through which paths cannot be traced."""
         trace(ticket)
 
     def wrap(self, cut: Cutter) -> Cutter:
-        """Search for the cut that leaves as many alive weights as were asked for."""
+        """Search for the cut that leaves the requested number of alive weights."""
 
         def cut_alive(ticket: Ticket, count: Count) -> Cut:
             found = largest_alive(
@@ -48,21 +51,24 @@ class OnlyAlive(Variant):
 
 
 def largest_alive(ticket: Ticket, cut_to: Callable[[int], Tree], target: int, most: int) -> Cut:
-    """The cut that leaves the most alive weights not above a target.
+    """Find the cut that leaves as many alive weights as possible, but not more than `target`.
 
-    What a cut keeps in vain is given back: more is kept, of which again some is in vain.
+    A cut keeps some weights that are not alive. To make up for them, it may keep more than `target` weights, of which
+    again some are not alive. So a binary search finds the number of weights to keep.
 
     Args:
-        ticket: what to cut.
-        cut_to: masks that keep so many weights; of two counts the larger keeps all that the smaller does.
-        target: alive weights to have at most.
-        most: the largest count that can be kept, at least the target.
+        ticket: the ticket to cut.
+        cut_to: gives masks that keep a certain number of weights. The masks of a larger number must keep all weights
+            that those of a smaller number keep.
+        target: the largest number of alive weights.
+        most: the largest number of weights that can be kept, at least `target`.
 
     Returns:
-        The masks of the alive weights, all snapshots with constants folded, and facts: `target`, the weights
-        that were `cut_to`, those `alive`, and the `shortfall`, target less alive.
+        The masks of the alive weights, all snapshots with constants folded, and facts: `target`, the number of weights
+        kept before dead ones were removed (`cut_to`), the number of `alive` weights, and the `shortfall`, which is
+        target minus alive.
     """
-    # At the target nothing above it can be alive; above `most` there is nothing to keep.
+    # A cut to `target` cannot have more alive weights than that. Above `most` no more weights can be kept.
     low, high = min(target, most), most + 1
     while high - low > 1:
         middle = (low + high) // 2
@@ -78,5 +84,5 @@ def largest_alive(ticket: Ticket, cut_to: Callable[[int], Tree], target: int, mo
 
 
 def _trained(name: str, weights: Tree, masks: Tree) -> Tree:
-    """A snapshot as it is under masks that keep less."""
+    """A snapshot under masks that keep fewer weights: `final` is zero where pruned, others are unchanged."""
     return masked(weights, masks) if name == "final" else weights

@@ -1,4 +1,4 @@
-"""One pruning job made ready: its data read, its model built once, the counts of every level known."""
+"""A prepared pruning job: data read, model built once, and the weight count of every level known."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
@@ -16,21 +16,22 @@ from kerastickets.training.model_source import Source, source_of
 from kerastickets.training.recipe import Recipe
 from kerastickets.training.trainer_cache import TrainerCache
 
-# Weights times steps between two evaluations, above which training several nets together gains nothing. It is 27
-# thousand for 4-38-38-2 on moons-circles, where an epoch then takes less than half the time; a million for LeNet on
-# digits, where it takes an eighth less; 240 million for LeNet on MNIST, where the saved calls do not show.
+# Number of weights times number of steps between two evaluations. Above this, training several nets together gains
+# nothing. For 4-38-38-2 on moons-circles the product is 27 thousand, and an epoch takes less than half the time. For
+# LeNet on digits it is a million, and an epoch takes an eighth less. For LeNet on MNIST it is 240 million, and the
+# saved calls make no visible difference.
 _TOGETHER_UP_TO = 2_000_000
 
 
 class PreparedRun:
-    """One job made ready.
+    """One prepared job.
 
     Args:
         job: the checked job.
         custom_objects: classes by name, for files and tickets.
-        callbacks: given a level, makes fresh Keras callbacks.
-        watch: splits measured at every evaluation besides validation.
-        trainers: what to share with other jobs of this process.
+        callbacks: a function that takes the level and returns fresh Keras callbacks.
+        watch: further splits to measure at every evaluation, `train` or `test`.
+        trainers: the cache that jobs of this process share.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class PreparedRun:
         trainers: TrainerCache | None = None,
     ) -> None:
         self.job, self.method = job, job.method
-        # First of all: TensorFlow joins a cluster before it computes anything.
+        # This comes first, since TensorFlow must join a cluster before it computes anything.
         self.layout = Layout.of(job.strategy)
         self.trainers = trainers or TrainerCache()
         self.whole = self.trainers.data(job.data)
@@ -54,7 +55,7 @@ class PreparedRun:
         self.init = job.start.weights("init") if job.start else self.source.init(job.seed)
         self._callbacks, self._watch = callbacks, watch
         self.per_epoch = self.recipe.per_epoch(self.data)
-        #: The step whose weights later levels start from.
+        #: The step of level 0 from whose weights later levels start.
         self.rewind_step = self.method.rewind_to.iterations(self.per_epoch)
         self.snapshot_at = self.method.steps_to_keep(self.recipe.train, self.per_epoch)
         prunable = Prunable.of(self.source, self.init, self.method, job.start, first.counts)
@@ -85,11 +86,11 @@ class PreparedRun:
 
     @property
     def faster_together(self) -> bool:
-        """Whether several runs that differ only in their seeds gain by training in one compiled call.
+        """Whether several runs that differ only in their seeds are faster if they train in one compiled call.
 
-        They do where calls cost more than what they compute: few weights, and few steps between evaluations. The
-        trainer must be able to take turns, which it cannot with callbacks, replicas or batches that the data makes.
-        All seeds must have the same data; with `train_size` each seed has examples of its own.
+        They are if calls cost more than the computation inside them: with few weights, and few steps between
+        evaluations. The trainer must be able to train nets in turn. It cannot with callbacks, replicas or batches
+        made by the data. All seeds must also have the same data; with `train_size`, each seed has its own examples.
         """
         takes_turns = self.layout.strategy is None and not self._callbacks and self.data.batches is None
         steps = self.recipe.eval_every.iterations(self.per_epoch)
@@ -97,12 +98,12 @@ class PreparedRun:
         return takes_turns and self.data is self.whole and weights * steps <= _TOGETHER_UP_TO
 
     def count(self, level: int) -> Count:
-        """The number of weights that a level keeps, those included that this run leaves as they are."""
+        """The number of weights that a level keeps. It includes the weights that this run does not prune."""
         count = self.schedule.counts[level]
         return count if isinstance(count, Mapping) else count + kept(self._fixed)
 
     def cutter(self, scores: Tree) -> Cutter:
-        """What cuts a ticket by its scores, as the method and its variants say."""
+        """A function that cuts a ticket by these scores, in the way of the method and its variants."""
 
         def plain(ticket: Ticket, count: Count) -> Cut:
             new = cut(
@@ -121,7 +122,7 @@ class PreparedRun:
         return cutter
 
     def recipe_json(self) -> dict[str, Any]:
-        """Everything that can change bits, as `run.json` keeps it."""
+        """Everything that can change the bits of the results, as `run.json` records it."""
         return {
             "model": self.source.name,
             "loss": self.source.objective.describe() if self.source.objective else self.data.loss,
@@ -136,26 +137,26 @@ class PreparedRun:
 
     @property
     def described_method(self) -> dict[str, Any]:
-        """The method as JSON, without the number of levels, which a longer run changes."""
+        """The method as JSON, without the number of levels, since a longer run changes that."""
         return {name: value for name, value in self.method.describe().items() if name != "levels"}
 
     @property
     def data_name(self) -> str:
-        """The data set as provenance names it."""
+        """The name of the data set, for provenance."""
         return data_name(self.job.data.spec)
 
     @property
     def files(self) -> dict[str, str]:
-        """sha256 by base name of the files that model and data came from."""
+        """The sha256 of each file that the model and the data came from, by base name."""
         return dict(self.source.files) | data_files(self.job.data.spec)
 
     @property
     def seeds(self) -> dict[str, int]:
-        """The three seeds, all set by `seed`."""
+        """The three seeds. The job's seed sets all of them."""
         return {"init": self.job.seed, "data": self.job.seed, "scoring": self.job.seed}
 
     def steps(self) -> list[int]:
-        """The training steps of each level if nothing stops early; 0 where a level is not trained."""
+        """The training steps of each level if nothing stops early; 0 if a level is not trained."""
         whole = self.recipe.train.iterations(self.per_epoch)
         return [
             (whole - self.rewind_step if level else whole) if self.method.trains(level, self.levels) else 0

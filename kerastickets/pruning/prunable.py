@@ -18,12 +18,12 @@ from kerastickets.training.model_source import Source
 
 @dataclass(frozen=True)
 class Prunable:
-    """What a run prunes.
+    """The weights that a run prunes.
 
     Args:
-        masks: those of level 0, of every weight that is or was pruned.
-        fixed: the ones among them that this run leaves as they are.
-        schedule: how many weights each level keeps of the others.
+        masks: the masks of level 0, for every weight that this run prunes or that was pruned before.
+        fixed: those of the masks that this run leaves unchanged.
+        schedule: the number of weights that each level keeps, not counting `fixed`.
     """
 
     masks: Tree
@@ -39,17 +39,17 @@ class Prunable:
         start: Ticket | None,
         counts: Sequence[int] | None = None,
     ) -> "Prunable":
-        """What `method` prunes of a model.
+        """Find the weights of a model that `method` prunes.
 
         Args:
-            source: what builds the model.
-            init: its weights.
+            source: the source of the model.
+            init: the initial weights of the model.
             method: how to prune.
             start: a ticket to continue from, or None.
-            counts: what each level keeps, where that is given instead of planned.
+            counts: the number of weights that each level keeps; None plans it from the method.
 
         Raises:
-            RecipeError: nothing is left to prune, or a rate names no weight.
+            RecipeError: no weight is left to prune, or a rate's pattern matches no weight.
         """
         model = source.build()
         assign(model, init)
@@ -63,7 +63,7 @@ class Prunable:
         outputs = output_keys(model, masks) if "output" in rates or by_channel else set()
         left_alone = method.unprunable(masks, own_kinds, outputs)
         if by_channel:
-            # A channel of the output is a class, and a depthwise kernel's last axis is no channel.
+            # A channel of an output layer is a class, and the last axis of a depthwise kernel is not a channel.
             left_alone |= outputs | depthwise_keys(model, masks)
         left_alone |= {entry.key for entry in report if entry.why == "excluded"} & masks.keys()
         prunable = {key: mask for key, mask in masks.items() if key not in left_alone}
@@ -71,6 +71,6 @@ class Prunable:
             raise RecipeError(
                 "There must be a prunable weight. Received: a model without any, or all excluded."
             )
-        # What a ticket pruned before stays pruned, also where this run prunes no further.
+        # Weights that a ticket pruned before stay pruned, even if this run does not prune their layer further.
         fixed = {key: masks[key] for key in sorted(left_alone) if not masks[key].all()}
         return cls(prunable | fixed, fixed, method.schedule(prunable, own_kinds, outputs, counts))

@@ -36,26 +36,26 @@ def prune(
 
     Args:
         model: a registered name (`"lenet-300-100"`, `"mlp:widths=38-38"`), a `.keras` file,
-            `"package.module:function"`, a function `(data) -> keras.Model`, or a `keras.Model`, which is
-            not touched and whose weights are the initial ones. None takes the model of `start`.
+            `"package.module:function"`, a function `(data) -> keras.Model`, or a `keras.Model`. A `keras.Model` is
+            not changed, and its weights are the initial ones. None takes the model of `start`.
         data: a registered name (`"mnist"`, `"mnist[0,1]"`, `"npz:points.npz"`) or a `Data`.
         criterion: a registered name (`"magnitude"`, `"snip:batches=4"`) or an instance.
-        start: a ticket, or its file, whose mask and initial weights to continue from.
-        seed: keys initial weights, data order and scoring batches.
+        start: a ticket or its file. The run continues from its mask and initial weights.
+        seed: random seed for initial weights, data order and scoring batches.
         strategy: where to train: `default`, `mirrored`, `multiworker` or a `tf.distribute.Strategy`.
-        out: folder to write; the same call continues what is there. None writes nothing.
-        callbacks: given a level, fresh Keras callbacks; `on_epoch_*` fires per evaluation. A folder does not
-            record them: continue it with the same ones.
-        watch: `train` or `test`: splits measured at every evaluation besides validation, for the record only.
-        on_row: called with each evaluation's row.
-        on_level_end: called with each finished `Level`, also those found in `out`.
+        out: the folder to write to. The same call continues a run that is there. None writes nothing.
+        callbacks: a function that takes the level and returns fresh Keras callbacks. `on_epoch_*` fires per
+            evaluation. A folder does not record callbacks, so continue it with the same ones.
+        watch: further splits to measure at every evaluation, `train` or `test`. They are only recorded.
+        on_row: called with the row of each evaluation.
+        on_level_end: called with each finished `Level`, also with levels found in `out`.
         custom_objects: your classes by name, for files and tickets.
-        accept_versions: continue a folder that other library versions began.
+        accept_versions: continue a folder that was begun with other library versions.
         **settings: how to prune (`levels`, `rate`, `target`, `sparsity`, `scope`, ..., see `Method`) and how to
             train (`train`, `batch_size`, `lr`, ..., see `Recipe`).
 
     Returns:
-        A `Run`: its tickets, one per level from 0 (before any cut) on, and its history.
+        A `Run` with its history and its tickets: one per level, from level 0 (before any cut) on.
 
     Raises:
         KerasTicketsError: a subclass that says what was expected, what was received and what to do.
@@ -74,5 +74,5 @@ def prune(
 
 
 def history(folder: str | Path) -> list[Row]:
-    """The rows of a run folder, one per evaluation, without running anything."""
+    """Read the rows of a run's folder, one per evaluation. Nothing is run."""
     return read_rows(RunFolder(folder).metrics_file)

@@ -1,4 +1,4 @@
-"""One run on its way through the pruning loop: its folder, its tickets so far, and the steps of a level."""
+"""One run in the pruning loop: its folder, its tickets so far, and the steps of a level."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,7 +22,7 @@ from kerastickets.tickets.winning import stopped_by
 if TYPE_CHECKING:
     from kerastickets.training.session import Outcome, Start
 
-    #: What came of training a level: None where the level is not trained.
+    #: The result of training a level; None if the level is not trained.
     Trained = Outcome | KerasTicketsError | None
 
 
@@ -30,12 +30,12 @@ class PruningRun:
     """One run. The loop calls `score`, `cut`, `rewind` and `keep` in turn, once per level.
 
     Args:
-        prepared: the job, made ready.
+        prepared: the prepared job.
         out: the run's folder; None writes nothing.
-        on_row: called with each evaluation's row.
-        on_level_end: called with each finished level, also with those found in the folder.
-        accept_versions: continue a folder that other library versions began.
-        name: goes before the run's errors.
+        on_row: called with the row of each evaluation.
+        on_level_end: called with each finished level, also with levels found in the folder.
+        accept_versions: continue a folder that was begun with other library versions.
+        name: a prefix for the messages of the run's errors.
     """
 
     def __init__(
@@ -54,16 +54,16 @@ class PruningRun:
         self._state = RunState()
         self._levels: list[Level] = []
         self._ticket: Ticket | None = None
-        #: What the training of the present level starts from; None where the level is not trained.
+        #: What the training of the current level starts from; None if the level is not trained.
         self.start: Start | None = None
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """The run's folder, held by this process, with the levels that are finished read."""
+        """Open the run's folder for this process alone, and read the finished levels."""
         prepared, extendable = self.prepared, self.method.extendable
         recipe = prepared.recipe_json()
         with ExitStack() as held:
-            # Only opening is named: errors of other runs pass through here as well.
+            # Only errors of opening get the name, since errors of other runs pass through here as well.
             with self._named():
                 self._state = held.enter_context(
                     open_run(self.out, prepared.layout, recipe, versions(), extendable, self._accept_versions)
@@ -77,7 +77,7 @@ class PruningRun:
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Errors inside begin with the run's name."""
+        """Put the run's name before the messages of errors that are raised inside."""
         try:
             yield
         except KerasTicketsError as error:
@@ -92,12 +92,12 @@ class PruningRun:
 
     @property
     def level(self) -> int:
-        """The level that the run is at."""
+        """The current level."""
         return len(self.tickets)
 
     @property
     def finished(self) -> bool:
-        """Whether there is no further level."""
+        """Whether no level is left to do."""
         return self.level > self.prepared.levels or bool(stopped_by(self.tickets))
 
     @property
@@ -105,7 +105,7 @@ class PruningRun:
         return self.tickets[-1] if self.tickets else None
 
     def score(self) -> Tree:
-        """The criterion's scores of the weights that the last level left; none before level 0."""
+        """The criterion's scores of the weights that the last level kept; empty before level 0."""
         parent = self._parent
         if parent is None:
             return {}
@@ -126,7 +126,7 @@ class PruningRun:
             )
 
     def cut(self, scores: Tree) -> Cut:
-        """What this level keeps of the last one; before level 0, all that the run begins with."""
+        """Cut the last level's ticket to this level's number of weights. Level 0 keeps all that the run begins with."""
         parent, prepared = self._parent, self.prepared
         if parent is None:
             return Cut(prepared.masks, {"init": prepared.init})
@@ -136,7 +136,7 @@ class PruningRun:
         return Cut(found.masks, found.snapshots, facts | dict(found.facts))
 
     def rewind(self, cut: Cut) -> None:
-        """Make the level's ticket, and set what its training starts from."""
+        """Make the level's ticket from the cut, and set what its training starts from."""
         first = self._parent is None
         snapshots = {name: weights for name, weights in cut.snapshots.items() if name != "final"}
         provenance = self._provenance("init" if first else self._rewind_name) | dict(cut.facts)
@@ -149,7 +149,7 @@ class PruningRun:
             self.start = self._start(ticket, cut, first)
 
     def keep(self, trained: "Trained") -> None:
-        """Finish the level: write its ticket and tell of it.
+        """Finish the level: write its ticket, and report it.
 
         Raises:
             KerasTicketsError: the training failed.

@@ -1,4 +1,4 @@
-"""How many weights each level keeps: pure arithmetic on counts, before any weight is scored."""
+"""Plan how many weights each level keeps. This is arithmetic on counts, before any weight is scored."""
 
 import difflib
 import math
@@ -15,18 +15,20 @@ from kerastickets.foundations.tree import Tree, kept, total
 Scope = Literal["global", "layer"]
 Spacing = Literal["geometric", "linear"]
 
-# A rate so small that it needs more levels than this is a typo; without a bound it would fill the memory.
+# A rate so small that it needs more levels than this is a typo. Without a bound it would fill the memory.
 _MOST_LEVELS = 10_000
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """What every level keeps; `cut(scores, schedule.counts[t], masks, schedule.scope)` makes level t.
+    """The number of weights that each level keeps.
+
+    `cut(scores, schedule.counts[t], masks, schedule.scope)` makes level t.
 
     Args:
-        levels: number of prunings; 0 only where counts were given, see `along`.
-        counts: `levels + 1` entries, the first before any pruning. An entry is the number of weights kept
-            over all keys, or by key.
+        levels: the number of prunings. It can be 0 only if counts were given, see `along`.
+        counts: `levels + 1` entries, the first before any pruning. An entry is the number of weights kept over all
+            keys, or the number per key.
         scope: `global` or `layer`.
 
     Example:
@@ -40,7 +42,7 @@ class Schedule:
 
     @property
     def totals(self) -> tuple[int, ...]:
-        """The weights kept over all keys, level by level."""
+        """The number of weights kept over all keys, level by level."""
         return tuple(sum(count.values()) if isinstance(count, Mapping) else count for count in self.counts)
 
 
@@ -56,25 +58,29 @@ def plan(
     kinds: Mapping[str, str] = {},
     outputs: Collection[str] = (),
 ) -> Schedule:
-    """The schedule that any two of `levels`, `rate` and `target` (or `sparsity`) fix.
+    """Plan a schedule from any two of `levels`, `rate` and `target` (or `sparsity`). Two determine the third.
 
-    One of rate, target and sparsity alone means one level. With N weights kept at the start, L levels and
-    a target T, the rate is p = 1 - (T/N)^(1/L); level t of a rate or target keeps rint(N(1-p)^t). With
-    scope `layer` a rate instead prunes round(kept * rate) of each key at each level, ties to even. With
-    a rate and a target there are as many levels as reach the target, and the last keeps it exactly. With
-    spacing `linear` level t keeps rint(N - t(N-T)/L): every level prunes equally many, not an equal share.
+    If only a rate, a target or a sparsity is given, there is one level. N is the number of weights kept at the start.
+
+    - Levels L and a target T give the rate p = 1 - (T/N)^(1/L).
+    - A rate p keeps rint(N(1-p)^t) weights at level t.
+    - With scope `layer`, a rate instead prunes round(kept * rate) weights of each key at each level, ties to even.
+    - With a rate and a target, there are as many levels as it takes to reach the target. The last level keeps exactly
+      the target.
+    - With spacing `linear`, level t keeps rint(N - t(N-T)/L) weights: every level prunes the same number of weights,
+      not the same fraction.
 
     Args:
-        masks: booleans by key at the start: all true, or a ticket's.
-        levels: number of prunings, at least 1.
-        rate: share of the kept weights that a level prunes, in (0, 1); or shares by pattern: a key,
-            `output` (the keys in `outputs`), `conv` or `dense` (`kinds`), or `*` for the others, the
-            first that fits in this order. A key that no pattern fits is not pruned. Patterns other
-            than `*` imply scope `layer` and exclude a target.
-        target: weights to keep in the end, from 1 to what is kept now.
-        sparsity: share of all prunable weights, kept or not, that is pruned in the end, in [0, 1).
-        scope: `global` (the default), or `layer`.
-        spacing: of the levels on the way to a target: `geometric` (the default), or `linear`, which takes no
+        masks: booleans by key at the start: all true, or the masks of a ticket.
+        levels: the number of prunings, at least 1.
+        rate: fraction of the kept weights that a level prunes, in (0, 1). Or fractions by pattern. A pattern is a key,
+            `output` (the keys in `outputs`), `conv` or `dense` (see `kinds`), or `*` for all other keys. The first
+            pattern in this order that matches a key decides. A key that no pattern matches is not pruned. Patterns
+            other than `*` imply scope `layer`, and exclude a target.
+        target: number of weights to keep in the end, from 1 to the number kept now.
+        sparsity: fraction of all prunable weights, kept or not, that is pruned in the end, in [0, 1).
+        scope: `global` (the default) or `layer`.
+        spacing: how to space levels on the way to a target: `geometric` (the default), or `linear`, which excludes a
             rate.
         kinds: `conv`, `dense` or anything else by key.
         outputs: keys of the output layers.
@@ -83,7 +89,7 @@ def plan(
         A `Schedule`.
 
     Raises:
-        RecipeError: if a value is out of range, too few or too many are given, or a pattern fits no key.
+        RecipeError: a value is out of range, too few or too many are given, or a pattern matches no key.
 
     Example:
         >>> masks = {"a/kernel": np.ones(1000, bool)}
@@ -114,15 +120,17 @@ def plan(
 
 
 def along(masks: Tree, counts: Sequence[int], *, scope: str | None = None) -> Schedule:
-    """The schedule whose counts are given instead of planned.
+    """Make a schedule from given counts instead of planning it.
 
     Args:
         masks: booleans by key at the start.
-        counts: weights to keep over all keys: what `masks` keep first, then at each level no more than before.
-        scope: `global` (the default), or `layer`.
+        counts: number of weights to keep over all keys. The first is the number that `masks` keep. Each further count,
+            one per level, is at most the one before.
+        scope: `global` (the default) or `layer`.
 
     Raises:
-        RecipeError: if the first count is not what is kept, or one is above the one before or below 1.
+        RecipeError: the first count is not the number that `masks` keep, or a count is above the one before or
+            below 1.
 
     Example:
         >>> along({"a/kernel": np.ones(10, bool)}, (10, 7, 2)).totals
@@ -139,19 +147,19 @@ def along(masks: Tree, counts: Sequence[int], *, scope: str | None = None) -> Sc
 
 
 def _trajectory(start: int, levels: int, rate: float | None, end: int | None) -> tuple[int, ...]:
-    """The weights kept over all keys, level by level, from a rate or a target."""
+    """The number of weights kept over all keys, level by level, for a rate or a target."""
     share = 1 - float(rate) if rate is not None else (cast(int, end) / start) ** (1 / levels)
     return tuple(_rint(start * share**t) for t in range(levels + 1))
 
 
 def _line(start: int, levels: int, end: int) -> tuple[int, ...]:
-    """The weights kept over all keys, level by level, where every level prunes equally many."""
-    # One division of integers, so that halves are halves and the last level is exact.
+    """The number of weights kept over all keys, level by level, if every level prunes the same number."""
+    # A single division of integers keeps halves exact, and also the last level.
     return tuple(_rint((start * (levels - t) + end * t) / levels) for t in range(levels + 1))
 
 
 def _until(start: int, rate: float, end: int) -> tuple[int, ...]:
-    """The weights kept over all keys, level by level, from a rate and a target."""
+    """The number of weights kept over all keys, level by level, for a rate and a target."""
     counts = [start]
     while len(counts) == 1 or counts[-1] > end:
         if len(counts) > _MOST_LEVELS:
@@ -174,16 +182,18 @@ def _by_layer(masks: Tree, levels: int, rates: Mapping[str, float]) -> Schedule:
 def rates_by_key(
     rates: Mapping[str, float], masks: Tree, kinds: Mapping[str, str], outputs: Collection[str]
 ) -> dict[str, float]:
-    """The rate of each key: its own, its role's, its kind's, the plain one, or 0.
+    """The rate of each key: the rate of the first pattern that matches it, or 0.
+
+    Patterns are tried in this order: the key itself, `output`, `conv` or `dense`, and `*`.
 
     Args:
-        rates: shares by pattern, as `plan` takes them.
+        rates: fractions by pattern, as `plan` takes them.
         masks: booleans by key.
         kinds: `conv`, `dense` or anything else by key.
         outputs: keys of the output layers.
 
     Raises:
-        RecipeError: if a pattern fits no key.
+        RecipeError: a pattern matches no key.
 
     Example:
         >>> masks = {"a/kernel": np.ones(4, bool), "b/kernel": np.ones(4, bool)}
@@ -203,14 +213,14 @@ def rates_by_key(
 
 
 def _patterns(key: str, kind: str, output: bool) -> tuple[str, ...]:
-    """The patterns that fit a key, the first to be obeyed first."""
+    """The patterns that match a key, in the order in which they are tried."""
     roles = ["output"] if output else []
     known = [kind] if kind in ("conv", "dense") else []
     return (key, *roles, *known, "*")
 
 
 def _target(masks: Tree, target: int | None, sparsity: float | None) -> int | None:
-    """The weights to keep in the end, from either of the two ways to say it."""
+    """The number of weights to keep in the end, from a target or a sparsity; None if neither is given."""
     if target is None and sparsity is None:
         return None
     end = int(target or 0) if sparsity is None else _rint(total(masks) * (1 - float(sparsity)))
@@ -230,21 +240,21 @@ def check_amounts(
     scope: str | None,
     spacing: str = "geometric",
 ) -> dict[str, float]:
-    """Refuse what `plan` would refuse of its numbers alone, before there is any mask.
+    """Refuse arguments of `plan` that are wrong whatever the masks are. It can be called before there is a mask.
 
     Args:
-        levels: as in `plan`, and so are the others.
-        rate: one share, or shares by pattern.
-        target: weights to keep in the end.
-        sparsity: share of all prunable weights that is pruned in the end.
+        levels: the number of prunings, as in `plan`, or None.
+        rate: one fraction, or fractions by pattern.
+        target: number of weights to keep in the end.
+        sparsity: fraction of all prunable weights that is pruned in the end.
         scope: `global`, `layer` or None.
         spacing: `geometric` or `linear`.
 
     Returns:
-        The rates by pattern, a plain one under `*`.
+        The rates by pattern. A single rate has the pattern `*`.
 
     Raises:
-        RecipeError: if a value is out of range, or too few or too many are given.
+        RecipeError: a value is out of range, or too few or too many are given.
 
     Example:
         >>> check_amounts(None, 0.2, None, None, None)
@@ -267,7 +277,7 @@ def check_amounts(
         raise RecipeError(f"spacing must be 'geometric' or 'linear'. Received: spacing={spacing!r}")
     if spacing == "linear" and rates:
         raise RecipeError(
-            "Linear spacing prunes equally many weights a level, and a rate an equal share. "
+            "Linear spacing prunes the same number of weights at each level, and a rate the same fraction. "
             f"Received: spacing='linear', rate={rates}. Give levels and a target or sparsity instead of the rate."
         )
     _check_together(levels, rates, target, sparsity, scope)

@@ -1,7 +1,7 @@
-"""What a criterion is given: the model as it stands, its weights, data to score on, and gradients; what it gives.
+"""What a criterion gets (the model, its weights, batches to score on, and gradients) and returns (scores).
 
-Every criterion imports this module, and a mistyped dial beside it must be refused at once: TensorFlow and
-Keras are imported on use.
+Every criterion imports this module, and a mistyped setting must be refused at once. So TensorFlow and Keras are
+imported only when they are used.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,15 +22,15 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Batches:
-    """The batches of one scoring, keyed by (seed, scoring step): no two of them share an example.
+    """The batches of one scoring, drawn by (seed, scoring step). No two of them share an example.
 
     Args:
-        split: `(x, y)` to draw from: training data.
-        size: examples a batch.
+        split: the arrays `(x, y)` of training data to draw from.
+        size: examples per batch.
         seed: the scoring seed.
-        step: which scoring this is, from 0; each draws its own batches.
-        stratified: whether a batch has its share of every class, give or take an example or two. That needs
-            one class an example.
+        step: the number of this scoring, from 0. Each scoring draws its own batches.
+        stratified: whether each batch has every class in proportion, up to one or two examples. This requires one
+            class per example.
 
     Example:
         >>> x = np.arange(4.0)[:, None]
@@ -62,24 +62,24 @@ class Batches:
         if y.ndim != 1 or y.dtype.kind not in "iu":
             what = f"labels of {y.shape[1]} tasks" if y.dtype.kind in "iu" else f"targets of {y.dtype}"
             raise RecipeError(
-                f"Stratified batches need one class an example. Received: {what}. Leave out `stratified`."
+                f"Stratified batches need one class per example. Received: {what}. Leave out `stratified`."
             )
         return shuffled(y, *key)
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """All that a criterion may look at; it must leave the model unchanged.
+    """Everything that a criterion may look at. It must leave the model unchanged.
 
     Args:
-        model: as trained this round, zeros where pruned; with its training-time behaviour under the
-            gradient methods below.
-        masks: booleans by key; their keys are the prunable weights.
+        model: the model as trained in this round, with zeros where pruned. The gradient methods below call it in
+            training mode.
+        masks: booleans by key. The keys are the prunable weights.
         init: the initial weights of all variables, unmasked.
-        rewind: the weights later levels start from, unmasked; None where that is `init`.
-        batches: data to score on, `batches[0]`, `batches[1]`, ...
+        rewind: the weights that later levels start from, unmasked; None if they are `init`.
+        batches: batches of data to score on, `batches[0]`, `batches[1]`, ...
         loss: the training loss, `(y, predictions) -> scalar`, without regularisation.
-        seed: for criteria that draw.
+        seed: random seed for criteria that draw random numbers.
     """
 
     model: "keras.Model"
@@ -91,26 +91,27 @@ class Scoring:
     seed: int
 
     def stratified(self) -> "Scoring":
-        """This scoring on batches each of which has its share of every class; see `Batches`."""
+        """The same scoring, with batches that have every class in proportion; see `Batches`."""
         return replace(self, batches=replace(self.batches, stratified=True))
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
-        """The prunable weights as they are now, by key."""
+        """The current values of the prunable weights, by key."""
         from kerastickets.models.variables import snapshot
 
         now = snapshot(self.model)
         return {key: now[key] for key in self.masks}
 
     def gradient(self, weights: Tree | None = None, *, batches: int = 1) -> dict[str, np.ndarray]:
-        """The loss's gradient with respect to the prunable weights.
+        """The gradient of the loss with respect to the prunable weights.
 
         Args:
-            weights: values to differentiate at, for any of the prunable weights; the model's own elsewhere.
-            batches: how many batches to average over.
+            weights: values at which to differentiate, for any of the prunable weights. The others have the model's
+                own values.
+            batches: the number of batches to average over.
 
         Returns:
-            Arrays by prunable key, in the shape of the weights; pruned weights have a gradient too.
+            Arrays by prunable key, in the shape of the weights. Pruned weights have a gradient too.
         """
         import tensorflow as tf
 
@@ -118,13 +119,13 @@ class Scoring:
         return self._differentiate(values, lambda _, value: value, batches)
 
     def mask_gradient(self, *, batches: int = 1) -> dict[str, np.ndarray]:
-        """The loss's gradient with respect to a mask c beside every prunable weight, at c = 1.
+        """The gradient of the loss with respect to a mask c that multiplies every prunable weight, at c = 1.
 
         Args:
-            batches: how many batches to average over.
+            batches: the number of batches to average over.
 
         Returns:
-            dL(c * w)/dc by prunable key; it equals w * dL/dw.
+            dL(c * w)/dc by prunable key. It equals w * dL/dw.
 
         Reference:
             N. Lee, T. Ajanthan, P. Torr, SNIP: Single-shot Network Pruning based on Connection
@@ -152,7 +153,7 @@ class Scoring:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(list(watched.values()))
                 mapping = [(own[key], substitute(own[key], value)) for key, value in watched.items()]
-                # StructureSummary this scope nothing is assigned: statistics and seeds stay as they are.
+                # Inside this scope no variable is assigned, so statistics and seeds stay unchanged.
                 with keras.StatelessScope(state_mapping=mapping):
                     loss = self.loss(y, self.model(x, training=True))
             found.append(tape.gradient(loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO))
@@ -163,11 +164,11 @@ class Scoring:
 
 
 class Scores(dict[str, np.ndarray]):
-    """Scores that know something about themselves, which a criterion may return instead of a plain Tree.
+    """Scores with facts about them. A criterion may return this instead of a plain Tree.
 
     Args:
         scores: arrays by prunable key.
-        facts: what is worth keeping about them, as JSON.
+        facts: facts about the scores to keep in provenance, as JSON.
 
     Example:
         >>> Scores({"dense/kernel": np.ones(2)}, {"scale": 2.0}).facts
@@ -180,22 +181,22 @@ class Scores(dict[str, np.ndarray]):
 
 
 def _mean(arrays: list[np.ndarray]) -> np.ndarray:
-    """Their mean in float32, summed in float64; one array, the usual case, needs no arithmetic."""
+    """The mean of the arrays in float32, summed in float64. One array, the usual case, needs no arithmetic."""
     if len(arrays) == 1:
         return arrays[0].astype("float32", copy=False)
     return np.mean(arrays, axis=0, dtype="float64").astype("float32")
 
 
 class Criterion(Protocol):
-    """Scores weights: higher means keep. It must leave the model unchanged.
+    """Scores weights: weights with higher scores are kept. It must leave the model unchanged.
 
-    A frozen dataclass whose fields are its options. It may have a class attribute `defaults`, dials of the
-    pruning loop that it implies (`between`, `levels`, `scope`, `sparsity`).
+    A criterion is a frozen dataclass whose fields are its options. It may have a class attribute `defaults` with
+    settings of the pruning loop that it implies (`between`, `levels`, `scope`, `sparsity`).
     """
 
     def __call__(self, scoring: Scoring) -> Tree:
-        """Scores by prunable key, in the shape of the masks; finite wherever a weight is kept.
+        """Return scores by prunable key, in the shape of the masks. They are finite wherever a weight is kept.
 
-        `Scores` are a Tree with facts about it.
+        `Scores` is a Tree of scores with facts about them.
         """
         ...

@@ -1,4 +1,4 @@
-"""What a caller may ask of the pruning loop, and what that means beside a criterion's and a model's defaults."""
+"""The settings that a caller may give to the pruning loop, and how defaults of criterion and model complete them."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -40,18 +40,18 @@ class MethodSettings(TypedDict, total=False):
     granularity: str
 
 
-#: How much to prune: any two of them say it, target and sparsity being one.
+#: Settings that say how much to prune. Any two determine the rest; target and sparsity count as one.
 AMOUNTS = ("levels", "rate", "target", "sparsity")
 
 
 def check_kinds(given: Mapping[str, Any]) -> None:
-    """Refuse settings that do not exist, and values of another kind that would mean something unasked."""
+    """Refuse settings that do not exist, and values of a wrong kind that would be misunderstood."""
     for name, value in given.items():
         if name not in MethodSettings.__annotations__:
             raise RecipeError(
                 options.unknown("pruning setting", name, MethodSettings.__annotations__, "Settings")
             )
-        # A single text is a collection of letters, and every text is true.
+        # A single text would be taken as a collection of letters, and as a flag every text would be true.
         listed = isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping))
         if name in ("include", "exclude", "snapshot_at", "stop_when") and not listed:
             raise RecipeError(f"`{name}` must be a list. Received: {name}={value!r}")
@@ -64,11 +64,11 @@ def check_kinds(given: Mapping[str, Any]) -> None:
 
 
 def criterion_of(criterion: Any, given: Any) -> tuple[str, Any]:
-    """The name of a criterion, and the criterion, from either and from options.
+    """The name and the instance of a criterion, from its name with options or from an instance.
 
     Raises:
-        PluginError: no such criterion, or not with these options.
-        RecipeError: options for an instance, which has its own.
+        PluginError: there is no such criterion, or it does not take these options.
+        RecipeError: options were given for an instance, which has its own.
     """
     if not isinstance(given, Mapping):
         raise RecipeError(f"`options` must be a mapping. Received: options={given!r}")
@@ -80,7 +80,7 @@ def criterion_of(criterion: Any, given: Any) -> tuple[str, Any]:
         raise RecipeError(
             f"`options` go with a criterion's name; an instance has its own. Received: options={dict(given)}"
         )
-    # `IterativeSnip()` is called as its registered twin is, so that either continues the other's run.
+    # `IterativeSnip()` gets the name under which it is registered, so that either form continues the other's run.
     name = getattr(criterion, "__name__", type(criterion).__name__)
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower(), criterion
 
@@ -88,15 +88,15 @@ def criterion_of(criterion: Any, given: Any) -> tuple[str, Any]:
 def amounts(
     given: Mapping[str, Any], defaults: Mapping[str, Any], model: Mapping[str, Any], planned: bool
 ) -> dict[str, Any]:
-    """Levels, rate, target and sparsity: the caller's, else the criterion's, else the model's, else 20 %.
+    """Levels, rate, target and sparsity: from the caller, else the criterion, else the model, else a rate of 20 %.
 
-    The model's rates bring their scope along.
+    The scope of the model's recipe comes along with its rate.
 
     Args:
         given: the caller's settings.
-        defaults: the criterion's.
+        defaults: the criterion's settings.
         model: the `rate` and `scope` of the model's own recipe.
-        planned: whether a variant sets the counts, so that only what the caller gave is taken.
+        planned: whether a variant sets the counts. Then only the caller's settings are used.
     """
     asked = {name: given[name] for name in AMOUNTS if name in given}
     if planned:
@@ -112,15 +112,15 @@ def amounts(
 
 
 def scope_of(merged: Mapping[str, Any], defaults: Mapping[str, Any], variants: Sequence[Variant] = ()) -> str:
-    """The scope where the caller gives none.
+    """The scope if the caller gives none.
 
-    A variant's scope wins. Rates by pattern imply `layer`. Else the criterion says, else it is `layer`, as in the
-    papers on magnitude.
+    A variant's scope comes first. Rates by pattern imply `layer`. Otherwise it is the criterion's default, or else
+    `layer`, as in the papers on magnitude pruning.
     """
     rate = merged.get("rate")
     for scope in (variant.scope(rate) for variant in variants):
         if scope is not None:
             return scope
-    # A rate of 0 says what is not pruned at all, and nothing about the rest.
+    # A rate of 0 only says which weights are not pruned at all.
     by_pattern = isinstance(rate, Mapping) and any(share != 0 for p, share in rate.items() if p != "*")
     return "layer" if by_pattern else str(defaults.get("scope", "layer"))

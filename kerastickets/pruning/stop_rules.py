@@ -17,8 +17,8 @@ from kerastickets.tickets.ticket import Ticket
 
 Value = bool | int | float | str | None
 
-# The value holds no sign, so the last sign is the rule's; those before belong to the analyzer's options. A path
-# begins with a letter, so the point of `share=0.5` is none between analyzer and path.
+# A value contains no sign, so the last sign belongs to the rule, and earlier signs to the analyzer's options. A path
+# begins with a letter, so the point in `share=0.5` does not separate analyzer and path.
 _RULE = re.compile(
     r"(?P<spec>[^.:=<>!\s]+(?::.*?)?)\.(?P<path>[A-Za-z_][^.=<>!]*(?:\.[^.=<>!]+)*)"
     r"(?P<sign>!=|<=|>=|=|<|>)(?P<value>[^=<>!]+)"
@@ -31,10 +31,10 @@ class StopRule:
     """One rule, `ANALYZER.FACT=VALUE`.
 
     Args:
-        text: as it was written.
-        spec: the analyzer, with its options.
-        analyzer: an instance of it.
-        path: where the fact is, name by name, in what the analyzer says; positions in lists count from 0.
+        text: the rule as it was written.
+        spec: the analyzer's name, with its options.
+        analyzer: an instance of the analyzer.
+        path: the path to the fact, name by name, in the facts of the analyzer. Positions in lists count from 0.
         sign: `=`, `!=`, `<`, `<=`, `>` or `>=`.
         value: what the fact is compared with.
     """
@@ -48,15 +48,15 @@ class StopRule:
 
     @classmethod
     def parse(cls, text: str) -> "StopRule":
-        """The rule that a text means.
+        """Parse a rule.
 
         Args:
-            text: an analyzer's name, options as in any spec, a point, names with points between, a sign, and a
-                value: `true`, `false`, `null`, a number, or else a text.
+            text: the name of an analyzer, with options as in any plugin's spec; a point; names separated by points; a
+                sign; and a value. The value is `true`, `false`, `null`, a number, or otherwise a text.
 
         Raises:
-            RecipeError: no such text.
-            PluginError: no such analyzer, or not with these options.
+            RecipeError: the text is not such a rule.
+            PluginError: there is no such analyzer, or it does not take these options.
 
         Example:
             >>> rule = StopRule.parse("separation:counts=outputs.category!=interconnected")
@@ -82,13 +82,13 @@ class StopRule:
         return cls(text.strip(), found["spec"], analyzer, path, sign, value)
 
     def holds(self, facts: Mapping[str, Any]) -> bool:
-        """Whether the fact is as the rule says; one that is null is less and more than nothing.
+        """Whether the rule holds for these facts. A fact that is null is neither less nor more than any number.
 
         Args:
-            facts: what the analyzer says about a ticket.
+            facts: the analyzer's facts about a ticket.
 
         Raises:
-            RecipeError: no such fact, or one of another kind than the rule's value.
+            RecipeError: there is no such fact, or it is of a different kind than the rule's value.
 
         Example:
             >>> StopRule.parse("separation.subnetworks>=2").holds({"subnetworks": 3})
@@ -107,7 +107,7 @@ class StopRule:
 
     @property
     def name(self) -> str:
-        """The fact's name, analyzer and all."""
+        """The full name of the fact, including the analyzer."""
         return ".".join((self.spec, *self.path))
 
     def _fact(self, facts: Mapping[str, Any]) -> Any:
@@ -137,36 +137,36 @@ _ORDERS = {
 
 
 def judged(ticket: Ticket, rules: Sequence[StopRule], data: Data) -> Ticket:
-    """A level's ticket, with the first rule that it fulfils as `stopped_by` in its provenance.
+    """Try the rules on a level's ticket, and record the first that holds as `stopped_by` in its provenance.
 
     Args:
-        ticket: of a finished level.
-        rules: any number.
-        data: what the run trains on.
+        ticket: the ticket of a finished level.
+        rules: any number of rules.
+        data: the data that the run trains on.
 
     Raises:
-        RecipeError: a rule asks for what its analyzer does not say.
+        RecipeError: a rule names a fact that its analyzer does not have.
         KerasTicketsError: an analyzer refuses the ticket or the data.
     """
     said: dict[str, Mapping[str, Any]] = {}
     for rule in rules:
         if rule.spec not in said:
             said[rule.spec] = analyze(rule.analyzer, ticket, data=data)
-    # All are asked, so that what is wrong with one is known at once.
+    # All rules are tried, so that a mistake in any of them is found at once.
     met = [rule.text for rule in rules if rule.holds(said[rule.spec])]
     return ticket.replace(provenance=dict(ticket.provenance) | {"stopped_by": met[0]}) if met else ticket
 
 
 def try_rules(ticket: Ticket, rules: Sequence[StopRule], data: Data) -> None:
-    """Ask the rules before anything is trained, so that what is wrong with one is known at once.
+    """Try the rules before anything is trained, so that a mistake in any of them is found at once.
 
     Args:
-        ticket: level 0's, not trained; it is looked at as if it were.
-        rules: any number.
-        data: what the run trains on.
+        ticket: the ticket of level 0, not trained. The rules are tried as if it were trained.
+        rules: any number of rules.
+        data: the data that the run trains on.
 
     Raises:
-        RecipeError: a rule asks for what its analyzer does not say.
+        RecipeError: a rule names a fact that its analyzer does not have.
         KerasTicketsError: an analyzer refuses the ticket or the data.
     """
     final = masked(ticket.weights(), ticket.masks)
@@ -174,7 +174,7 @@ def try_rules(ticket: Ticket, rules: Sequence[StopRule], data: Data) -> None:
 
 
 def _inner(fact: Any) -> dict[str, Any]:
-    """The facts within one, by name or position; none in a single value."""
+    """The facts inside a fact, by name or position; empty for a single value."""
     if isinstance(fact, Mapping):
         return dict(fact)
     return {str(n): value for n, value in enumerate(fact)} if isinstance(fact, list | tuple) else {}

@@ -1,7 +1,7 @@
-"""Variants: ideas of single papers that change how a run prunes, without the loop knowing any of them.
+"""Variants: ideas from single papers that change how a run prunes. The loop does not know any of them.
 
-A variant overrides the hooks that it needs. `kerastickets.pruning.method.VARIANTS` lists the setting that asks for
-each.
+A variant overrides the hooks that it needs. `kerastickets.pruning.method.VARIANTS` lists the setting that turns each
+variant on.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from kerastickets.tickets.ticket import Ticket
 if TYPE_CHECKING:
     from kerastickets.data.dataset import Data
 
-#: How many weights to keep: in all, or per key.
+#: The number of weights to keep, in total or per key.
 Count = int | Mapping[str, int]
 
 
@@ -23,7 +23,7 @@ class StartModel:
     """The model that a run begins with.
 
     Args:
-        model: what builds it, as `find_model` found it.
+        model: the model, as `find_model` returns it.
         name: its name, for provenance.
         counts: the number of weights to keep at each level, from level 0; None plans them from the settings.
     """
@@ -35,12 +35,12 @@ class StartModel:
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """What a cut leaves of a ticket.
+    """The result of a cut: what remains of a ticket.
 
     Args:
         masks: booleans by key, True where kept.
-        snapshots: the weights of the ticket that was cut, by name; a variant may have changed them.
-        facts: what provenance records about the cut, as JSON.
+        snapshots: the weights of the ticket that was cut, by snapshot name. A variant may have changed them.
+        facts: facts about the cut that provenance records, as JSON.
     """
 
     masks: Tree
@@ -73,7 +73,7 @@ class MethodLike(Protocol):
 
     @property
     def scope(self) -> str | None:
-        """What ranks the weights together."""
+        """Whether all weights are ranked together or each layer's by themselves: `global` or `layer`."""
 
     @property
     def cuts(self) -> int:
@@ -85,13 +85,13 @@ class MethodLike(Protocol):
 
 
 class Variant:
-    """An idea that changes how a run prunes. Each method is a hook; as written here it changes nothing."""
+    """An idea that changes how a run prunes. Each method is a hook. The hooks of this base class change nothing."""
 
-    #: Whether the variant sets how many weights each level keeps, so that levels and rate have no defaults.
+    #: Whether the variant sets how many weights each level keeps. Levels and rate then have no defaults.
     plans_counts: ClassVar[bool] = False
 
     def scope(self, rate: Any) -> str | None:
-        """The scope that the variant implies where the caller gives none; None leaves the choice to others."""
+        """The scope that the variant implies if the caller gives none; None leaves the choice to others."""
         return None
 
     def check(self, method: MethodLike) -> None:

@@ -1,6 +1,6 @@
-"""Network extension: wider and wider nets whose parameters, seen from the widest, are pruned by one rate.
+"""Network extension: widen a model step by step, so that pruning the widest one by a rate leads back to the model.
 
-A model plugin takes part by a method `extended(data, rate, levels)`; see `Extendable`.
+A model plugin supports this with a method `extended(data, rate, levels)`; see `Extendable`.
 """
 
 import math
@@ -16,27 +16,28 @@ from kerastickets.pruning.variants import MethodLike, StartModel, Variant
 
 Shape = tuple[int, ...]
 
-# A wider layer has more weights than any memory; without a bound, powers would overflow.
+# A wider layer has more weights than fit into any memory. Without a bound, powers would overflow.
 _WIDEST = 10**9
 
 
 def extend_network(shape: Sequence[int], rate: float, levels: int) -> list[tuple[Shape, int]]:
     """Widen a fully connected net so that pruning the wider ones by `rate` leads back to it.
 
-    With N weights, m hidden layers of equal width, d_in inputs and d_out outputs, the hidden width of level i
-    is the positive root d of (m-1)d^2 + (d_in + d_out)d = N/(1-rate)^i, to the nearest integer. Its weights
-    are counted anew, so counts follow the powers as closely as whole widths can.
+    The net has N weights, m hidden layers of equal width, d_in inputs and d_out outputs. The hidden width of level i
+    is the positive root d of (m-1)d^2 + (d_in + d_out)d = N/(1-rate)^i, rounded to the nearest integer. The weights
+    of each widened net are counted again, so the counts follow the powers as closely as integer widths allow.
 
     Args:
-        shape: inputs, the hidden widths (at least one, all equal) and outputs; each at least 1.
-        rate: share of the weights that pruning takes at each level, in (0, 1).
-        levels: how often to widen, at least 0.
+        shape: the number of inputs, the hidden widths (at least one, all equal) and the number of outputs; each at
+            least 1.
+        rate: fraction of the weights that each level prunes, in (0, 1).
+        levels: how many times to widen, at least 0.
 
     Returns:
-        For each level from 0, the net itself, to `levels` its shape and its weights, biases not counted.
+        For each level from 0 (the net itself) to `levels`: the shape, and the number of weights without biases.
 
     Raises:
-        RecipeError: a value out of range, unequal hidden widths, or a net too wide for any memory.
+        RecipeError: a value is out of range, hidden widths differ, or a net is too wide for any memory.
 
     Example:
         >>> extend_network((4, 8, 8, 2), 0.32, 2)
@@ -66,7 +67,7 @@ def extend_network(shape: Sequence[int], rate: float, levels: int) -> list[tuple
 
 
 def _width(square: int, linear: int, weights: float) -> int:
-    """The positive root of square*d^2 + linear*d = weights, to the nearest integer."""
+    """The positive root d of square*d^2 + linear*d = weights, rounded to the nearest integer."""
     if square == 0:
         return round(weights / linear)
     return round((math.sqrt(linear**2 + 4 * square * weights) - linear) / (2 * square))
@@ -91,15 +92,15 @@ def _check(shape: Shape, rate: float, levels: int) -> None:
 
 @runtime_checkable
 class Extendable(Protocol):
-    """A model plugin that can be widened: one more method, and `kt prune --extend` works with it."""
+    """A model plugin that can be widened. With this one method, `kt prune --extend` works with it."""
 
     def extended(self, data: Data, rate: float, levels: int) -> Sequence[tuple[Any, int]]:
-        """For each level from 0, the plugin itself, to `levels`: a plugin, and its weights without biases.
+        """For each level from 0 (the plugin itself) to `levels`: a plugin, and its number of weights without biases.
 
         Args:
-            data: what the model is for.
-            rate: share of the weights that pruning takes at each level, in (0, 1).
-            levels: how often to widen, at least 0.
+            data: the data set that the model is for.
+            rate: fraction of the weights that each level prunes, in (0, 1).
+            levels: how many times to widen, at least 0.
         """
         ...
 
@@ -109,7 +110,7 @@ class Widening(Variant):
     """The variant `extend`: widen the model first, and prune it back to its own size.
 
     Args:
-        times: how often to widen, at least 0.
+        times: how many times to widen, at least 0.
 
     Reference:
         M. Burger, Winning the Lottery Twice with Iterative Magnitude Pruning (2024), section 3.3.
@@ -120,11 +121,11 @@ class Widening(Variant):
     plans_counts = True
 
     def scope(self, rate: Any) -> str | None:
-        """The counts of a widened net are those of all layers together, and so is its scope."""
+        """The scope is `global`, since the counts of a widened net are those of all layers together."""
         return "global"
 
     def check(self, method: MethodLike) -> None:
-        """Refuse settings that say otherwise how much to prune."""
+        """Refuse settings that contradict how much the variant prunes."""
         ends = {"target": method.target, "sparsity": method.sparsity}
         check_extend(self.times, method.rate, ends, (method.levels or 0) * method.cuts)
 
@@ -133,7 +134,7 @@ class Widening(Variant):
         check_extendable(model, name)
 
     def start_model(self, start: StartModel, data: Data, method: MethodLike) -> StartModel:
-        """The widest model, and the number of weights of each narrower one."""
+        """The widest model, and the number of weights to keep at each level."""
         return widened(start.model, start.name, data, float(cast(float, method.rate)), self.times)
 
 
@@ -142,17 +143,17 @@ def widened(model: Any, name: str, data: Data, rate: float, levels: int) -> Star
 
     Args:
         model: an instance of a model plugin that is `Extendable`.
-        name: its spec or class.
+        name: its spec or the name of its class.
         data: the data set that the model is for.
-        rate: the fraction of the weights that pruning takes at each level.
-        levels: how often to widen.
+        rate: the fraction of the weights that each level prunes.
+        levels: how many times to widen.
 
     Returns:
         The widest model, its name, and the number of weights to keep at each level, from the widest down.
 
     Raises:
-        RecipeError: the model cannot be extended, or not so far.
-        PluginError: the plugin gives another number of models.
+        RecipeError: the model cannot be extended, or not this many times.
+        PluginError: the plugin gives a wrong number of models.
 
     Example:
         >>> from kerastickets.data.spec import data_of
@@ -173,16 +174,16 @@ def widened(model: Any, name: str, data: Data, rate: float, levels: int) -> Star
 
 
 def check_extend(extend: Any, rate: Any, ends: Mapping[str, Any], prunings: int) -> None:
-    """Refuse an `extend` that contradicts the other dials of pruning.
+    """Refuse an `extend` that contradicts the other settings of pruning.
 
     Args:
-        extend: how often to widen.
-        rate: what prunes: one number.
-        ends: other dials that say where a run ends, by name; all must be None.
-        prunings: how many are asked for; 0 for as many as there are.
+        extend: how many times to widen.
+        rate: the pruning rate. It must be one number.
+        ends: other settings that say where a run ends, by name. All must be None.
+        prunings: the number of prunings that the caller asked for; 0 if the caller gave none.
 
     Raises:
-        RecipeError: naming what contradicts it.
+        RecipeError: a setting contradicts `extend`. The message names it.
 
     Example:
         >>> check_extend(3, 0.32, {"target": None}, 0)
@@ -208,11 +209,11 @@ def check_extendable(model: Any, name: str) -> None:
     """Refuse a model that cannot be extended.
 
     Args:
-        model: what `find_model` found.
+        model: the result of `find_model`.
         name: its name, for the message.
 
     Raises:
-        RecipeError: naming the models that can be.
+        RecipeError: the model cannot be extended. The message names the models that can.
 
     Example:
         >>> check_extendable(registry.create("models", "conv-2"), "conv-2")
@@ -227,5 +228,5 @@ def check_extendable(model: Any, name: str) -> None:
 def _can(name: str) -> bool:
     try:
         return hasattr(registry.load("models", name), "extended")
-    except PluginError:  # somebody else's, and broken
+    except PluginError:  # a broken plugin of somebody else
         return False

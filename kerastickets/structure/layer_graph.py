@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerastickets.errors import TicketError
-from kerastickets.tickets.layer_names import segments
+from kerastickets.tickets.layer_names import stable_names
 
 Shape = tuple[int | None, ...]
 
@@ -174,7 +174,7 @@ def _name(layer: Mapping[str, Any]) -> str:
 
 
 def _segments(layers: Sequence[Any]) -> Iterator[str]:
-    return segments((_name(layer), layer["class_name"]) for layer in layers)
+    return stable_names((_name(layer), layer["class_name"]) for layer in layers)
 
 
 def _listed(histories: Any) -> list[tuple[str, int, int]]:

@@ -46,11 +46,11 @@ def numbered(names: Iterable[str]) -> Iterator[str]:
         yield label
 
 
-def segments(layers: Iterable[tuple[str, str]]) -> Iterator[str]:
+def stable_names(layers: Iterable[tuple[str, str]]) -> Iterator[str]:
     """The key segments of sibling layers, from their names and classes.
 
     Example:
-        >>> list(segments([("dense_3", "Dense"), ("head", "Dense"), ("dense_9", "Dense")]))
+        >>> list(stable_names([("dense_3", "Dense"), ("head", "Dense"), ("dense_9", "Dense")]))
         ['dense', 'head', 'dense_1']
     """
     return numbered(made_up(name, class_name) or name for name, class_name in layers)

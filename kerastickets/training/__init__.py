@@ -1,4 +1,4 @@
-"""One ticket trained or measured: recipe, compiled trainer, and what is behind `train` and `evaluate`."""
+"""Train or measure one ticket: recipe, compiled trainer, and the functions `train`, `train_many` and `evaluate`."""
 
 from typing import TYPE_CHECKING
 

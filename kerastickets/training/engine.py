@@ -1,7 +1,7 @@
-"""The compiled part of training: many steps in one call, on data that stays on the device.
+"""The compiled part of training: run many steps in one call, on data that stays on the device.
 
-`Engine` knows one compiled Keras model and one data set. It runs `model.train_step` in a while-loop
-inside a `tf.function`, so that any `train_step`, loss, metric and optimizer works as Keras defines it.
+`Engine` holds one compiled Keras model and one data set. It runs `model.train_step` in a while-loop inside a
+`tf.function`, so that any `train_step`, loss, metric and optimizer works as Keras defines it.
 """
 
 import os
@@ -24,9 +24,9 @@ from kerastickets.models.variables import paths
 from kerastickets.training.optimizers import build_optimizer
 from kerastickets.training.recipe import Jit
 
-# Large enough to be quick, and a divisor of the usual 5 000 and 10 000 examples, so that no odd batch remains.
+# Large enough to be quick. It divides the usual 5 000 and 10 000 examples, so that no smaller batch remains.
 _EVALUATION_BATCH = 1000
-# Examples whose order one call is given: some epochs of a small set, one of a large.
+# How many examples the order given to one call covers: several epochs of a small set, one of a large set.
 _BLOCK = 2**16
 _CELLS = (keras.layers.SimpleRNNCell, keras.layers.GRUCell, keras.layers.LSTMCell)
 
@@ -34,9 +34,9 @@ _CELLS = (keras.layers.SimpleRNNCell, keras.layers.GRUCell, keras.layers.LSTMCel
 def use_jit(model: keras.Model, jit: Jit) -> bool:
     """Whether XLA compiles the training of `model`.
 
-    The rule of `auto`: every layer supports it and, on CPU, there is no convolution and no random layer
-    (XLA's CPU convolutions are a hundred times slower, its random numbers several times; dense nets gain
-    2x, tiny ones 8x).
+    `auto` means XLA if every layer supports it and, on CPU, no layer convolves or draws random numbers. On CPU,
+    XLA's convolutions are a hundred times slower, and its random numbers several times. Dense nets become 2x
+    faster with XLA, and tiny nets 8x.
 
     Args:
         model: a built model.
@@ -57,18 +57,18 @@ def use_jit(model: keras.Model, jit: Jit) -> bool:
 
 
 def _convolves(layer: keras.Layer) -> bool:
-    # By base class: a layer of one's own can be a convolution under any name.
+    # By base class, since a user's layer can be a convolution under any name.
     return any("Conv" in base.__name__ for base in type(layer).__mro__)
 
 
 def _draws(layer: keras.Layer) -> bool:
-    # Recurrent cells own a generator also where they drop nothing.
+    # Recurrent cells own a generator even if they drop nothing.
     rates = [getattr(layer, name, 0.0) for name in ("dropout", "recurrent_dropout")]
     return bool(layer._seed_generators) and (any(rates) or not isinstance(layer, _CELLS))
 
 
 def environment(jit: bool) -> dict[str, Any]:
-    """What besides the recipe decides bits on one machine: threads, oneDNN, XLA and its flags, for provenance."""
+    """For provenance: threads, oneDNN, XLA and its flags. Besides the recipe, these decide bits on one machine."""
     threads = tf.config.threading.get_intra_op_parallelism_threads() or cores()
     devices = sorted({device.device_type for device in tf.config.list_logical_devices()})
     onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
@@ -80,9 +80,9 @@ class Part(NamedTuple):
     """Steps that one call can run.
 
     Args:
-        block: number of the block of epochs they are in.
-        steps: how many they are.
-        numbers: what `Engine.run` takes after the order: first, count, key and base.
+        block: number of the block of epochs that contains the steps.
+        steps: the number of steps.
+        numbers: the arguments of `Engine.run` after `order`: first, count, key and base.
     """
 
     block: int
@@ -96,14 +96,14 @@ class Engine:
     Args:
         model: a compiled Keras model, with masks attached and its optimizer guarded.
         data: the data set.
-        batch_size: examples a training step, of all replicas together.
-        jit: XLA for training and evaluation.
-        augment: what happens to the images of each training step.
-        layout: where it runs; the model was made in its scope.
+        batch_size: examples per training step, over all replicas.
+        jit: whether XLA compiles training and evaluation.
+        augment: the augmentation of the images of each training step.
+        layout: where the engine runs. The model was made in its scope.
 
     Raises:
         RecipeError: the batch is larger than the training data, the replicas cannot share it evenly, or the
-            data cannot be augmented so.
+            data cannot be augmented in this way.
     """
 
     def __init__(
@@ -130,13 +130,13 @@ class Engine:
         self.per_epoch = self.examples // batch_size
         self._epochs = max(1, _BLOCK // self.examples)
         self._build_state()
-        # What a fresh optimizer holds: its learning rate and loss scale too, so never zeros.
+        # The values of a fresh optimizer. They include its learning rate and loss scale, so zeros would not do.
         self._fresh = [np.array(v.numpy()) for v in model.optimizer.variables]
         self._average = averaging(self.layout, model)
         self._evaluations: dict[str, Any] = {}
         self._stream: Any = None
         self._order: tuple[tuple[int, int], Any] | None = None
-        #: What the numbers of `results` are called.
+        #: The names of the numbers in `results`.
         self.names: list[str] = []
 
     def _build_state(self) -> None:
@@ -147,7 +147,7 @@ class Engine:
         self.model.reset_metrics()
 
     def reset(self, seed: int, first: int) -> None:
-        """Make the optimizer fresh and key every random layer to (seed, layer, `first`), and to the replica."""
+        """Reset the optimizer, and seed every random layer by (seed, layer, `first`) and by the replica."""
         for variable, value in zip(self.model.optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
         for slot, weight in self._copies:
@@ -155,15 +155,15 @@ class Engine:
         for path, layer in paths(self.model):
             for n, source in enumerate(layer._seed_generators):
                 key = "noise", seed, "/".join(path), n
-                # The first replica draws what one device draws; the others draw from keys of their own.
+                # The first replica draws what a single device draws. Each other replica has its own key.
                 keys = [integer(*key, *([r] if r else [])) for r in range(self.layout.replicas)]
                 self.layout.assign_each(source.state, [np.array([key, first]) for key in keys])
         self._stream = None
 
     def train(self, seed: int, first: int, count: int, *, resume: bool = False) -> dict[str, float]:
-        """Run steps `first` to `first + count`; returns the training metrics over them.
+        """Run steps `first` to `first + count`, and return the training metrics over them.
 
-        With `resume` the metrics go on from the steps before, as after a pause for a snapshot.
+        With `resume` the metrics also cover the steps before, as after a pause for a snapshot.
         """
         if not resume:
             self._zero()
@@ -186,25 +186,25 @@ class Engine:
         return self._metrics(call())
 
     def evaluation(self, split: str) -> Any:
-        """The compiled call that measures a split."""
+        """The compiled call that evaluates a split."""
         if split not in self._evaluations:
             self._evaluations[split] = self._compile_evaluation(split)
         return self._evaluations[split]
 
     @cached_property
     def steps(self) -> Any:
-        """The compiled call of steps."""
+        """The compiled call that runs training steps."""
         return self._compile_pipeline() if self.data.batches else self._compile_resident()
 
     @cached_property
     def _zero(self) -> Any:
-        """Starts the metrics anew: compiled, since from outside it is a call for each of their variables."""
+        """Resets the metrics. It is compiled, since otherwise it takes one call per variable of the metrics."""
         if self.layout.strategy is not None:
             return self.model.reset_metrics
         return tf.function(self.model.reset_metrics, autograph=False).get_concrete_function()
 
     def results(self) -> Any:
-        """At the end of a compiled call: all metrics that are one number as one vector, which is read in one copy."""
+        """At the end of a compiled call: stack all scalar metrics into one vector, so that one copy reads them all."""
         if self.layout.strategy is not None:
             return None
         results = {name: tf.convert_to_tensor(v) for name, v in self.model.get_metrics_result().items()}
@@ -223,18 +223,18 @@ class Engine:
         return {name: float(value) for name, value in own.items() if np.ndim(value) == 0}
 
     def part(self, seed: int, first: int, count: int) -> "Part":
-        """As many of the steps `first` to `first + count` as one call can run: to the end of a block of epochs."""
+        """The steps from `first` to `first + count` that one call can run: up to the end of a block of epochs."""
         block, at = divmod(first, self._epochs * self.per_epoch)
         run = min(count, self._epochs * self.per_epoch - at)
         return Part(block, run, (at, run, self._augment.key(seed), first - at))
 
     @property
     def block(self) -> int:
-        """How many examples an order names."""
+        """The number of examples in one order."""
         return self._epochs * self.examples
 
     def order(self, seed: int, block: int) -> np.ndarray:
-        """The orders of a block of epochs in one array: a call an epoch would cost tiny nets half their time."""
+        """The orders of all epochs of a block in one array. One call per epoch would cost tiny nets half their time."""
         epochs = range(block * self._epochs, (block + 1) * self._epochs)
         orders = [np.random.default_rng([seed, epoch]).permutation(self.examples) for epoch in epochs]
         return np.concatenate(orders).astype("int32")
@@ -250,14 +250,14 @@ class Engine:
         return x, y
 
     def run(self, order: Any, first: Any, count: Any, key: Any, base: Any) -> None:
-        """Within a compiled call: some steps, on data that stays on the device.
+        """Within a compiled call: run some steps on data that stays on the device.
 
         Args:
-            order: what `order` gave.
+            order: the result of `order`.
             first: the first step, counted from the beginning of the block.
-            count: how many.
-            key: the augmentation's.
-            base: the step that the block begins with.
+            count: the number of steps.
+            key: the key of the augmentation.
+            base: the number of the block's first step.
         """
         model, size, augment = self.model, self.batch_size, self._augment
         x, y = self._resident
@@ -277,7 +277,7 @@ class Engine:
         tf.while_loop(lambda i: i < first + count, body, [first], parallel_iterations=1)
 
     def _compile_resident(self) -> Any:
-        _ = self._resident  # made outside of what is compiled
+        _ = self._resident  # made before compilation, outside of the graph
         order = tf.TensorSpec((self.block,), tf.int32)
         numbers = [tf.TensorSpec((), tf.int32)] * 4
 
@@ -286,7 +286,7 @@ class Engine:
             self.run(order, first, count, key, base)
             return self.results()
 
-        # The concrete function, since this one never needs another trace.
+        # The concrete function suffices, since the function is never traced again.
         return steps.get_concrete_function()
 
     def _compile_pipeline(self) -> Any:
@@ -317,12 +317,12 @@ class Engine:
         return evaluation.get_concrete_function()
 
     def measuring(self, split: str) -> Callable[[], None]:
-        """What within a compiled call adds all of a split to the metrics."""
+        """A function that, within a compiled call, adds all examples of a split to the metrics."""
         x, y = getattr(self.data, split)
         model, size = self.model, min(len(x), _EVALUATION_BATCH)
-        # The last bit of a sum depends on what XLA computes it together with. A loop that it cannot see through is
-        # compiled as it is wherever it stands: its lengths are made here, outside of what is compiled, and every
-        # batch is found by the loop's own number, in an array with a row more than the only batch has.
+        # The last bit of a sum depends on which other operations XLA fuses it with. XLA compiles a loop that it
+        # cannot see through in the same way wherever the loop stands. So the loop's lengths are made here, outside of
+        # the graph, and each batch is found by the loop's counter, in an array with one row more than a single batch.
         xs, ys = (tf.constant(np.concatenate([array, array[:1]])) for array in (x, y))
         whole, rest = (tf.constant(count) for count in divmod(len(x), size))
 

@@ -1,4 +1,4 @@
-"""Measure a ticket on data: loss, accuracy by class and task, calibration."""
+"""Measure a ticket on data: loss, accuracy per class and task, and calibration."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,24 +24,25 @@ def evaluate(
     custom_objects: Mapping[str, Any] | None = None,
     trainers: TrainerCache | None = None,
 ) -> dict[str, Any]:
-    """Measure a ticket: loss, accuracy by class and task, calibration.
+    """Measure a ticket on data: loss, accuracy per class and task, and calibration.
 
     Args:
-        ticket: a ticket or its file; its `final` weights are used where it has them, else its start.
-        data: a data set's name or a `Data`; None takes the one it was found on.
+        ticket: a ticket or its file. Its `final` weights are measured if it has them, or else the weights that
+            its training starts from.
+        data: a data set's name or a `Data`; None takes the one that the ticket was found on.
         split: `train`, `validation` or `test`.
-        model: what builds the model, for tickets without an architecture.
+        model: the model's name, file, function or object, for tickets without an architecture.
         custom_objects: your classes by name.
-        trainers: what to share with other jobs of this process.
+        trainers: the cache that jobs of this process share.
 
     Returns:
-        JSON-ready facts: `split`, `dataset`, `weights`, `examples`, the loss and metrics, and for
-        classification `classes` (accuracy of each) and `calibration` (expected error over 15 bins). Of a
-        data set's `tasks` the same by name, each with its own `loss` and `accuracy`, or
-        `mean_squared_error` of targets; `mean_loss` is the mean of these losses.
+        JSON-ready facts: `split`, `dataset`, `weights`, `examples`, and the loss and metrics. Classification also
+        has `classes` (the accuracy per class) and `calibration` (the expected error over 15 bins). A data set with
+        `tasks` has these facts per task, by name, with the task's own `loss` and `accuracy` (or
+        `mean_squared_error` for targets); `mean_loss` is the mean of the losses of the tasks.
 
     Raises:
-        RecipeError: no such split.
+        RecipeError: there is no such split.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -63,7 +64,7 @@ def evaluate(
     x, y = getattr(data, split)
     facts: dict[str, Any] = {"split": split, "dataset": data_name(spec), "weights": name, "examples": len(x)}
     measured = net.evaluate(x, y, 1000, verbose=0, return_dict=True)
-    # A metric can be one number a class; as in training, those are left out.
+    # A metric can be one number per class. As in training, such metrics are left out.
     facts |= {key: float(value) for key, value in measured.items() if np.ndim(value) == 0}
     if isinstance(data.classes, int):
         facts |= _by_class(_probabilities(net, x), y, data.classes, data.labels)
@@ -74,7 +75,7 @@ def evaluate(
 
 
 def _by_task(net: Any, x: np.ndarray, y: np.ndarray, data: Data) -> dict[str, Any]:
-    """What each task's outputs alone are worth; labels have a column for each task, targets for each output."""
+    """Measure each task by its own outputs. Labels have one column per task, targets one column per output."""
     from kerastickets.data.metrics import task_metrics
     from kerastickets.models.objective import fitting_loss
 
@@ -85,7 +86,7 @@ def _by_task(net: Any, x: np.ndarray, y: np.ndarray, data: Data) -> dict[str, An
     for column, (name, task) in enumerate(data.tasks.items()):
         own = list(task.outputs)
         true = y[:, column] if data.classes else y[:, own]
-        # A loss known by its name alone gives a number an example.
+        # A loss given by its name alone returns one number per example.
         facts[name] = {"loss": float(np.mean(fitting_loss(task.loss, net)(true, outputs[:, own])))}
         if isinstance(data.classes, tuple):
             facts[name] |= _of_classes(outputs[:, own], true, data.classes[column])
@@ -131,15 +132,16 @@ def _by_class(
 
 
 def calibration(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> dict[str, Any]:
-    """How far confidence is from accuracy.
+    """Measure how far confidence is from accuracy.
 
     Args:
-        confidence: probability of the predicted class of each example, in [0, 1].
-        right: whether it was right.
-        bins: number of equal bins of confidence.
+        confidence: per example, the probability of the predicted class, in [0, 1].
+        right: per example, whether the prediction was right.
+        bins: the number of bins of equal width into which confidence is divided.
 
     Returns:
-        `ece`, the mean over examples of the gap between a bin's accuracy and confidence, and the bins.
+        `ece`, the mean over examples of the gap between the accuracy and the confidence of the example's bin, and
+        `bins`, the facts about each bin.
 
     Example:
         >>> calibration(np.array([0.9, 0.9]), np.array([True, False]))["ece"]

@@ -1,10 +1,12 @@
-"""Nets that take turns in one compiled model, within one compiled call.
+"""Train several nets in turn in one compiled model, within one compiled call.
 
-A tiny net's epoch takes less time than the calls that start it. So the states of all members (weights,
-masks, optimizer, metrics, random layers: whatever the compiled steps touch) stay on the device side by side,
-and one call goes through the members: it puts a member's state into the model, runs its steps, and takes the
-state back. Each member's steps are the very ones of a net that trains alone, so its bits are the same; there
-is one model to compile, however many members there are; and a member that has stopped is not visited.
+An epoch of a tiny net takes less time than the calls that start it. So the states of all nets (the members) stay
+on the device side by side: weights, masks, optimizer, metrics, random layers, and whatever else the compiled
+steps touch. One call goes through the members. It puts a member's state into the model, runs the member's steps,
+and takes the state back.
+
+Each member runs exactly the steps of a net that trains alone, so its bits are the same. Only one model is
+compiled, however many members there are. A member that has stopped is skipped.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,11 +24,11 @@ from kerastickets.training.session import Metrics, NetTrainer, Outcome, Start, S
 
 
 class InterleavedNets:
-    """The states of some nets of one engine.
+    """The states of several nets that share one engine.
 
     Args:
-        engine: on one device, with data that stays there.
-        size: how many members it can hold.
+        engine: an engine on one device, with data that stays there.
+        size: the largest number of members.
     """
 
     def __init__(self, engine: Engine, size: int) -> None:
@@ -39,7 +41,7 @@ class InterleavedNets:
 
     @cached_property
     def _own(self) -> list[Any]:
-        """Every variable that a member must have of its own: what the compiled steps touch, and all weights."""
+        """The variables of which each member has its own copy: those that the compiled steps touch, and all weights."""
         used = [
             v for call in (self.engine.steps, self.engine.evaluation("validation")) for v in call.variables
         ]
@@ -50,22 +52,22 @@ class InterleavedNets:
 
     @cached_property
     def _stacks(self) -> list[Any]:
-        # Without a name: Keras's are not unique, and these are found by place.
+        # Without names: Keras's names are not unique, and the stacks are found by position.
         return [tf.Variable(tf.zeros((self.size, *v.shape), v.dtype), trainable=False) for v in self._own]
 
     def put(self, member: int) -> None:
-        """The model's state becomes the member's."""
+        """Copy the model's state to the member."""
         self._call("put", self._give)(tf.constant(member))
         self._weights = None
 
     def take(self, member: int) -> None:
-        """The member's state becomes the model's."""
+        """Copy the member's state to the model."""
         self._call("take", self._take)(tf.constant(member))
 
     def _call(self, name: str, step: Any) -> Any:
         if name not in self._calls:
             call = tf.function(step, autograph=False, input_signature=[tf.TensorSpec((), tf.int32)])
-            _ = self._stacks  # variables are made outside of what is compiled
+            _ = self._stacks  # variables are made before compilation, outside of the graph
             self._calls[name] = call.get_concrete_function()
         return self._calls[name]
 
@@ -82,10 +84,10 @@ class InterleavedNets:
 
         Args:
             seeds: the data seed of each member.
-            wished: the steps of each member that runs any.
+            wished: the steps of each member that has any to run.
 
         Returns:
-            The training metrics of each over its steps, and over those before where they resume.
+            The training metrics of each member over its steps. With `resume` they also cover the steps before.
         """
         found: dict[int, Metrics] = {}
         left = dict(wished)
@@ -103,15 +105,15 @@ class InterleavedNets:
         return found
 
     def evaluate(self, split: str, members: Collection[int]) -> dict[int, Metrics]:
-        """Loss and metrics of members on all of `split`."""
+        """Loss and metrics of each of `members` on all of `split`."""
         if split not in self._calls:
             self._calls[split] = self._compile_evaluation(split)
         return self._named(self._calls[split](*self._live(members)), members)
 
     def weights(self, member: int) -> Tree:
-        """All weights of a member as they are; bfloat16 becomes float32."""
+        """The current weights of a member. bfloat16 becomes float32."""
         if self._weights is None:
-            # Of all members at once: most ask after the same steps.
+            # Read all members at once, since most of them ask after the same steps.
             stacks = {id(v): stack for v, stack in zip(self._own, self._stacks, strict=True)}
             self._weights = {
                 key: _host(stacks[id(v.value)]) for key, v in variables(self.engine.model).items()
@@ -128,7 +130,7 @@ class InterleavedNets:
         return {m: dict(zip(self.engine.names, rows[m].tolist(), strict=True)) for m in members}
 
     def _order(self, wanted: Mapping[int, tuple[int, int]]) -> None:
-        """Have each member's order of a block of epochs on the device."""
+        """Put the order of a block of epochs on the device, for each member."""
         new = {member: key for member, key in wanted.items() if self._rows[member] != key}
         made: dict[tuple[int, int], np.ndarray] = {}
         for member, key in new.items():
@@ -154,7 +156,7 @@ class InterleavedNets:
         return self._compiled(steps, orders, numbers, fresh)
 
     def _compile_evaluation(self, split: str) -> Any:
-        # Made here, out of XLA's sight: of counts that it knew it would make products where others divide.
+        # Made here, hidden from XLA: it would turn divisions by counts that it knows into products, with other bits.
         measure, always = self.engine.measuring(split), tf.constant(True)
 
         def evaluation(members: Any, live: Any) -> Any:
@@ -175,7 +177,7 @@ class InterleavedNets:
         return call.get_concrete_function()
 
     def _turns(self, turn: Any, members: Any, live: Any) -> Any:
-        """Within a compiled call: the turn of each live member; returns a row of results for each."""
+        """Within a compiled call: run the turn of each live member, and return one row of results per member."""
 
         def body(n: Any, rows: Any) -> Any:
             member = members[n]
@@ -189,19 +191,19 @@ class InterleavedNets:
 
 
 class Member:
-    """One net of a group, as its training looks at it.
+    """One net of a group, as its training sees it.
 
     Args:
-        trainer: whose model the group trains.
+        trainer: the trainer whose model the group trains.
         group: the group.
-        number: its place there.
+        number: the net's position in the group.
     """
 
     def __init__(self, trainer: NetTrainer, group: InterleavedNets, number: int) -> None:
         self._trainer, self._group, self._number = trainer, group, number
 
     def weights(self) -> Tree:
-        """All weights as they are."""
+        """The current weights."""
         return self._group.weights(self._number)
 
     def averaged(self, masks: Tree) -> Tree:
@@ -213,7 +215,7 @@ class Member:
 
 
 def _doing(step: Any) -> Any:
-    """`step` as a branch of a condition."""
+    """Turn `step` into a branch for `tf.cond`."""
 
     def branch() -> Any:
         step()
@@ -230,7 +232,7 @@ def _host(stack: Any) -> np.ndarray:
 def train_together(
     trainer: NetTrainer, group: InterleavedNets, starts: Sequence[Start]
 ) -> list[Outcome | KerasTicketsError]:
-    """Train a member from each start; a member that fails leaves its error, and the others go on."""
+    """Train one member per start. A member that fails gives its error as its result, and the others go on."""
     results: dict[int, Outcome | KerasTicketsError] = {}
     wishes: dict[int, Wish] = {}
     runs: list[Any] = []
@@ -252,7 +254,7 @@ def train_together(
         advance(number, None)
     seeds = {number: start.seed for number, start in enumerate(starts)}
     while wishes:
-        # Steps first: who waits to be measured is then measured with all others.
+        # Steps come first, so that members that wait for an evaluation are evaluated together with all others.
         steps = {member: wish for member, wish in wishes.items() if isinstance(wish, Steps)}
         split = "" if steps else str(next(iter(wishes.values())))
         waiting = [member for member, wish in wishes.items() if wish == split]

@@ -1,4 +1,4 @@
-"""Keras callbacks at the pace of evaluations, and a clear no to those that act on every batch."""
+"""Run Keras callbacks once per evaluation, and refuse callbacks that act on every batch."""
 
 from collections.abc import Iterable, Mapping
 from types import TracebackType
@@ -17,22 +17,22 @@ _PER_BATCH = (
     "on_test_batch_end",
 )
 _RATE_SETTERS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
-# What a row tells besides metrics. Keras passes the epoch on its own, and `ModelCheckpoint` fails on a second one.
+# Fields of a row that are not metrics. Keras passes the epoch itself, and `ModelCheckpoint` fails on a second one.
 _NO_METRICS = ("level", "iteration", "epoch", "seconds")
 
 
 def check_interval_callback(callback: Any, *, scheduled: bool = False) -> None:
-    """Refuse a callback that would have to run inside the compiled loop, or against the rest of the training.
+    """Refuse a callback that would have to run inside the compiled loop, or that contradicts the rest of the training.
 
-    Keras's own `TensorBoard` and `ModelCheckpoint` pass when set to epochs (`update_freq="epoch"`,
-    `save_freq="epoch"`), which are evaluations here.
+    Keras's own `TensorBoard` and `ModelCheckpoint` are accepted if they act per epoch (`update_freq="epoch"`,
+    `save_freq="epoch"`). An epoch is an evaluation here.
 
     Args:
         callback: a Keras callback.
-        scheduled: whether a schedule sets the learning rate already.
+        scheduled: whether a schedule already sets the learning rate.
 
     Raises:
-        RecipeError: naming the callback, and the hook or the dial in its way.
+        RecipeError: the callback is refused. The message names it, and the hook or setting that is the reason.
 
     Example:
         >>> check_interval_callback(keras.callbacks.CSVLogger("log.csv"))
@@ -63,7 +63,7 @@ def check_interval_callback(callback: Any, *, scheduled: bool = False) -> None:
 
 
 class Intervals:
-    """A context in which callbacks see one epoch per evaluation.
+    """A context in which callbacks see each evaluation as one epoch.
 
     Args:
         callbacks: fresh Keras callbacks.
@@ -85,12 +85,12 @@ class Intervals:
         return self
 
     def begin(self) -> None:
-        """Open the next interval."""
+        """Begin the next interval."""
         if self._list:
             self._list.on_epoch_begin(self._count)
 
     def end(self, row: Mapping[str, Any]) -> bool:
-        """Close the interval with its row; True when a callback asked to stop."""
+        """End the interval with its row. Returns whether a callback asked to stop."""
         if self._list:
             metrics = {name: value for name, value in row.items() if name not in _NO_METRICS}
             self._list.on_epoch_end(self._count, metrics)

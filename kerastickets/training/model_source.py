@@ -1,4 +1,4 @@
-"""Where models come from: names, files, functions, and objects a caller already has. (And data: `dataspec`.)"""
+"""Where models come from: names, files, functions, and objects of the caller. (`data.spec` does this for data.)"""
 
 import importlib
 import inspect
@@ -44,14 +44,14 @@ class Source:
     """A model that can be built any number of times.
 
     Args:
-        name: what provenance records: a plugin's spec, or a file's base name.
+        name: the name that provenance records: a plugin's spec, or a file's base name.
         build: makes the model.
-        architecture: its config; empty where it has none.
-        init: initial weights for an init seed; a source that brings its own weights ignores the seed.
-        recipe: its own dials of training.
-        objective: loss and metrics it was compiled with, if any.
-        files: sha256 by base name of the files it came from.
-        masks: those that a live or saved model held already; what they prune stays pruned.
+        architecture: the model's config; empty if it has none.
+        init: gives the initial weights for an init seed. A source with its own weights ignores the seed.
+        recipe: the model's own training settings.
+        objective: the loss and metrics that the model was compiled with, if any.
+        files: the sha256 of each file that the model came from, by base name.
+        masks: the masks that a live or saved model already had. Weights that they prune stay pruned.
     """
 
     name: str
@@ -65,18 +65,19 @@ class Source:
 
 
 def find_model(spec: Any) -> Any:
-    """Check a model's spec without importing TensorFlow, as far as that goes.
+    """Find a model by its spec, and check as much as is possible without importing TensorFlow.
 
     Args:
         spec: a registered `NAME` or `NAME:k=v`, a `.keras` file, `package.module:function`, or an object.
 
     Returns:
-        For a registered name an instance of its plugin; for a function the function; for a file its
-        path; anything else as it is.
+        For a registered name, an instance of its plugin; for `package.module:function`, the function; for a file,
+        its path. Any other object is returned unchanged.
 
     Raises:
-        PluginError: nothing of that name; suggests the nearest.
-        RecipeError: a file or function that is not there.
+        PluginError: there is no model of that name, or the module does not import or has no such function. For a
+            name, the message suggests the nearest.
+        RecipeError: the file does not exist.
     """
     if not isinstance(spec, (str, Path)):
         return spec
@@ -96,7 +97,7 @@ def find_model(spec: Any) -> Any:
 def _module(name: str, spec: str) -> Any:
     try:
         return importlib.import_module(name)
-    except (Exception, SystemExit) as error:  # a module may do anything while it is imported
+    except (Exception, SystemExit) as error:  # importing a module can raise anything
         missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
         if missing and f"{name}.".startswith(f"{missing}."):
             message = unknown("model", name, registry.names("models"))
@@ -108,13 +109,14 @@ def _module(name: str, spec: str) -> Any:
 
 
 def model_recipe(found: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A model's own recipe, or its plugin's: dials of training, and how to prune.
+    """The recipe of a model or its plugin: settings of training, and settings of pruning.
 
     Args:
-        found: what `find_model` found; a ticket stands for the model plugin that it came from.
+        found: the result of `find_model`. A ticket stands for the model plugin that it came from.
 
     Returns:
-        TrainSettings of training by name (none for a ticket, see `ticket_recipe`); `rate` and `scope`, where given.
+        The training settings by name (none for a ticket, see `ticket_recipe`), and `rate` and `scope` if the recipe
+        has them.
 
     Example:
         >>> model_recipe(find_model("resnet-20"))[1]
@@ -127,18 +129,18 @@ def model_recipe(found: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def source_of(found: Any, data: Data, name: str, custom_objects: Mapping[str, Any] | None = None) -> Source:
-    """The source that `find_model` found.
+    """Make a source from the result of `find_model`.
 
     Args:
         found: a model plugin, a function `(data) -> keras.Model` or `() -> keras.Model`, a `.keras` path, a
             `keras.Model` (its weights are the initial ones), or a `Ticket`.
-        data: what the model is for.
-        name: the spec, for provenance.
+        data: the data set that the model is for.
+        name: the model's spec, for provenance.
         custom_objects: classes and functions by name, for models and tickets that Keras must rebuild.
 
     Raises:
-        RecipeError: an object that is none of these, or a model that cannot be built again.
-        AlignError: the model's config gives another model.
+        RecipeError: the object is none of these, or the model cannot be built again.
+        AlignError: the model's config gives a different model.
     """
     import keras
 
@@ -150,7 +152,7 @@ def source_of(found: Any, data: Data, name: str, custom_objects: Mapping[str, An
         model = _load(found, custom_objects)
         return _from_model(model, data, found.name, custom_objects, {found.name: file_digest(found)})
     if isinstance(found, keras.Model):
-        # `sequential_7` counts the models that this process made before: another name for each run.
+        # A name such as `sequential_7` counts the models of this process, so it would differ between runs.
         name = made_up(found.name, type(found).__name__) or found.name
         return _from_model(found, data, name, custom_objects)
     if callable(found):
@@ -191,7 +193,7 @@ def _from_function(function: Callable[..., Any], data: Data, name: str) -> Sourc
 
 
 def _takes_data(function: Callable[..., Any]) -> bool:
-    """Whether the first argument is the data: one that must be given, is called so, or may be anything."""
+    """Whether a function takes the data as its first argument: the argument has no default, or its name is `data`."""
     first = next(iter(inspect.signature(function).parameters.values()), None)
     if first is None or first.kind in (first.VAR_KEYWORD, first.KEYWORD_ONLY):
         return False
@@ -199,7 +201,10 @@ def _takes_data(function: Callable[..., Any]) -> bool:
 
 
 def _architecture_or_none(model: "keras.Model") -> Mapping[str, Any]:
-    """A function can build what no config can: its tickets then need it again (`--model`)."""
+    """The model's config, or an empty one if no config can build the model, as a function can.
+
+    Tickets without a config need the function again (`--model`).
+    """
     from kerastickets.models.architecture import faithful_architecture
 
     try:
@@ -251,9 +256,9 @@ def _from_ticket(ticket: Ticket, custom_objects: Mapping[str, Any] | None) -> So
 
 
 def _ticket_pruning(ticket: Ticket) -> dict[str, Any]:
-    """How the model plugin that a ticket came from prunes; nothing where it came from no such plugin.
+    """The pruning settings of the model plugin that a ticket came from; empty if it did not come from a plugin.
 
-    Only registered names are looked up: importing what a stranger's ticket names would run it.
+    Only registered names are looked up. Importing a module that a stranger's ticket names would run its code.
     """
     spec = str(ticket.provenance.get("model"))
     if spec.partition(":")[0] not in registry.names("models"):
@@ -262,19 +267,19 @@ def _ticket_pruning(ticket: Ticket) -> dict[str, Any]:
 
 
 def ticket_recipe(ticket: Ticket, custom_objects: Collection[str] = ()) -> dict[str, Any]:
-    """The training dials that a ticket was found with; entries that are no dials here are left out.
+    """The training settings that a ticket was found with. Entries that are not settings are left out.
 
     Args:
         ticket: any ticket.
-        custom_objects: names of classes that its optimizer may need besides Keras's own.
+        custom_objects: names of classes that the ticket's optimizer may use besides Keras's own.
 
     Raises:
-        TicketError: its optimizer's config names what a ticket may not.
+        TicketError: the config of the ticket's optimizer names something that a ticket may not name.
     """
     recipe = ticket.provenance.get("recipe") or {}
     optimizer = recipe.get("optimizer")
     if isinstance(optimizer, Mapping):
-        # Without a module it can only be one of Keras's own, by name; its config can still hold anything.
+        # Without a module, the optimizer can only be one of Keras's own. Its config can still hold anything.
         refuse_unsafe(optimizer if "module" in optimizer else optimizer.get("config") or {}, custom_objects)
     return {name: value for name, value in recipe.items() if name in TrainSettings.__annotations__}
 
@@ -296,8 +301,8 @@ def _load(path: Path, custom_objects: Mapping[str, Any] | None) -> "keras.Model"
 
     try:
         with warnings.catch_warnings():
-            # The slots of a saved optimizer are not wanted: every level starts with fresh ones.
+            # The slots of a saved optimizer are not needed, since every level starts with a fresh optimizer.
             warnings.filterwarnings("ignore", "Skipping variable loading for optimizer", UserWarning)
             return keras.models.load_model(path, custom_objects=dict(custom_objects or {}), safe_mode=True)
-    except Exception as error:  # a damaged file, or a custom class, fails in its own way
+    except Exception as error:  # a damaged file or a custom class can raise anything
         raise RecipeError(f"{path} must be a model saved by Keras. Received: {error}") from error

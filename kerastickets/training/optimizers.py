@@ -1,4 +1,4 @@
-"""Optimizers from recipes, and learning rates that can be rewound."""
+"""Make optimizers from recipes, with learning-rate schedules that can be rewound."""
 
 from collections.abc import Mapping, Sequence
 from inspect import signature
@@ -18,12 +18,13 @@ from kerastickets.training.recipe import Recipe, schedule_points
 class Position(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule whose position is the optimizer's iteration plus a `start` that can be set.
 
-    Rewinding to step k starts a fresh optimizer (iteration 0, so that Adam's bias correction is right)
-    at the learning rate of step k; past the end the rate of the last step stays, which is fine-tuning.
+    After rewinding to step k, a fresh optimizer starts with the learning rate of step k. Its own iteration is 0, so
+    that Adam's bias correction is right. Past the end of the schedule the rate of the last step stays: that is
+    fine-tuning.
 
     Args:
-        inner: a Keras schedule over iterations of the whole training.
-        total: iterations of the whole training.
+        inner: a Keras schedule over the iterations of the whole training.
+        total: the number of iterations of the whole training.
         start: the position of the optimizer's first step.
     """
 
@@ -33,31 +34,31 @@ class Position(keras.optimizers.schedules.LearningRateSchedule):
         self.start = tf.Variable(start, dtype="float32", trainable=False, name="start")
 
     def __call__(self, step: Any) -> Any:
-        """The learning rate of a step counted from `start`."""
-        # The last step is total - 1: at `total` itself cosine and linear schedules are 0, and nothing would move.
+        """The learning rate of a step, counted from `start`."""
+        # The last step is total - 1. At `total`, cosine and linear schedules are 0, and no weight would move.
         return self.inner(tf.minimum(tf.cast(step, "float32") + self.start, float(self.total - 1)))
 
     def get_config(self) -> dict[str, Any]:
-        """What a model saved in the middle of a training needs to go on at the same rate."""
+        """The config. With it, a model saved in the middle of a training continues at the same learning rate."""
         inner = keras.optimizers.schedules.serialize(self.inner)
         return {"inner": inner, "total": self.total, "start": float(self.start.numpy())}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Position":
-        """The same schedule again."""
+        """Make the schedule from its config."""
         return cls(**config | {"inner": keras.optimizers.schedules.deserialize(config["inner"])})
 
 
 @keras.saving.register_keras_serializable("kerastickets")
 class Shape(keras.optimizers.schedules.LearningRateSchedule):
-    """A recipe's schedule: a rate times a factor that depends on the step.
+    """The schedule of a recipe: a learning rate times a factor that depends on the step.
 
     Args:
         rate: the learning rate that the factor multiplies.
         lr_schedule: as in a `Recipe`.
         warmup: as in a `Recipe`, as text.
-        total: iterations of the whole training.
-        per_epoch: iterations of an epoch.
+        total: the number of iterations of the whole training.
+        per_epoch: the number of iterations per epoch.
     """
 
     def __init__(self, rate: float, lr_schedule: str, warmup: str, total: int, per_epoch: int) -> None:
@@ -65,7 +66,7 @@ class Shape(keras.optimizers.schedules.LearningRateSchedule):
         self._config |= {"total": total, "per_epoch": per_epoch}
         self.rate, self.total = rate, float(total)
         self.kind, points = schedule_points(lr_schedule)
-        # The latest moment that has come decides, in whatever order they were written.
+        # The latest moment that has passed decides, whatever the order in which the moments were written.
         self.points = sorted((when.iterations(per_epoch), factor) for when, factor in points)
         self.warmup = Duration.parse(warmup).iterations(per_epoch)
 
@@ -87,23 +88,23 @@ class Shape(keras.optimizers.schedules.LearningRateSchedule):
         return self.rate * factor
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments."""
+        """The config: the arguments of the constructor."""
         return dict(self._config)
 
 
 def make_optimizer(recipe: Recipe, total: int, per_epoch: int) -> tuple[Any, Position | None]:
-    """A fresh Keras optimizer as `recipe` describes it.
+    """Make a fresh Keras optimizer as `recipe` describes it.
 
     Args:
-        recipe: the dials.
-        total: iterations of the whole training.
-        per_epoch: iterations of an epoch.
+        recipe: the training settings.
+        total: the number of iterations of the whole training.
+        per_epoch: the number of iterations per epoch.
 
     Returns:
-        The optimizer, and its schedule's position (None where the rate is constant).
+        The optimizer, and the position of its schedule (None if the learning rate is constant).
 
     Raises:
-        RecipeError: Keras knows no such optimizer, or it does not take one of the dials.
+        RecipeError: Keras has no such optimizer, or the optimizer does not take one of the settings.
 
     Example:
         >>> optimizer, position = make_optimizer(Recipe(lr=0.5, optimizer="sgd"), 10, 5)
@@ -140,13 +141,13 @@ def _scheduled(optimizer: Any, recipe: Recipe, total: int, per_epoch: int) -> tu
 
 
 def build_optimizer(optimizer: Any, variables: Sequence[Any]) -> list[tuple[Any, Any]]:
-    """Build `optimizer`, and find what it starts as copies of weights (ScheduleFreeAdamW's momentum).
+    """Build `optimizer`, and find its variables that start as copies of weights, such as ScheduleFreeAdamW's momentum.
 
     Returns:
-        Pairs of such a variable of the optimizer and the weight it copies: a fresh optimizer needs them equal.
+        Pairs of such a variable of the optimizer and the weight that it copies. In a fresh optimizer both are equal.
     """
     held = [v.numpy() for v in variables]
-    # Marks tell copies from zeros, which biases start as too.
+    # Unique values tell copies of weights from zeros, since biases start as zeros too.
     marks = [np.full(value.shape, 0.7391 * n, value.dtype) for n, value in enumerate(held, 1)]
     for variable, mark in zip(variables, marks, strict=True):
         variable.assign(mark)
@@ -163,7 +164,10 @@ def build_optimizer(optimizer: Any, variables: Sequence[Any]) -> list[tuple[Any,
 
 
 def _check_parts(optimizer: Any, scheduled: bool) -> None:
-    """Refuse what an optimizer made of others cannot do: it has no rate, and Keras has no access to its averages."""
+    """Refuse what an optimizer made of other optimizers cannot do.
+
+    It has no learning rate of its own, and Keras has no access to its averages.
+    """
     if scheduled:
         raise RecipeError(
             "`lr_schedule` and `warmup` need a rate to multiply. Received: "
@@ -188,21 +192,21 @@ def _plain_optimizer(recipe: Recipe) -> Any:
     try:
         if "module" not in identifier:
             return _class(name).from_config(config)
-        # `keras.optimizers.get` cannot read what `serialize` writes for Lamb.
+        # `keras.optimizers.get` cannot read the config that `serialize` writes for Lamb.
         optimizer = keras.saving.deserialize_keras_object(dict(identifier) | {"config": config})
         return keras.optimizers.get(optimizer)
     except (TypeError, ValueError, ImportError) as error:
         received = ", ".join(f"{dial}={value}" for dial, value in dials.items()) or "its config"
         raise RecipeError(
-            f"The optimizer {name!r} must take its dials. Received: {received}. {error}"
+            f"The optimizer {name!r} must take its settings. Received: {received}. {error}"
         ) from error
 
 
 def _class(name: str) -> Any:
-    """Keras's optimizer of that name, in any case."""
+    """Keras's optimizer class of that name, in upper or lower case."""
     values = vars(keras.optimizers).values()
     classes = [v for v in values if isinstance(v, type) and issubclass(v, keras.optimizers.Optimizer)]
-    # Without a rate of its own it is made of others, and a name does not say which.
+    # An optimizer without its own learning rate is made of others, and its name does not say of which.
     known = {cls.__name__.lower(): cls for cls in classes if "learning_rate" in signature(cls).parameters}
     if name.lower() not in known:
         raise RecipeError(unknown("optimizer", name, known, "Known"))

@@ -1,6 +1,6 @@
-"""How a net is trained: every dial that can change its bits, as one frozen, JSON-ready value.
+"""How a net is trained: every setting that can change its bits, in one frozen, JSON-ready value.
 
-Imports no TensorFlow, so that a mistyped dial is refused at once.
+This module imports no TensorFlow, so that a mistyped setting is refused at once.
 """
 
 import math
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Keep = Literal["best", "last"]
 Jit = Literal["auto", "on", "off"]
 _OPTIMIZERS_OWN = ("lr", "epsilon", "momentum", "weight_decay")
-# What is better when smaller, by the names Keras gives its metrics.
+# Metrics for which smaller is better, by the names that Keras gives them.
 _SMALLER = re.compile(r"loss|error|entropy|divergence|hinge|(^|_)(mse|mae|mape|msle|rmse)$")
 
 
@@ -74,10 +74,11 @@ class Recipe:
         warmup: raise the learning rate linearly from 0 over this long.
         augment: change training images at random: none, flip (half of them, left to right), crop:4 (a random crop
             after padding by 4 pixels of zeros) or flip+crop:4.
-        jit: compile with XLA: auto follows the trainer's rule.
+        jit: compile training with XLA: always (on), never (off), or where it pays (auto: every layer supports it and,
+            on CPU, no layer convolves or draws random numbers).
 
     Raises:
-        RecipeError: a dial that is out of range, named with what was received.
+        RecipeError: a setting is out of range. The message names it and the value received.
 
     Example:
         >>> Recipe(train=Duration(2, "ep")).describe()["train"]
@@ -123,7 +124,7 @@ class Recipe:
             ok = ok or (value is None and name not in ("l1", "l2"))
             what = "be positive and finite" if name == "lr" else "be at least 0 and finite"
             _need(ok, name, what, repr(value))
-            # One type for 1, 1.0 and NumPy's: a recipe is JSON, and equal recipes are equal text.
+            # One type for 1, 1.0 and NumPy's numbers: a recipe becomes JSON, and equal recipes must become equal text.
             object.__setattr__(self, name, None if value is None else float(value))
         object.__setattr__(self, "train_size", _size(self.train_size))
         schedule_points(self.lr_schedule)
@@ -138,16 +139,16 @@ class Recipe:
 
     @classmethod
     def of(cls, *layers: Mapping[str, Any]) -> "Recipe":
-        """The recipe that `layers` of dials give, earlier ones winning; the rest are defaults.
+        """Merge `layers` of settings into a recipe. Earlier layers win, and other settings have their defaults.
 
-        A layer that names another optimizer takes none of the later ones' `lr`, `epsilon`, `momentum` and
-        `weight_decay`, which were meant for the optimizer they came with.
+        If a layer names another optimizer, the `lr`, `epsilon`, `momentum` and `weight_decay` of later layers are
+        ignored, since they were meant for the optimizer that they came with.
 
         Args:
-            layers: dials by name, such as the caller's and then the model's own.
+            layers: settings by name, such as the caller's and then the model's own.
 
         Raises:
-            RecipeError: a name that is no dial, or a value out of range.
+            RecipeError: a name is not a setting, or a value is out of range.
 
         Example:
             >>> Recipe.of({"batch_size": 32}, {"batch_size": 60, "lr": 1e-3}).batch_size
@@ -166,12 +167,12 @@ class Recipe:
         return cls(**merged)
 
     def describe(self) -> dict[str, Any]:
-        """The recipe as JSON: what `run.json` and a ticket's provenance record."""
+        """The recipe as JSON, as `run.json` and a ticket's provenance record it."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: str(v) if isinstance(v, Duration) else v for name, v in values.items()}
 
     def per_epoch(self, data: "Data") -> int:
-        """Iterations per epoch of `data`: whole batches, at least one."""
+        """Iterations per epoch of `data`: the number of whole batches, but at least one."""
         return max(1, len(data.train[0]) // self.batch_size)
 
     @property
@@ -186,10 +187,13 @@ def _optimizer_name(optimizer: Any) -> str:
 
 
 def _size(value: Any) -> int | float | None:
-    """One type for Python's and NumPy's numbers; a share of 1.0 is None, a count of 1 is not."""
+    """Check a training size, and give it one type, also for NumPy's numbers. The fraction 1.0 becomes None (all).
+
+    The count 1 stays 1.
+    """
     count = isinstance(value, numbers.Integral)
     ok = value is None or (_real(value) and (value >= 1 if count else 0 < value <= 1))
-    _need(ok, "train_size", "be a count of at least 1, or a share above 0 and up to 1.0", repr(value))
+    _need(ok, "train_size", "be a count of at least 1, or a fraction above 0 and up to 1.0", repr(value))
     if count:
         return int(value)
     return None if value is None or value == 1 else float(value)
@@ -209,14 +213,14 @@ def _need(condition: bool, name: str, what: str, value: Any) -> None:
 
 
 def schedule_points(text: str) -> tuple[str, tuple[tuple[Duration, float], ...]]:
-    """A learning-rate schedule's kind and its points.
+    """Parse a learning-rate schedule to its kind and its points.
 
     Returns:
-        `("steps", ((Duration, factor), ...))`, `("exponential", ((Duration(1, "ep"), factor),))`, or a kind
-        without points.
+        `("steps", ((Duration, factor), ...))`, `("exponential", ((Duration(1, "ep"), factor),))`, or the kind and
+        no points.
 
     Raises:
-        RecipeError: it is no schedule.
+        RecipeError: the text is not a schedule.
 
     Example:
         >>> schedule_points("steps:10ep=0.1")

@@ -1,7 +1,7 @@
 """One training, step by step: when it evaluates, when it stops, and what it remembers.
 
-It is a generator of what it wants done, so that one net and many nets that take turns are trained by the
-same lines: whoever drives it does the steps and the evaluations, and sends back what they gave.
+`Training.wishes` is a generator that yields what is to be done next: steps or an evaluation. Its driver does that,
+and sends back the metrics. So the same code trains a single net and many nets that take turns.
 """
 
 import math
@@ -22,17 +22,17 @@ Metrics = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Start:
-    """What a training starts from.
+    """The state that a training starts from.
 
     Args:
         weights: values for all variables.
-        masks: True where kept.
-        seed: keys data order, augmentation and random layers, with the step.
-        first: the step to start at: its data, and its learning rate unless `rate_at` says another.
-        rate_at: the schedule's position to start at.
-        level: given to callbacks and rows; changes no number.
+        masks: booleans by key, True where a weight is kept.
+        seed: random seed, together with the step, for data order, augmentation and random layers.
+        first: the step to start at. It decides the data, and the learning rate too unless `rate_at` is given.
+        rate_at: the position in the learning-rate schedule to start at.
+        level: the level, for callbacks and rows. It changes no number.
         snapshot_at: steps after which to keep a copy of the weights.
-        on_row: called with each evaluation's row.
+        on_row: called with the row of each evaluation.
     """
 
     weights: Tree
@@ -47,16 +47,16 @@ class Start:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one training led to.
+    """The result of one training.
 
     Args:
-        final: the weights a ticket keeps: best or last as the recipe says, averaged ones where the
-            optimizer averages, zeros where pruned.
-        metrics: `early_stop_iteration`, `stopped_iteration`, the monitored best, and `test_*` measured
-            with the best weights; with `keep="last"` also `last_val_*` and `last_test_*`.
-        rows: one per evaluation.
-        snapshots: weights by the step they were taken at.
-        seconds: wall time.
+        final: the weights that a ticket keeps: the best or the last, as the recipe says. They are averages if the
+            optimizer averages, and zero where pruned.
+        metrics: `early_stop_iteration`, `stopped_iteration`, `val_*` of the best evaluation, and `test_*` measured
+            with the best weights. With `keep="last"` also `last_val_*` and `last_test_*`.
+        rows: one row per evaluation.
+        snapshots: copies of the weights, by the step after which they were taken.
+        seconds: wall time in seconds.
     """
 
     final: Tree
@@ -67,29 +67,29 @@ class Outcome:
 
 
 class Steps(NamedTuple):
-    """A wish: run steps `first` to `until`; with `resume` the metrics go on from the steps before."""
+    """A wish: run the steps from `first` to `until`. With `resume` the metrics also cover the steps before."""
 
     first: int
     until: int
     resume: bool
 
 
-#: What a training wants done: steps, or the name of a split to measure.
+#: What a training wants to be done next: steps, or the evaluation of a split, given by its name.
 Wish = Steps | str
 
 
 class Net(Protocol):
-    """The net that is trained, as a training looks at it between its wishes."""
+    """The net that is trained, as the training sees it between its wishes."""
 
     def weights(self) -> Tree:
-        """All weights as they are."""
+        """The current weights."""
 
     def averaged(self, masks: Tree) -> Tree:
-        """The weights as a ticket keeps them."""
+        """The weights in the form that a ticket keeps: averaged if the optimizer averages, zero where pruned."""
 
 
 class NetTrainer(Protocol):
-    """The trainer, as the training of one net sees it."""
+    """The parts of a trainer that the training of one net needs."""
 
     model: Any
     recipe: Recipe
@@ -110,10 +110,10 @@ class NetTrainer(Protocol):
         """Put the model into the state that a training starts from."""
 
     def averaged(self, masks: Tree) -> Tree:
-        """The model's weights as a ticket keeps them."""
+        """The model's weights in the form that a ticket keeps."""
 
     def test(self, weights: Tree) -> Metrics:
-        """Loss and metrics of weights on the test set."""
+        """The loss and metrics of `weights` on the test set."""
 
 
 @dataclass
@@ -127,7 +127,7 @@ class _Best:
     waited: int = 0
 
     def beats(self, value: float) -> bool:
-        # Strictly better, and anything is better than nothing.
+        # Only a strictly better value counts, and any value is better than none.
         return math.isnan(self.value) or (value < self.value if self.minimise else value > self.value)
 
 
@@ -135,8 +135,8 @@ class Training:
     """One training of a net by a trainer's recipe.
 
     Args:
-        trainer: says how, and measures the test set at the end.
-        start: what it starts from; loaded already.
+        trainer: gives the recipe, and measures the test set at the end.
+        start: the state that the training starts from. It is already loaded.
         net: the net that is trained.
     """
 
@@ -149,10 +149,10 @@ class Training:
         self.snapshots: dict[int, Tree] = {}
 
     def wishes(self) -> Generator[Wish, Metrics, Outcome]:
-        """What is to be done, one after another; is sent the metrics of each, and returns the outcome.
+        """Yield what is to be done next, expect its metrics to be sent back, and return the outcome at the end.
 
         Raises:
-            RecipeError: a metric is not finite, or the monitored one is not there.
+            RecipeError: a metric is not finite, or the monitored metric does not exist.
         """
         trainer, first = self.trainer, self.start.first
         made = trainer.callbacks(self.start.level) if trainer.callbacks else ()
@@ -225,7 +225,7 @@ class Training:
         return patience is not None and self.best.waited >= patience
 
     def _outcome(self, at: int) -> Outcome:
-        """Measure the test set with the best weights (and the last, where those are kept)."""
+        """Measure the test set with the best weights, and also with the last weights if those are kept."""
         final = self.best.weights
         assert final is not None
         last = self.net.averaged(self.start.masks) if self.recipe.keep == "last" else final
@@ -244,12 +244,12 @@ class Training:
 
 
 def trained_level(ticket: Ticket, outcome: Outcome, environment: Mapping[str, Any]) -> Ticket:
-    """`ticket` with what its training led to: `final`, snapshots on the way, and metrics.
+    """Add the result of a training to a ticket: `final` weights, the snapshots taken on the way, and metrics.
 
     Args:
-        ticket: as it was before training.
+        ticket: the ticket before training.
         outcome: what the trainer returned.
-        environment: threads, oneDNN and XLA of that training.
+        environment: the threads, oneDNN and XLA of that training.
     """
     snapshots = dict(ticket.snapshots) | {f"rewind@{step}": w for step, w in outcome.snapshots.items()}
     provenance = dict(ticket.provenance) | {

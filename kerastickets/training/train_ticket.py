@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kerastickets.training.trainer import Trainer
 
 
-#: Where training can start besides a ticket's own snapshots: controls that take one thing away from it.
+#: Controls: variants of a ticket that lack one thing, from which training can start instead of from a snapshot.
 CONTROLS = ("random-reinit", "dense", "small-dense")
 
 
@@ -41,8 +41,8 @@ class Trained:
 
     Args:
         ticket: the ticket with its `final` weights and metrics.
-        rows: one per evaluation.
-        metrics: as in the ticket's provenance.
+        rows: one row per evaluation.
+        metrics: the metrics, as in the ticket's provenance.
     """
 
     ticket: Ticket
@@ -52,12 +52,12 @@ class Trained:
 
 @dataclass(frozen=True)
 class PreparedTraining:
-    """A training made ready: whoever has several may train them together.
+    """A training that is ready to run. Several of them can run together.
 
     Args:
-        trainer: what trains it.
-        start: what it starts from.
-        finish: makes the trained ticket of the training's outcome.
+        trainer: the trainer to use.
+        start: the state to start from.
+        finish: turns the outcome of the training into the trained ticket.
     """
 
     trainer: "Trainer"
@@ -85,20 +85,21 @@ def train(
 
     Args:
         ticket: a ticket or its file.
-        data: a data set's name or a `Data`; None takes the one it was found on.
-        start: a snapshot (`init`, `rewind@K`, `final`; `rewind` is the latest step) or a control:
-            `random-reinit` (its mask, new weights), `dense` (its weights, no mask), `small-dense` (a
-            narrower dense net with about as many weights as it keeps). None takes the ticket's own.
-        freeze: glob patterns of weights that do not train.
-        seed: keys data order, and new weights; None takes the ticket's own data seed.
+        data: a data set's name or a `Data`; None takes the one that the ticket was found on.
+        start: where to start. A snapshot: `init`, `rewind@K`, `rewind` (the latest step) or `final`. Or a control:
+            `random-reinit` (the ticket's mask, new weights), `dense` (the ticket's weights, no mask) or
+            `small-dense` (a narrower dense net with about as many weights as the ticket keeps). None takes the
+            ticket's own start.
+        freeze: glob patterns of the keys of weights that do not train.
+        seed: random seed for data order and new weights; None takes the ticket's own data seed.
         strategy: where to train: `default`, `mirrored`, `multiworker` or a `tf.distribute.Strategy`.
-        model: what builds the model, for tickets without an architecture.
+        model: the model's name, file, function or object, for tickets without an architecture.
         custom_objects: your classes by name.
-        callbacks: given a level, fresh Keras callbacks.
-        watch: `train` or `test`: splits measured at every evaluation besides validation, for the record only.
-        trainers: what to share with other trainings of this process.
-        on_row: called with each evaluation's row.
-        **settings: how to train, see `Recipe`; what is left out is as in the ticket's own recipe.
+        callbacks: a function that takes the level and returns fresh Keras callbacks.
+        watch: further splits to measure at every evaluation, `train` or `test`. They are only recorded.
+        trainers: the cache that trainings of this process share.
+        on_row: called with the row of each evaluation.
+        **settings: how to train, see `Recipe`. Settings that are left out come from the ticket's own recipe.
 
     Returns:
         A `Trained`.
@@ -133,22 +134,22 @@ def train(
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What `train` was asked for; its arguments, by the same names.
+    """The arguments of `train`, by the same names.
 
     Args:
         ticket: a ticket or its file.
         data: a data set, or None for the one that the ticket was found on.
-        start: a snapshot or a control, or None for the ticket's own.
-        freeze: glob patterns of weights that do not train.
+        start: a snapshot or a control, or None for the ticket's own start.
+        freeze: glob patterns of the keys of weights that do not train.
         seed: the data seed, or None for the ticket's own.
         strategy: where to train.
-        model: what builds the model, for tickets without an architecture.
+        model: the model, for tickets without an architecture.
         custom_objects: classes by name.
-        callbacks: given a level, makes fresh Keras callbacks.
-        watch: splits measured at every evaluation besides validation.
-        trainers: what to share with other trainings of this process.
-        on_row: called with each evaluation's row.
-        settings: how to train; what is left out is as in the ticket's own recipe.
+        callbacks: a function that takes the level and returns fresh Keras callbacks.
+        watch: further splits to measure at every evaluation.
+        trainers: the cache that trainings of this process share.
+        on_row: called with the row of each evaluation.
+        settings: how to train. Settings that are left out come from the ticket's own recipe.
     """
 
     ticket: Ticket | str | Path
@@ -167,16 +168,16 @@ class TrainRequest:
 
 
 def prepared(asked: TrainRequest) -> PreparedTraining:
-    """The training that `train` does, made ready.
+    """Prepare the training that `train` does.
 
     Args:
-        asked: what is wanted.
+        asked: the arguments of `train`.
     """
     from kerastickets.distribution.devices import Layout
     from kerastickets.foundations.environment import versions
     from kerastickets.training.session import Start, trained_level
 
-    # First of all: TensorFlow joins a cluster before it computes anything.
+    # This comes first, since TensorFlow must join a cluster before it computes anything.
     layout = Layout.of(asked.strategy)
     ticket, custom = Ticket.of(asked.ticket), asked.custom_objects
     given = {name: value for name, value in asked.settings.items() if value is not None}
@@ -188,7 +189,7 @@ def prepared(asked: TrainRequest) -> PreparedTraining:
     source = ticket_source(ticket, data, asked.model, custom)
     subject = _subject(ticket, source, asked.start, seed)
     step = int(subject.start.partition("@")[2] or 0) if subject.start.startswith("rewind@") else 0
-    if asked.start == "small-dense":  # of the controls, the one of another architecture than the source's
+    if asked.start == "small-dense":  # the only control whose architecture is not the source's
         source = replace(source, build=lambda: subject.build(custom), architecture=subject.architecture)
     trainer = asked.trainers.trainer(
         source,
@@ -237,13 +238,13 @@ def _provenance(subject: Ticket, ticket: Ticket, spec: str | Data, recipe: Recip
 
 
 def ticket_source(ticket: Ticket, data: Data, model: Any, custom_objects: Mapping[str, Any] | None) -> Source:
-    """What builds the ticket's model: its own architecture, or `model` where one is given."""
+    """The source of the ticket's model: its own architecture, or `model` if one is given."""
     found = ticket if model is None else find_model(model)
     return source_of(found, data, str(ticket.provenance.get("model", "ticket")), custom_objects)
 
 
 def _subject(ticket: Ticket, source: Source, start: str | None, seed: int) -> Ticket:
-    """The ticket that is really trained: `ticket`, started elsewhere, or a control made of it."""
+    """The ticket that is actually trained: `ticket` with another start, or a control made from it."""
     if start in CONTROLS:
         return control(ticket, start, seed, source.build)
     if start == "rewind":
@@ -256,17 +257,17 @@ def _subject(ticket: Ticket, source: Source, start: str | None, seed: int) -> Ti
 
 
 def control(ticket: Ticket, kind: str, seed: int, build: Callable[[], Any] | None = None) -> Ticket:
-    """A ticket's control: like it but for one thing.
+    """Make a control of a ticket: a ticket that differs from it in one thing.
 
     Args:
         ticket: the ticket.
-        kind: `random-reinit` (its mask, new weights), `dense` (its weights, no mask) or `small-dense` (a
-            narrower dense net with about as many weights as it keeps).
-        seed: keys new weights.
-        build: makes its model; its own architecture's by default.
+        kind: `random-reinit` (the ticket's mask, new weights), `dense` (the ticket's weights, no mask) or
+            `small-dense` (a narrower dense net with about as many weights as the ticket keeps).
+        seed: random seed for new weights.
+        build: makes the ticket's model; by default from the ticket's own architecture.
 
     Returns:
-        A ticket that starts from its `init`.
+        A ticket whose training starts from its `init`.
 
     Raises:
         RecipeError: there is no such control, or the model cannot be narrowed.
@@ -285,7 +286,7 @@ def control(ticket: Ticket, kind: str, seed: int, build: Callable[[], Any] | Non
 def _reinit(ticket: Ticket, build: Callable[[], Any], seed: int) -> Ticket:
     from kerastickets.models.initial_weights import draw_weights
 
-    # Another key than the one the ticket's own weights came from.
+    # The key differs from the one that the ticket's own weights were drawn with.
     fresh = dict(ticket.weights("init")) | draw_weights(build(), seed, "reinit")
     return ticket.replace(snapshots={"init": fresh}, provenance=dict(ticket.provenance) | {"start": "init"})
 

@@ -1,4 +1,4 @@
-"""Train several tickets together: `train` of each, to the same bits, in less time where the nets are tiny."""
+"""Train several tickets together. Each gets the same bits as from `train`, in less time if the nets are tiny."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -31,30 +31,30 @@ def train_many(
     on_row: Callable[[int, Row], None] | None = None,
     **settings: Unpack[TrainSettings],
 ) -> list[Trained]:
-    """Train tickets, or one of the controls of each.
+    """Train several tickets, or a control of each.
 
-    Tickets of one architecture that train on the same data by the same recipe take turns in one compiled call,
-    each with its own early stop; that saves the calls, which for tiny nets cost more than the training. Others
+    Tickets of one architecture that train on the same data by the same recipe take turns in one compiled call. Each
+    has its own early stop. This saves calls, which for tiny nets cost more than the training itself. Other tickets
     are trained one after another.
 
     Args:
         tickets: tickets or their files.
-        data: a data set's name or a `Data`; None takes the one each was found on.
+        data: a data set's name or a `Data`; None takes for each ticket the one that it was found on.
         start: a snapshot or a control, as in `train`.
-        freeze: glob patterns of weights that do not train.
+        freeze: glob patterns of the keys of weights that do not train.
         seeds: the data seed of each ticket; None takes each ticket's own.
-        model: what builds the model, for tickets without an architecture.
+        model: the model's name, file, function or object, for tickets without an architecture.
         custom_objects: your classes by name.
-        watch: `train` or `test`: splits measured at every evaluation besides validation, for the record only.
-        trainers: what to share with other trainings of this process.
-        on_row: called with the number of the ticket and each evaluation's row.
-        **settings: how to train, see `Recipe`; what is left out is as in each ticket's own recipe.
+        watch: further splits to measure at every evaluation, `train` or `test`. They are only recorded.
+        trainers: the cache that trainings of this process share.
+        on_row: called with the number of the ticket and the row of each evaluation.
+        **settings: how to train, see `Recipe`. Settings that are left out come from each ticket's own recipe.
 
     Returns:
-        A `Trained` for each ticket, in their order: bit for bit what `train` gives.
+        One `Trained` per ticket, in their order. Each equals the result of `train` bit for bit.
 
     Raises:
-        KerasTicketsError: as `train`, of the first that fails.
+        KerasTicketsError: the error that `train` raises for the first ticket that fails.
 
     Example:
         >>> from kerastickets.testing import toy_ticket

@@ -1,7 +1,7 @@
-"""The trainer: the one place that mutates a model. Compiled once, it serves every level and seed.
+"""The trainer: the only place that changes a model. It is compiled once, and serves every level and seed.
 
-It builds its own model, so the user's is never touched; weights, masks and optimizer state are assigned
-before each training (a freshly compiled model leaks about 4 MB for good).
+It builds its own model, so the user's model is never touched. Weights, masks and optimizer state are assigned before
+each training, because every newly compiled model leaks about 4 MB.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -28,20 +28,21 @@ class Trainer:
     """Trains nets of one architecture on one data set.
 
     Args:
-        build: makes a model of the architecture; called once.
+        build: makes a model of the architecture. It is called once.
         data: the data set.
         recipe: how to train.
-        keys: the weights that carry masks.
-        frozen: glob patterns of weights that do not train; a BatchNormalization whose weights they all
-            name runs in inference mode.
-        objective: loss and metrics; the data's own by default.
-        callbacks: given the level, fresh Keras callbacks for it; `on_epoch_*` fires per evaluation.
-        layout: where it trains; `build` is called in its scope.
-        watch: `train` or `test`: splits measured at every evaluation besides validation. They are only
-            written down: nothing is selected by them.
+        keys: the keys of the weights that have masks.
+        frozen: glob patterns of the keys of weights that do not train. A BatchNormalization layer whose weights are
+            all frozen runs in inference mode.
+        objective: loss and metrics; by default the data's own.
+        callbacks: a function that takes the level and returns fresh Keras callbacks. `on_epoch_*` fires per
+            evaluation.
+        layout: where to train. `build` is called in its scope.
+        watch: further splits to measure at every evaluation, `train` or `test`. They are only recorded: nothing is
+            selected by them.
 
     Raises:
-        RecipeError: a dial the model, the data or the optimizer cannot follow.
+        RecipeError: the model, the data or the optimizer does not support a setting.
     """
 
     def __init__(
@@ -102,16 +103,16 @@ class Trainer:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Threads, oneDNN, XLA, replicas and workers, for provenance."""
+        """For provenance: threads, oneDNN, XLA, replicas and workers."""
         return environment(self.jit) | self.layout.describe()
 
     def load(self, weights: Tree, masks: Tree, *, seed: int, first: int = 0) -> keras.Model:
-        """Put the model into the state at the start of a training, and return it.
+        """Put the model into the state that a training starts from, and return the model.
 
         Args:
             weights: values for all variables.
-            masks: True where kept; weights elsewhere become zero.
-            seed: the data seed; random layers are keyed to it.
+            masks: booleans by key, True where a weight is kept. Other weights become zero.
+            seed: the data seed, which also seeds random layers.
             first: the step that training would start at.
         """
         assign(self.model, weights)
@@ -135,34 +136,34 @@ class Trainer:
 
         Args:
             weights: values for all variables.
-            masks: True where kept.
-            seed: keys data order, augmentation and random layers, with the step.
-            first: the step to start at: its data, and its learning rate unless `rate_at` says another.
-            rate_at: the schedule's position to start at.
-            level: given to callbacks and rows; changes no number.
+            masks: booleans by key, True where a weight is kept.
+            seed: random seed, together with the step, for data order, augmentation and random layers.
+            first: the step to start at. It decides the data, and the learning rate too unless `rate_at` is given.
+            rate_at: the position in the learning-rate schedule to start at.
+            level: the level, for callbacks and rows. It changes no number.
             snapshot_at: steps after which to keep a copy of the weights.
-            on_row: called with each evaluation's row.
+            on_row: called with the row of each evaluation.
 
         Returns:
-            An `Outcome`. Equal arguments give equal bits on one machine.
+            An `Outcome`. On one machine, equal arguments give equal bits.
 
         Raises:
-            RecipeError: the loss is not finite, or nothing is left to train.
+            RecipeError: a metric such as the loss is not finite, or no step is left to train.
         """
         return self._alone(Start(weights, masks, seed, first, rate_at, level, frozenset(snapshot_at), on_row))
 
     def train_many(self, starts: Sequence[Start]) -> list[Outcome]:
-        """Train several nets; where this trainer can, their epochs take turns in one compiled call.
+        """Train several nets. If this trainer can, their epochs take turns in one compiled call.
 
         Args:
-            starts: one or more; each says what its training starts from, and may differ from the others in
-                everything.
+            starts: one or more starts. They may differ in everything.
 
         Returns:
-            The outcome of each: bit for bit (`seconds` apart) what `train` gives.
+            One outcome per start. Except for `seconds`, each equals the result of `train` bit for bit.
 
         Raises:
-            RecipeError: as `train`, of the first start that fails, after the others are trained.
+            RecipeError: the error that `train` raises for the first start that fails. The others are trained
+                before it is raised.
         """
         results = self.try_many(starts)
         for result in results:
@@ -171,7 +172,7 @@ class Trainer:
         return [result for result in results if isinstance(result, Outcome)]
 
     def try_many(self, starts: Sequence[Start]) -> list[Outcome | KerasTicketsError]:
-        """As `train_many`, with a start's error in the place of its outcome."""
+        """Like `train_many`, but a start that fails has its error in the place of its outcome."""
         if len(starts) < 2 or not self.takes_turns:
             return [self._tried(start) for start in starts]
         if self._group is None or self._group.size < len(starts):
@@ -180,7 +181,7 @@ class Trainer:
 
     @property
     def takes_turns(self) -> bool:
-        """Whether several nets can share compiled calls: one device, no callbacks, no batches of the data's own."""
+        """Whether several nets can share compiled calls: one device, no callbacks, no batches made by the data."""
         return self.layout.strategy is None and not self.callbacks and self.data.batches is None
 
     def _tried(self, start: Start) -> Outcome | KerasTicketsError:
@@ -211,7 +212,7 @@ class Trainer:
         """Put the model, its optimizer and its schedule into the state that a training starts from.
 
         Raises:
-            RecipeError: nothing is left to train.
+            RecipeError: no step is left to train.
         """
         if start.first >= self.total:
             raise RecipeError(
@@ -228,11 +229,11 @@ class Trainer:
         return self._position is not None
 
     def weights(self) -> Tree:
-        """All weights as they are."""
+        """The current weights."""
         return snapshot(self.model)
 
     def test(self, weights: Tree) -> Metrics:
-        """Loss and metrics of weights on the test set; they stay in the model."""
+        """The loss and metrics of `weights` on the test set. The weights stay in the model."""
         assign(self.model, weights)
         return self.engine.evaluate("test")
 
@@ -246,7 +247,7 @@ class Trainer:
         return getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
 
     def averaged(self, masks: Tree) -> Tree:
-        """The weights as a ticket keeps them: averaged where the optimizer averages, +0 where pruned."""
+        """The weights in the form that a ticket keeps: averaged if the optimizer averages, and +0 where pruned."""
         if not self.averages:
             return masked(snapshot(self.model), masks)
         raw = snapshot(self.model)
@@ -257,10 +258,10 @@ class Trainer:
 
 
 def watched(splits: Collection[str]) -> tuple[str, ...]:
-    """The splits to measure at every evaluation, checked.
+    """Check the splits to measure at every evaluation besides validation, and sort them.
 
     Raises:
-        RecipeError: one that is neither `train` nor `test`.
+        RecipeError: one of them is neither `train` nor `test`.
     """
     for split in splits:
         if isinstance(splits, str) or split not in ("train", "test"):
@@ -269,7 +270,7 @@ def watched(splits: Collection[str]) -> tuple[str, ...]:
 
 
 def _freeze(places: Collection[Place], patterns: Collection[str]) -> None:
-    """Stop what `patterns` name from training."""
+    """Stop the weights that `patterns` match from training."""
     named = {pattern: [place for place in places if matches(place.key, pattern)] for pattern in patterns}
     for pattern, found in named.items():
         if not found:
@@ -280,7 +281,7 @@ def _freeze(places: Collection[Place], patterns: Collection[str]) -> None:
     if not any(place.variable.trainable for place in places):
         raise RecipeError(f"Something must be left to train. Received: freeze={[*patterns]}")
     for place in (place for found in named.values() for place in found):
-        # Statistics move without a gradient: a layer that is frozen as a whole must not update them either.
+        # Statistics change without a gradient, so a layer that is frozen as a whole must not update them either.
         whole = not any(other.variable.trainable for other in places if other.layer is place.layer)
         if whole and isinstance(place.layer, keras.layers.BatchNormalization):
             place.layer.trainable = False

@@ -1,7 +1,7 @@
-"""What trainings of one process share: data sets that are read once, trainers that are compiled once.
+"""Share data sets and compiled trainers between the trainings of one process.
 
-A freshly compiled model costs seconds, and about 4 MB that TensorFlow never gives back: a study of a
-thousand trainings must use each again.
+Compiling a model costs seconds, and about 4 MB of memory that TensorFlow never gives back. So a study of a thousand
+trainings must reuse compiled models.
 """
 
 import json
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 class TrainerCache:
     """Keeps data sets and compiled trainers for the next job of the same kind.
 
-    Whatever could make two trainers differ is part of what they are found by, so a job's numbers are the
-    same with a cache of its own.
+    A trainer's cache key contains everything that could make two trainers differ. So a job gives the same numbers
+    with a shared cache as with its own.
 
     Args:
-        most: how many trainers, and how many data sets, to keep; the one unused longest goes first.
+        most: the number of trainers, and also of data sets, to keep. The one that was not used for the longest time
+            is dropped first.
 
     Example:
         >>> trainers = TrainerCache()
@@ -45,7 +46,7 @@ class TrainerCache:
         self._nets: OrderedDict[Any, keras.Model] = OrderedDict()
 
     def data(self, spec: str | Data | FoundData, size: int | float | None = None, seed: int = 0) -> Data:
-        """A data set, or a part of its training examples; see `train_part`."""
+        """Get a data set, or the data set with a part of its training examples; see `train_part`."""
         if size is not None:
             whole = self.data(spec)
             return self._kept(self._data, (whole, size, seed), lambda: train_part(whole, size, seed))
@@ -55,7 +56,7 @@ class TrainerCache:
         return self._kept(self._data, named, lambda: data_of(spec))
 
     def adapted(self, data: Data, shape: Shape, how: str) -> Data:
-        """A data set whose images fit a model's input; see `kerastickets.data.image_shape.adapted`."""
+        """Get a data set whose images fit a model's input; see `kerastickets.data.image_shape.adapted`."""
         return self._kept(self._data, (data, shape, how), lambda: adapted(data, shape, how))
 
     def trainer(
@@ -70,7 +71,7 @@ class TrainerCache:
         watch: Collection[str] = (),
         callbacks: Any = None,
     ) -> "Trainer":
-        """A trainer of the source's architecture, on data, by a recipe; see `Trainer`."""
+        """Get a trainer for the source's architecture, the data and the recipe; see `Trainer`."""
         from kerastickets.training.trainer import Trainer
 
         def make() -> "Trainer":
@@ -86,7 +87,7 @@ class TrainerCache:
                 watch=watch,
             )
 
-        # What has no description cannot be compared: such a trainer serves its own job alone.
+        # Without a full description, trainers cannot be compared. Such a trainer serves only its own job.
         if not source.architecture or source.objective or callbacks or layout.strategy is not None:
             return make()
         described = [
@@ -99,13 +100,13 @@ class TrainerCache:
         return self._kept(self._trainers, (json.dumps(described, sort_keys=True), data), make)
 
     def measured(self, source: Source, data: Data) -> "keras.Model":
-        """A model of the source's architecture that is compiled to be measured on data, not to be trained."""
+        """Get a model of the source's architecture that is compiled for measuring on data, not for training."""
         from kerastickets.models.objective import Objective
 
         def make() -> "keras.Model":
             net = source.build()
             objective = source.objective or Objective.of(data, net)
-            # Without XLA, whose convolutions on CPU take a hundred times as long.
+            # Without XLA, because its convolutions on CPU take a hundred times as long.
             net.compile(loss=objective.loss, metrics=objective.metrics(), jit_compile=False)
             return net
 
@@ -116,7 +117,7 @@ class TrainerCache:
 
     def _kept(self, things: OrderedDict[Any, Any], key: Any, make: Any) -> Any:
         if key not in things:
-            # First make room: two at once may be more than the memory holds.
+            # Make room first, since both at once may not fit into memory.
             while len(things) >= self._most:
                 things.popitem(last=False)
             things[key] = make()

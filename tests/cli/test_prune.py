@@ -190,13 +190,13 @@ def test_dry_run_says_what_only_scores_will_tell(kt, small, working_folder):
         "layer           total  level 0",
         "dense/kernel      512      512",
         "dense_1/kernel     80       80",
-        "Scope global: what each layer keeps of a level is for its scores to say.",
+        "Scope global: how many weights each layer keeps after a cut depends on the scores.",
         "",
     ]
     assert re.fullmatch(r"run      runs/mlp-8-digits-snip-[0-9a-f]{8} \(2 seeds\)", lines[9])
-    assert lines[10] == "steps    36 a seed, 72 in all"
+    assert lines[10] == "steps    36 per seed, 72 in all"
     assert re.fullmatch(
-        r"time     about .+, less where training stops early \(.+ ms a step, .+ s to compile\)", lines[11]
+        r"time     about .+, less where training stops early \(.+ ms per step, .+ s to compile\)", lines[11]
     )
     assert list(working_folder.iterdir()) == []
 

@@ -186,7 +186,7 @@ def test_stratified_batches_of_targets_are_refused():
     scoring = scored(dense)
     x, y = scoring.batches.split
     targets = replace(scoring.batches, split=(x, np.eye(3, dtype="float32")[y]))
-    with pytest.raises(RecipeError, match=r"need one class an example\. Received: targets of float32"):
+    with pytest.raises(RecipeError, match=r"need one class per example\. Received: targets of float32"):
         registry.create("criteria", "snip:stratified=true")(replace(scoring, batches=targets))
     with pytest.raises(PluginError, match="'stratified' of Snip must be"):
         registry.create("criteria", "snip:stratified=perhaps")

@@ -136,7 +136,7 @@ def test_a_saved_ticket_is_like_any_other(tmp_path):
 @pytest.mark.parametrize("amount", [0, 0.0, 1.0, -0.1, -1, 1.5, float("nan"), True, "0.5", None])
 def test_amounts_out_of_range(amount):
     with pytest.raises(
-        RecipeError, match=r"`amount` must be a share in \(0, 1\), or a number .* Received: amount="
+        RecipeError, match=r"`amount` must be a fraction in \(0, 1\), or a number .* Received: amount="
     ):
         winning_ticket(*pair(), amount)
 

@@ -35,7 +35,9 @@ RESULT = {"training": "training-mlp-4-38-38-2"}
 #: These measure no training: they must start without TensorFlow.
 LIGHT = {"cli_startup", "merging", "structure", "ticket_file"}
 #: Several processes that each import TensorFlow, or files that TensorFlow writes: about 40 s each.
-SLOW = {"against", "export", "jobs", "tfmot"}
+SLOW = {"against", "export", "jobs", "separation", "tfmot", "together"}
+#: These run in the process of the tests, which has imported TensorFlow already.
+HERE = {*SCRIPTS} - LIGHT - SLOW
 
 
 def tiny(script: str, *options: str, **environment: str) -> str:
@@ -52,10 +54,22 @@ def fields(name: str, facts: dict[str, Any]) -> set[str]:
     return {key.replace("_numpy_", "_tensorflow_") if name == "cli_startup" else key for key in facts}
 
 
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch):
+    """Imports a module of benchmarks/, for this test alone."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    names = [path.stem for path in BENCHMARKS.glob("*.py")]
+    for name in names:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield importlib.import_module
+    for name in names:
+        sys.modules.pop(name, None)
+
+
 @pytest.mark.parametrize(
     "script", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in SCRIPTS]
 )
-def test_it_measures_and_writes_its_result(script, tmp_path):
+def test_it_measures_and_writes_its_result(script, tmp_path, load, monkeypatch, capsys):
     options, environment = ["--results", str(tmp_path / "results")], {}
     if script == "against":
         if not (ROOT / ".git").exists():
@@ -66,7 +80,12 @@ def test_it_measures_and_writes_its_result(script, tmp_path):
             "raise ImportError('This benchmark must not need TensorFlow.')"
         )
         environment["PYTHONPATH"] = str(tmp_path)
-    printed = tiny(script, *options, **environment)
+    if script in HERE:
+        monkeypatch.setattr(sys, "argv", [f"{script}.py", "--tiny", *options])
+        load(script).main()
+        printed = capsys.readouterr().out
+    else:
+        printed = tiny(script, *options, **environment)
     assert re.search(NUMBER[script], printed), printed
     name = RESULT.get(script, script)
     assert [path.name for path in (tmp_path / "results").iterdir()] == [f"{name}.json"]
@@ -82,18 +101,6 @@ def test_a_tiny_run_without_a_folder_writes_nothing():
     before = (BENCHMARKS / "results" / "ticket_file.json").read_bytes()
     assert "not written: ticket_file.json" in tiny("ticket_file")
     assert (BENCHMARKS / "results" / "ticket_file.json").read_bytes() == before
-
-
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch):
-    """Imports a module of benchmarks/, for this test alone."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    names = [path.stem for path in BENCHMARKS.glob("*.py")]
-    for name in names:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    yield importlib.import_module
-    for name in names:
-        sys.modules.pop(name, None)
 
 
 def test_a_result_with_a_peer_outlives_a_run_without(load, tmp_path, monkeypatch, capsys):

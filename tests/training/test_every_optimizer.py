@@ -131,7 +131,7 @@ def test_what_holds_other_optimizers_is_tried_here():
 @pytest.mark.parametrize("name", PLAIN)
 @pytest.mark.parametrize("setting", ["clip_norm", "ema"])
 def test_a_setting_that_no_optimizer_has_is_refused(name, setting):
-    with pytest.raises(RecipeError, match=f"The optimizer '{name}' must take its dials"):
+    with pytest.raises(RecipeError, match=f"The optimizer '{name}' must take its settings"):
         make_optimizer(Recipe(optimizer={"class_name": name, "config": {setting: 1}}), 4, 2)
 
 
@@ -175,8 +175,8 @@ def test_zeros_stay_under_one_optimizer_for_each_weight(setting):
     [
         ({}, {"lr_schedule": "cosine"}, "need a rate to multiply"),
         ({}, {"warmup": "2it"}, "need a rate to multiply"),
-        ({}, {"lr": 0.5}, "must take its dials"),
-        ({}, {"weight_decay": 0.5}, "must take its dials"),
+        ({}, {"lr": 0.5}, "must take its settings"),
+        ({}, {"weight_decay": 0.5}, "must take its settings"),
         ({"use_ema": True}, {}, "MultiOptimizer.* neither schedules nor averages"),
         (
             {"learning_rate": keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)},

@@ -160,7 +160,7 @@ def test_an_optimizer_of_ones_own_comes_from_its_config():
         ({"optimizer": "LossScaleOptimizer"}, r"No optimizer named 'LossScaleOptimizer'"),
         (
             {"optimizer": "sgd", "epsilon": 1e-8},
-            r"optimizer 'sgd' must take its dials. Received: epsilon=1e-08",
+            r"optimizer 'sgd' must take its settings. Received: epsilon=1e-08",
         ),
         ({"optimizer": "sgd", "momentum": 2.0}, r"Received: momentum=2.0. `momentum` must be"),
         (
