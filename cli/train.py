@@ -47,7 +47,7 @@ from kerastickets_cli.setting_options import FROM_TICKET, training_options
     "--freeze",
     multiple=True,
     metavar="PATTERN",
-    help="Do not train the weights whose keys match this pattern (repeatable).",
+    help="Do not train weights whose keys match this glob pattern (repeatable).",
 )
 @own_model_option
 @training_options(FROM_TICKET)

@@ -80,8 +80,8 @@ class Method:
             own size.
         stop_when: stop after the first level for which a rule ANALYZER.FACT=VALUE holds, such as
             separation.category=degraded; also with !=, <, <=, >, >=.
-        include: also prune the weights whose keys match this pattern, such as */bias.
-        exclude: do not prune the weights whose keys match this pattern.
+        include: also prune weights whose keys match one of these glob patterns, such as */bias.
+        exclude: do not prune weights whose keys match one of these glob patterns.
         snapshot_at: keep the weights at these moments of the training of level 0, such as 500it,2ep.
         rewind_to: start later levels from the weights at this moment of the training of level 0, such as 500it.
         after_cut: what starts again after a cut: weights and learning rate (rewind), the learning rate alone
