@@ -22,7 +22,7 @@ BENCHMARKS := $(filter-out benchmarks/_% benchmarks/against.py,$(wildcard benchm
 # What `make against` compares this checkout with.
 BASE ?= HEAD~1
 
-.PHONY: help setup run test test-slow test-peers test-browser doctest check format format-check lint types wheel bench against \
+.PHONY: help setup run test test-slow test-peers test-browser doctest check format format-check lint types wheel bench against gpu-check \
 	saved-models constraints clean distclean
 
 help:  ## list the targets
@@ -106,6 +106,9 @@ bench: $(READY)  ## measure every speed claim (installs PyTorch and JAX, which a
 
 against: $(READY)  ## training speed and ticket bytes of this checkout against another revision: make against BASE=REV
 	$(BIN)/python benchmarks/against.py $(BASE)
+
+gpu-check: $(READY)  ## measure training on the GPU that TensorFlow finds (on the CPU where there is none)
+	$(BIN)/python benchmarks/gpu.py
 
 saved-models: $(READY)  ## rebuild the examples in saved_models/
 	$(BIN)/python saved_models/make.py

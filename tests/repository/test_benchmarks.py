@@ -20,6 +20,7 @@ NUMBER = {
     "against": r"LeNet-300-100, steps( +\d+\.\d+){5}\n",
     "cli_startup": r"kt plugins( +\d+\.\d+){4}\n",
     "export": r"Conv-4 without 70 % of its channels, dense / compacted time at 64 +\d+\.\d+ ",
+    "gpu": r"lenet-300-100, XLA off: \d+ \(\d+ to \d+\) steps per second",
     "jobs": r"\d+\.\d+x \(\d+\.\d+ to \d+\.\d+ by round\) one process: goal",
     "loop_share": r"of which the loop's own \d+\.\d+ s: -?\d+\.\d+%",
     "merging": r"dtm( +\d+\.\d+){4}\n",
