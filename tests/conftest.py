@@ -2,13 +2,62 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 # TensorFlow's greeting on stderr would drown the lines that the command-line tests read.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test is slow that needs a fixture which its module lists in `SLOW_FIXTURES`."""
+    for item in items:
+        slow = getattr(getattr(item, "module", None), "SLOW_FIXTURES", set())
+        if slow & {*getattr(item, "fixturenames", ())}:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_trainers() -> Iterator[None]:
+    """Trainings of one process share compiled trainers and data sets, as the jobs of a study do.
+
+    Compiling is most of what a tiny training costs. `tests/training/test_trainer_cache.py` holds that sharing changes
+    no number; `own_trainers` is for tests that look at, or change, what one run compiles.
+    """
+    from kerastickets.data.spec import data_of
+    from kerastickets.pruning import prepared
+    from kerastickets.training import evaluate_ticket, train_ticket, train_tickets, trainer_cache
+    from kerastickets.transferring import transfer_ticket
+
+    class SharedCache(trainer_cache.TrainerCache):
+        """Keeps embedded data sets alone: a file of one name may hold something else in the next test."""
+
+        def data(self, spec: Any, size: Any = None, seed: int = 0) -> Any:
+            named = getattr(spec, "spec", spec)
+            if not isinstance(named, str) or re.fullmatch(r"(digits|moons-circles)(\[[^\]]*\])?", named):
+                return super().data(spec, size, seed)
+            return data_of(spec) if size is None else super().data(data_of(spec), size, seed)
+
+    shared = SharedCache(most=24)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (prepared, train_ticket, train_tickets, evaluate_ticket, transfer_ticket):
+            patch.setattr(module, "TrainerCache", lambda: shared)
+        yield
+
+
+@pytest.fixture
+def own_trainers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run of the test compiles for itself."""
+    from kerastickets.pruning import prepared
+    from kerastickets.training import evaluate_ticket, train_ticket, train_tickets, trainer_cache
+    from kerastickets.transferring import transfer_ticket
+
+    for module in (prepared, train_ticket, train_tickets, evaluate_ticket, transfer_ticket):
+        monkeypatch.setattr(module, "TrainerCache", trainer_cache.TrainerCache)
 
 
 @pytest.fixture

@@ -4,8 +4,11 @@ This library's own plugins register in pyproject.toml in the same way as third-p
 imported only when it is requested, so a plugin that is broken or lacks a dependency does not affect others.
 """
 
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -66,7 +69,7 @@ def entries(group: str) -> tuple[Entry, ...]:
     """
     if group not in GROUPS:
         raise PluginError(unknown("group of plugins", group, GROUPS, "Groups"))
-    return tuple(sorted(_entry(group, point) for point in entry_points(group=f"kerastickets.{group}")))
+    return _entries(group, _installation())
 
 
 def names(group: str) -> tuple[str, ...]:
@@ -173,6 +176,24 @@ def spec(name: str, made: Any) -> str:
         if getattr(made, option.name) != option.default
     ]
     return f"{name}:{','.join(said)}" if said else name
+
+
+def _installation() -> tuple[tuple[str, int], ...]:
+    """Where distributions are looked for, and when each place last changed: installing one changes its folder."""
+    return tuple((path, _changed(path)) for path in sys.path)
+
+
+def _changed(path: str) -> int:
+    try:
+        return os.stat(path or ".").st_mtime_ns
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=32)
+def _entries(group: str, installation: tuple[tuple[str, int], ...]) -> tuple[Entry, ...]:
+    # Reading the metadata of all distributions takes milliseconds, and a study asks thousands of times.
+    return tuple(sorted(_entry(group, point) for point in entry_points(group=f"kerastickets.{group}")))
 
 
 def _entry(group: str, point: EntryPoint) -> Entry:

@@ -67,7 +67,7 @@ class Served:
         import tensorflow as tf
 
         if self.scaling is not None:
-            # Exactly the arithmetic of `kerastickets.data.dataset.standardise`, so that results agree to the bit.
+            # Exactly the arithmetic of `kerastickets.data.arrays.standardise`, so that results agree to the bit.
             x = (tf.cast(x, "float32") - self.scaling[0]) / self.scaling[1]
         return self.model(x, training=False)
 

@@ -127,4 +127,4 @@ def test_tensorflow_is_not_needed(run_folder, name, tmp_path):
 def test_plugins_are_listed_and_shown(kt):
     listed = {row["name"] for row in json.loads(kt("plugins", "analyzers", "--json").stdout)}
     assert listed >= {"overlap", "structure", "weights"}
-    assert "how many bins a histogram has" in kt("plugins", "show", "weights").stdout
+    assert "number of bins of each histogram" in kt("plugins", "show", "weights").stdout

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from kerastickets import Ticket
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_no_number(kt, small, tmp_path):
     arguments = ("prune", *small, "--levels", 1, "--rate", 0.5, "--seeds", "0-2", "--json")
     results = {jobs: kt(*arguments, "--jobs", jobs, "--out", tmp_path / str(jobs)) for jobs in (1, 2)}

@@ -205,6 +205,7 @@ def test_it_is_equal_each_time_and_its_splits_are_apart():
     check_dataset(Joined())
 
 
+@pytest.mark.slow
 def test_mnist_fashion_is_the_bytes_it_always_was():
     home = os.environ.get("TFDS_DATA_DIR")
     for name in ("mnist", "fashion_mnist"):

@@ -13,6 +13,9 @@ import pytest
 from kerastickets.distribution.strategy import Cluster, check_strategy, is_chief
 from kerastickets.errors import RecipeError
 
+#: Two processes that train together, and all that replicas are compared in: over a minute each.
+SLOW_FIXTURES = {"mirrored_whole", "workers"}
+
 ROOT = Path(__file__).resolve().parents[2]
 EQUAL = ["momentum", "adam", "schedule", "averages", "own step", "stream"]
 
@@ -115,32 +118,46 @@ def mirrored(tmp_path_factory):
     return last_line(child("mirrored", tmp_path_factory.mktemp("mirrored")), 900)
 
 
-@pytest.mark.parametrize("name", EQUAL)
+@pytest.fixture(scope="module")
+def mirrored_whole(tmp_path_factory):
+    """The same with every setting that replicas are compared in."""
+    return last_line(child("mirrored-whole", tmp_path_factory.mktemp("whole")), 900)
+
+
+@pytest.mark.parametrize("name", EQUAL[:2])
 def test_two_replicas_equal_one_device_after_20_steps(mirrored, name):
-    gaps = mirrored["equal"][name]
+    check_equal(mirrored["equal"][name])
+
+
+@pytest.mark.parametrize("name", EQUAL[2:])
+def test_two_replicas_equal_one_device_with_every_other_setting(mirrored_whole, name):
+    check_equal(mirrored_whole["equal"][name])
+
+
+def check_equal(gaps):
     assert gaps["weights"] <= 1e-6
     assert gaps["metrics"] <= 1e-6
     assert (gaps["moved"], gaps["iterations"]) == (0, 20)
 
 
-def test_what_keras_defines_by_replica_differs_and_still_keeps_zeros(mirrored):
-    assert mirrored["replicas"] == 2
-    for gaps in mirrored["different"].values():
+def test_what_keras_defines_by_replica_differs_and_still_keeps_zeros(mirrored_whole):
+    assert mirrored_whole["replicas"] == 2
+    for gaps in mirrored_whole["different"].values():
         assert gaps["weights"] > 1e-3
         assert gaps["moved"] == 0
-    assert mirrored["synchronised"]["weights"] <= 1e-6
+    assert mirrored_whole["synchronised"]["weights"] <= 1e-6
 
 
-def test_statistics_are_averaged_and_random_layers_have_a_stream_a_replica(mirrored):
-    first, second = mirrored["apart"]["means"]
+def test_statistics_are_averaged_and_random_layers_have_a_stream_a_replica(mirrored_whole):
+    first, second = mirrored_whole["apart"]["means"]
     assert first == second
-    (first, steps), (second, others) = mirrored["apart"]["states"]
+    (first, steps), (second, others) = mirrored_whole["apart"]["states"]
     assert first != second
     assert steps == others == 20
 
 
-def test_evaluation_counts_every_example_once_also_where_splits_do_not_divide(mirrored):
-    assert mirrored["uneven"] <= 1e-6
+def test_evaluation_counts_every_example_once_also_where_splits_do_not_divide(mirrored_whole):
+    assert mirrored_whole["uneven"] <= 1e-6
 
 
 def test_a_batch_is_the_global_one_and_must_divide(mirrored):

@@ -35,11 +35,21 @@ def test_tasks_are_done_in_few_processes_of_one_thread():
     assert {content[2] for content in done.values()} == {1}
 
 
+@pytest.fixture
+def without_tensorflow(monkeypatch, tmp_path):
+    """Processes find a stand-in for TensorFlow, which takes seconds to import and has no part in these tests."""
+    (tmp_path / "tensorflow.py").write_text(
+        "class config:\n    class threading:\n"
+        "        set_intra_op_parallelism_threads = set_inter_op_parallelism_threads = staticmethod(lambda n: None)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)  # handed on to processes that are started
+
+
 @pytest.mark.parametrize(
     ("task", "kind", "message"),
     [("refuse", RecipeError, "^refused$"), ("die", KerasTicketsError, "exit code -9.*Use fewer --jobs")],
 )
-def test_what_goes_wrong_in_a_process_is_raised_here(task, kind, message):
+def test_what_goes_wrong_in_a_process_is_raised_here(without_tensorflow, task, kind, message):
     with Pool(work, 1) as pool:
         pool.submit("key", task)
         with pytest.raises(kind, match=message):
@@ -60,7 +70,7 @@ def after_one():
     return "ONCE" in os.environ
 
 
-def test_a_worn_process_gives_way_to_another():
+def test_a_worn_process_gives_way_to_another(without_tensorflow):
     with Pool(once, 1, worn=after_one) as pool:
         for task in range(3):
             pool.submit(task, task)

@@ -127,10 +127,14 @@ def runs(folder, strategy):
     }
 
 
-def mirrored(folder):
+def two_replicas():
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    layout = Layout.of("mirrored")
+    return Layout.of("mirrored")
+
+
+def mirrored_whole(folder):
+    layout = two_replicas()
     synced = "BatchNormalization, synchronised"
     BUILDS[synced] = synchronised
     return {
@@ -140,6 +144,14 @@ def mirrored(folder):
         "synchronised": gaps(synced, {"optimizer": "sgd", "lr": 0.1}, layout),
         "apart": mean_and_streams(layout),
         "uneven": uneven(layout),
+    }
+
+
+def mirrored(folder):
+    layout = two_replicas()
+    return {
+        "replicas": layout.replicas,
+        "equal": {name: gaps(name, EQUAL[name], layout) for name in ("momentum", "adam")},
         "odd batch": refused(batch_size=7, strategy="mirrored"),
         "odd stream": refused(training.piped(odd), strategy="mirrored"),
         "small batch": refused(batch_size=1, strategy=layout.strategy),
@@ -172,5 +184,7 @@ def worker(folder):
 
 if __name__ == "__main__":
     keras.utils.set_random_seed(0)
-    result = {"mirrored": mirrored, "worker": worker}[sys.argv[1]](Path(sys.argv[2]))
+    result = {"mirrored": mirrored, "mirrored-whole": mirrored_whole, "worker": worker}[sys.argv[1]](
+        Path(sys.argv[2])
+    )
     print(json.dumps(result))

@@ -1,6 +1,7 @@
 """A net that trains in a fraction of a second, its data, and what tests of training compare."""
 
 import hashlib
+from functools import cache
 
 import keras
 import numpy as np
@@ -28,6 +29,7 @@ def noisy():
     return keras.Sequential([keras.Input((4,)), *net])
 
 
+@cache
 def data(count=40):
     """Five steps of eight an epoch; learnable, but not in a few steps."""
     x = generator("training", count).normal(size=(count, 4)).astype("float32")
@@ -42,6 +44,7 @@ def flattened():
     return keras.Sequential([keras.Input((2, 2, 1)), *net])
 
 
+@cache
 def pictures():
     """`data` as images of four pixels."""
     whole = data()

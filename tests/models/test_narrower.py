@@ -82,8 +82,8 @@ def skipped():
     ("build", "message"),
     [
         (nets.opaque, "Received: a model without one"),
-        (lambda: dense(3), r"hidden layer with units or filters. Received: 1 layers"),
-        (nets.subclassed, r"Received: 0 layers"),
+        (lambda: dense(3), r"hidden layer with units or filters. Received: a model with 1 such layers"),
+        (nets.subclassed, r"Received: a model with 0 such layers"),
         (nets.two_outputs, r"must leave the outputs as they are. Received: \[\(None, 3\), \(None, 2\)\]"),
         (skipped, "Received: an architecture whose widths are tied"),
         (nets.nested, "Received: an architecture whose widths are tied"),

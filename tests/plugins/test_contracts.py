@@ -60,8 +60,13 @@ ARGUMENTS = {
 }
 
 
+#: TFMOT runs in processes of its own, for half a minute; `tests/plugins/test_tfmot.py` has quick tests of it.
+SLOW = {("exporters", "tfmot")}
+
+
 def registered(*groups):
-    return [(group, name) for group in groups for name in registry.names(group)]
+    found = [(group, name) for group in groups for name in registry.names(group)]
+    return [pytest.param(*one, marks=[pytest.mark.slow] if one in SLOW else []) for one in found]
 
 
 @pytest.mark.parametrize(("group", "name"), registered(*CHECKS))

@@ -24,6 +24,9 @@ from kerastickets_plugins.studies.lth_vs_snip.published import (
     TOTAL,
 )
 
+#: A run of the whole study at its smallest takes about a minute of processor time.
+SLOW_FIXTURES = {"smoke"}
+
 SHAPES = {
     "fc1": {"dense/kernel": (784, 300), "dense_1/kernel": (300, 100), "dense_2/kernel": (100, 10)},
     "conv-2": {

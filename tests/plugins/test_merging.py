@@ -15,6 +15,9 @@ from kerastickets.studies.study import Cache, Results, in_order
 from kerastickets_plugins.studies import merging
 from kerastickets_plugins.studies.merging.jobs import Merge, found, swept, tabled
 
+#: A run of the whole study at its smallest takes most of a minute of processor time.
+SLOW_FIXTURES = {"smoke"}
+
 PAPER = merging.BUDGETS["paper"]
 
 

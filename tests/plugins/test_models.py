@@ -186,6 +186,7 @@ def test_recipes():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "width"), [("resnet-20", 2), ("vgg-19", 1)])
 def test_recipes_of_deep_nets_run_by_themselves(name, width):
     """Two iterations of the recipe: global counts of convolutions, and a dense layer that has no mask."""

@@ -68,6 +68,7 @@ def read(exporter, path, tmp_path):
     return read_back(exporter.reader, path, toy_data().test[0], desk)
 
 
+@pytest.mark.slow
 def test_a_residual_net_with_a_nested_model_keeps_its_exact_mask_and_outputs(tmp_path):
     ticket, exporter, path = ticket_of(residual()), Tfmot(), tmp_path / "net.h5"
     model = trained_model(ticket)

@@ -18,6 +18,9 @@ from kerastickets_plugins.studies.transfer.jobs import nets, parted
 from kerastickets_plugins.studies.transfer.published import TABLES
 from kerastickets_plugins.studies.transfer.tables import QUESTIONS
 
+#: A run of the whole study at its smallest takes half a minute of processor time.
+SLOW_FIXTURES = {"smoke"}
+
 PAPER = study.BUDGETS["paper"]
 
 

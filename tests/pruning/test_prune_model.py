@@ -134,11 +134,11 @@ def test_no_train_leaves_the_last_level_untrained():
 # Rewinding, and what else can follow a cut
 
 
-def driven(**dials):
+def driven(monkeypatch, **dials):
     """A run, and what it wanted trained at each level."""
     prepared = PreparedRun(PruneJob.of(plain, data(), dials=DIALS | {"levels": 1, "rate": 0.5} | dials))
     run, starts, real = PruningRun(prepared), [], prepared.trainer.try_many
-    prepared.trainer.try_many = lambda wanted: starts.extend(wanted) or real(wanted)
+    monkeypatch.setattr(prepared.trainer, "try_many", lambda wanted: starts.extend(wanted) or real(wanted))
     return find_tickets([run])[0], starts
 
 
@@ -153,8 +153,8 @@ def driven(**dials):
         ({"after_cut": "fine-tune"}, "final", 0, 10),
     ],
 )
-def test_levels_start_from_what_follows_a_cut(dials, weights, first, rate_at):
-    run, (zero, one) = driven(**dials)
+def test_levels_start_from_what_follows_a_cut(monkeypatch, dials, weights, first, rate_at):
+    run, (zero, one) = driven(monkeypatch, **dials)
     assert (zero.first, zero.rate_at, one.first, one.rate_at) == (0, None, first, rate_at)
     assert same(zero.weights, run.tickets[0].weights("init"))
     assert same(one.weights, run.tickets[0].weights(weights))

@@ -248,7 +248,10 @@ def test_layer_schedules_start_from_a_tickets_masks():
         ({"rate": {"other": 0.2}, "kinds": {"k": "other"}}, "Received: other=0.2"),
         ({"target": 5, "spacing": "log"}, "spacing must be 'geometric' or 'linear'. Received: spacing='log'"),
         ({"rate": 0.2, "spacing": "linear"}, "Give levels and a target or sparsity instead of the rate"),
-        ({"rate": 0.2, "target": 5, "spacing": "linear"}, "Linear spacing prunes the same number of weights at each level"),
+        (
+            {"rate": 0.2, "target": 5, "spacing": "linear"},
+            "Linear spacing prunes the same number of weights at each level",
+        ),
         ({"rate": 1e-17, "target": 5}, "rate must reach the target within 10000 levels"),
     ],
 )

@@ -36,7 +36,7 @@ RESULT = {"training": "training-mlp-4-38-38-2"}
 #: These measure no training: they must start without TensorFlow.
 LIGHT = {"cli_startup", "merging", "structure", "ticket_file"}
 #: Several processes that each import TensorFlow, or files that TensorFlow writes: about 40 s each.
-SLOW = {"against", "export", "jobs", "separation", "tfmot", "together"}
+SLOW = {"against", "export", "jobs", "separation", "snip", "tfmot", "together", "training"}
 #: These run in the process of the tests, which has imported TensorFlow already.
 HERE = {*SCRIPTS} - LIGHT - SLOW
 

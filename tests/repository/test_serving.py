@@ -17,6 +17,9 @@ from click.testing import CliRunner
 from kerastickets_cli.main import kt as program
 from tests.helpers import servingpage
 
+#: Three exports, and a process for every command and program of the page: over a minute.
+SLOW_FIXTURES = {"exported"}
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "serving.md"
 SOURCE = ROOT / "examples" / "serving" / "classify.c"

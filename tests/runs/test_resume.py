@@ -18,7 +18,7 @@ from tests.helpers.killing import DIALS, MOMENTS
 from tests.helpers.training import data, find, noisy, plain
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 10
+KILLS = 5
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_study_that_is_killed_continues_without_repeating_finished_jobs(whole, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(CODE)

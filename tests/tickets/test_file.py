@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 from safetensors import safe_open
 
 from kerastickets.errors import TicketError
+from kerastickets.foundations import files
 from kerastickets.tickets import file as ticketfile, file_header as header
 from kerastickets.tickets.ticket import Ticket
 
@@ -196,7 +197,7 @@ def test_a_full_disk_while_writing(path, monkeypatch):
     small().save(path)
     before = path.read_bytes()
     with open("/dev/full", "wb") as always_full:
-        monkeypatch.setattr(ticketfile, "open", lambda *_: always_full, raising=False)
+        monkeypatch.setattr(files, "open", lambda *_: always_full, raising=False)
         with pytest.raises(TicketError, match="cannot be written: No space left on device"):
             small(provenance={"level": 3}).save(path)
     monkeypatch.undo()

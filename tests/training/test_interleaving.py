@@ -86,7 +86,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+SLOW = ("normalised, XLA",)  # XLA compiles for a quarter of a minute
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] if case in SLOW else []) for case in CASES]
+)
 def test_each_is_bit_for_bit_the_net_that_trains_alone(case):
     build, dials = CASES[case]
     dials = dict(dials)

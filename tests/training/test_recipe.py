@@ -84,7 +84,10 @@ def test_a_description_makes_the_recipe_again():
         ({"l2": -1}, "Received: l2=-1"),
         ({"optimizer": object}, "`optimizer` must be a name, or a config as keras.optimizers.serialize"),
         ({"optimizer": {"config": {}}}, "Received: optimizer={'config': {}}"),
-        ({"train_size": 0}, "`train_size` must be a count of at least 1, or a fraction above 0 and up to 1.0"),
+        (
+            {"train_size": 0},
+            "`train_size` must be a count of at least 1, or a fraction above 0 and up to 1.0",
+        ),
         ({"train_size": 1.5}, "Received: train_size=1.5"),
         ({"train_size": 0.0}, "Received: train_size=0.0"),
         ({"train_size": True}, "Received: train_size=True"),
