@@ -99,6 +99,7 @@ def run_study(
             jobs=chosen.get("jobs") or cores(),
             command=command,
             on_progress=bar.show,
+            on_note=lambda text: note(text, quiet),
             prepare=hush_tensorflow,
         )
     if chosen["as_json"]:

@@ -108,10 +108,17 @@ def _transfer(protocol: Any, ticket: Any, chosen: Mapping[str, Any], dials: Mapp
 
 
 def _write(moved: Any, file: Path) -> None:
-    from kerastickets.foundations.files import write_text
+    """Write the metrics and then the ticket, which is what a finished transfer is known by.
 
-    moved.ticket.save(file)  # makes the folder
+    A process that is killed on the way leaves no ticket, so the same command runs again; and never a new ticket
+    beside old metrics.
+    """
+    from kerastickets.foundations.files import named_refusals, write_text
+
+    with named_refusals(file):
+        file.unlink(missing_ok=True)
     write_text(file.with_name("metrics.jsonl"), "".join(f"{json.dumps(row)}\n" for row in moved.rows))
+    moved.ticket.save(file)
 
 
 def _summary(facts: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:

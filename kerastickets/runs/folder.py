@@ -15,7 +15,7 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
-from kerastickets.errors import RecipeError
+from kerastickets.errors import RecipeError, TicketError
 from kerastickets.foundations.files import named_refusals, write_text
 from kerastickets.tickets.ticket import Ticket
 
@@ -151,7 +151,16 @@ class RunFolder:
 
     def tickets(self, last: int) -> list[Ticket]:
         """The tickets of the finished levels, up to and including level `last`."""
-        return [Ticket.load(self.ticket_file(level)) for level in range(min(self.finished, last + 1))]
+        return [self._ticket(level) for level in range(min(self.finished, last + 1))]
+
+    def _ticket(self, level: int) -> Ticket:
+        try:
+            return Ticket.load(self.ticket_file(level))
+        except TicketError as error:
+            raise TicketError(
+                f"{error} Remove this file and the levels after it, and run the same command again to make them anew; "
+                "or give another --out."
+            ) from error
 
     def keep_rows(self) -> list[dict[str, Any]]:
         """Drop the rows of unfinished levels from the metrics file; returns the remaining rows."""

@@ -4,7 +4,7 @@ Only the chief process writes to the folder; it tells the other workers how many
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +68,7 @@ def open_run(
                 # The folder may hold more levels than this run asks for. They stay there, but are not reported.
                 state.rows = [row for row in state.folder.keep_rows() if row["level"] <= recipe["levels"]]
                 state.tickets = state.folder.tickets(recipe["levels"])
+                check_levels(state.folder, state.tickets, recipe)
         except KerasTicketsError as error:
             failure = error
         # The other workers wait for this number, so a chief that fails must send it (-1) before it raises.
@@ -90,6 +91,44 @@ def open_run(
             }
         )
         yield state
+
+
+def check_levels(folder: RunFolder, tickets: Sequence[Ticket], recipe: Mapping[str, Any]) -> None:
+    """Refuse tickets that are valid but of another run: each level must continue the one before, by this recipe.
+
+    Args:
+        folder: where the tickets are.
+        tickets: those of the finished levels, from level 0.
+        recipe: every setting that can change the tickets, as JSON.
+
+    Raises:
+        RecipeError: naming the file, what it should be, and what to do.
+    """
+    for level, ticket in enumerate(tickets):
+        told = ticket.provenance
+        facts = {
+            "level": (told.get("level"), level),
+            "criterion": (told.get("criterion"), recipe["criterion"]["name"]),
+            "options": (told.get("options"), recipe["criterion"]["options"]),
+            "method": (told.get("method"), recipe["method"]),
+            "training": (told.get("recipe"), recipe["train"]),
+            "seeds": (told.get("seeds"), recipe["seeds"]),
+        }
+        if level:
+            facts["parents"] = (told.get("parents"), [tickets[level - 1].digest])
+        for name, (received, expected) in facts.items():
+            # Through JSON, as a file gives it back.
+            if received != json.loads(json.dumps(expected)):
+                raise RecipeError(
+                    f"{folder.ticket_file(level)} must be level {level} of this run, with {name}={_short(expected)}. "
+                    f"Received: {name}={_short(received)}. Remove it and the levels after it, and run the same command "
+                    "again, or give another --out."
+                )
+
+
+def _short(value: Any, most: int = 120) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= most else text[:most] + "..."
 
 
 def _read(folder: RunFolder, finished: int) -> list[Ticket]:

@@ -14,7 +14,7 @@ from kerastickets import registry
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.process_pool import Emit
 from kerastickets.registry.plugin_options import unknown
-from kerastickets.studies.study import Cache, Job
+from kerastickets.studies.study import Cache, DamagedError, Input, Job
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.trainer_cache import TrainerCache
 
@@ -45,9 +45,19 @@ def do(job: Job, cache: Cache, trainers: TrainerCache, emit: Emit = lambda kind,
         if found is not None:
             return found
         started = time.perf_counter()
-        tickets = [cache.ticket(one) for one in job.inputs]
+        tickets = [_input(one, cache, trainers, emit) for one in job.inputs]
         facts = VERBS[job.verb](job.options, tickets, folder, trainers, emit)
         return cache.keep(job, {"seconds": time.perf_counter() - started} | facts)
+
+
+def _input(wanted: Input, cache: Cache, trainers: TrainerCache, emit: Emit) -> Ticket:
+    """A ticket that a job needs. If its file is damaged, it is set aside, and the job that made it is done again."""
+    try:
+        return cache.ticket(wanted)
+    except DamagedError as error:
+        emit("note", f"{error} It was set aside as {cache.set_aside(wanted.job).name} and is made again.")
+    do(wanted.job, cache, trainers, emit)
+    return cache.ticket(wanted)
 
 
 def work(task: tuple[Job, str], emit: Emit) -> Facts:

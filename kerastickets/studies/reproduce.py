@@ -19,7 +19,7 @@ from kerastickets.foundations.process_pool import Pool
 from kerastickets.registry import plugin_options as options
 from kerastickets.reports.write import report
 from kerastickets.studies.job_kinds import work
-from kerastickets.studies.study import Cache, Job, Results, Study, in_order, reduced
+from kerastickets.studies.study import Cache, DamagedError, Job, Results, Study, in_order, reduced
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class Reproduction:
         jobs: int = 1,
         command: str = "",
         on_progress: Callable[[Progress], None] | None = None,
+        on_note: Callable[[str], None] | None = None,
         prepare: Callable[[], None] | None = None,
     ) -> Path:
         """Do every job that is not done yet, then write the results.
@@ -97,6 +98,7 @@ class Reproduction:
             jobs: number of processes, with one thread each; does not change any result.
             command: the command that was called, for the record.
             on_progress: called whenever a job finishes or makes progress.
+            on_note: called with a sentence when a damaged result was set aside.
             prepare: called first in each process.
 
         Returns:
@@ -109,9 +111,25 @@ class Reproduction:
         results = Results(Cache(cache))
         with named_refusals(Path(out)):
             Path(out).mkdir(parents=True, exist_ok=True)
+        tell, shown = on_note or (lambda note: None), on_progress or (lambda progress: None)
         with Pool(work, jobs, prepare) as pool:
-            done = _JobRunner(self, results, pool, jobs, on_progress or (lambda progress: None)).run()
-        facts = {
+            while True:
+                runner = _JobRunner(self, results, pool, jobs, shown, tell)
+                try:
+                    done = runner.run()
+                    facts = self._facts(done, results, command, jobs, started)
+                    return write(self, results, Path(out), facts)
+                except DamagedError as error:
+                    if error.job is None:  # made again and damaged again, in another process
+                        raise
+                    aside = results.cache.set_aside(error.job)
+                    results.forget(error.job)
+                    tell(f"{error} It was set aside as {aside.name} and is made again.")
+
+    def _facts(
+        self, done: Sequence[Job], results: Results, command: str, processes: int, started: float
+    ) -> dict[str, Any]:
+        return {
             "study": self.name,
             "title": self.module.TITLE,
             "paper": self.module.PAPER,
@@ -119,13 +137,12 @@ class Reproduction:
             "dials": options.describe(self.dials),
             "command": command,
             "jobs": len(done),
-            "processes": jobs,
+            "processes": processes,
             "seconds of all jobs": round(sum(results[job]["seconds"] for job in done), 1),
             "seconds of this command": round(time.perf_counter() - started, 1),
             "versions": versions(),
             "machine": machine(),
         }
-        return write(self, results, Path(out), facts)
 
 
 class _JobRunner:
@@ -138,9 +155,10 @@ class _JobRunner:
         pool: Pool,
         most: int,
         on_progress: Callable[[Progress], None],
+        on_note: Callable[[str], None],
     ) -> None:
         self._what, self._results, self._pool, self._most = what, results, pool, most
-        self._on_progress = on_progress
+        self._on_progress, self._on_note = on_progress, on_note
         self._running: dict[str, Job] = {}
         self._parts: dict[str, float] = {}
 
@@ -172,6 +190,9 @@ class _JobRunner:
             if event.kind == "done":
                 del self._running[str(event.key)]
                 return
+            if event.kind == "note":
+                self._on_note(event.content)
+                continue
             self._parts[str(event.key)] = event.content
             self._report(known)
 

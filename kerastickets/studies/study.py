@@ -7,6 +7,7 @@ rows. This module does not import TensorFlow, because only the processes that do
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -14,7 +15,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from kerastickets.errors import RecipeError
+from kerastickets.errors import RecipeError, TicketError
 from kerastickets.figures.chart import Chart, Heatmap
 from kerastickets.figures.table import Table
 from kerastickets.foundations.environment import versions
@@ -92,6 +93,19 @@ class Input:
     name: str
 
 
+class DamagedError(TicketError):
+    """A result in the cache cannot be read. The job must be done again.
+
+    Args:
+        why: what is wrong.
+        job: the job.
+    """
+
+    def __init__(self, why: str, job: Job | None = None) -> None:
+        super().__init__(why)
+        self.job = job
+
+
 class Cache:
     """The results of jobs, in one folder per job. Studies and concurrent commands can share a cache.
 
@@ -109,17 +123,37 @@ class Cache:
     def facts(self, job: Job) -> dict[str, Any] | None:
         """The facts of a finished job; None if it is not done."""
         try:
-            return json.loads((self.place(job) / "result.json").read_text())
+            facts = json.loads((self.place(job) / "result.json").read_text())
         except (FileNotFoundError, ValueError):
             return None
+        # Whatever else stands there is no result: the job is done again, and its result replaces the file.
+        return facts if isinstance(facts, dict) and "seconds" in facts else None
 
     def file(self, ticket: Input) -> Path:
         """The file of a finished job's ticket."""
         return self.place(ticket.job) / f"{ticket.name}.safetensors"
 
     def ticket(self, ticket: Input) -> Ticket:
-        """A finished job's ticket."""
-        return Ticket.load(self.file(ticket))
+        """A finished job's ticket.
+
+        Raises:
+            DamagedError: the file is missing or damaged.
+        """
+        try:
+            return Ticket.load(self.file(ticket))
+        except TicketError as error:
+            raise DamagedError(str(error), ticket.job) from error
+
+    def set_aside(self, job: Job) -> Path:
+        """Rename the folder of a damaged result, so that the job is done again. Returns the folder's new path."""
+        place = self.place(job)
+        number = next(
+            n for n in range(1, 10_000) if not place.with_name(f"{place.name}.damaged-{n}").exists()
+        )
+        aside = place.with_name(f"{place.name}.damaged-{number}")
+        with named_refusals(place):
+            os.replace(place, aside)
+        return aside
 
     @contextmanager
     def held(self, job: Job) -> Iterator[Path]:
@@ -165,8 +199,16 @@ class Results:
         return self._facts[job.hash]
 
     def ticket(self, ticket: Input) -> Ticket:
-        """A ticket of a finished job."""
+        """A ticket of a finished job.
+
+        Raises:
+            DamagedError: its file is missing or damaged.
+        """
         return self.cache.ticket(ticket)
+
+    def forget(self, job: Job) -> None:
+        """Drop what is known of a job, whose result was set aside."""
+        self._facts.pop(job.hash, None)
 
 
 class Study(Protocol):

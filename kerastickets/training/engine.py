@@ -69,7 +69,10 @@ def _draws(layer: keras.Layer) -> bool:
 
 def environment(jit: bool) -> dict[str, Any]:
     """For provenance: threads, oneDNN, XLA and its flags. Besides the recipe, these decide bits on one machine."""
-    threads = tf.config.threading.get_intra_op_parallelism_threads() or cores()
+    # TensorFlow's own setting wins; it does not show the variable, which it reads when it starts.
+    asked = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or int(asked if asked.isdecimal() else 0)
+    threads = threads or cores()
     devices = sorted({device.device_type for device in tf.config.list_logical_devices()})
     onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
     flags = {"xla_flags": os.environ["XLA_FLAGS"]} if jit and os.environ.get("XLA_FLAGS") else {}

@@ -139,3 +139,28 @@ def test_commands_on_tickets_and_refusals_need_no_tensorflow(folder, tmp_path):
     command = [sys.executable, "-c", LIGHT, folder, tmp_path / "out.safetensors"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.stdout, done.returncode) == ("\n", 0), done.stderr
+
+
+def test_ctrl_c_while_the_program_is_imported_is_one_line(monkeypatch, capsys):
+    from kerastickets_cli import main, start
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "kt", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        start.kt()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_the_program_begins_with_a_module_that_imports_nothing():
+    import ast
+    from pathlib import Path
+
+    from kerastickets_cli import start
+
+    tree = ast.parse(Path(start.__file__).read_text())
+    assert [ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)] == [
+        "import sys"
+    ]

@@ -62,3 +62,34 @@ def test_a_ticket_is_replaced_only_with_force(kt, run_folder, tmp_path):
     said = kt("transfer", "ticket", source, "--dataset", "digits", "--out", tmp_path, code=1).stderr
     assert "Use --force to replace it" in said
     assert (tmp_path / "ticket.safetensors").read_text() == "mine"
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["new folder", "with --force"])
+@pytest.mark.parametrize("moment", ["before the metrics", "before the ticket"])
+def test_a_transfer_that_is_cut_off_goes_on_with_the_same_command(
+    kt, run_folder, tmp_path, monkeypatch, old, moment
+):
+    from kerastickets.foundations import files
+
+    source, out = run_folder / "level-01.safetensors", tmp_path / "moved"
+    arguments = ("transfer", "late-reset", source, "--dataset", "digits", "--out", out, "--quiet")
+    if old:
+        kt(*arguments, "--train", "10it")
+        arguments = (*arguments, "--force")
+    arguments, real = (*arguments, "--train", "20it"), files.write_whole
+
+    def cut_off(path, content):
+        if moment == "before the metrics" or path.name == "ticket.safetensors":
+            raise KeyboardInterrupt
+        real(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_whole", cut_off)
+        patch.setattr("kerastickets.tickets.file.write_whole", cut_off)
+        kt(*arguments, code=130)
+    assert not (out / "ticket.safetensors").exists()
+    kt(*[word for word in arguments if word != "--force"])
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    metrics = Ticket.load(out / "ticket.safetensors").provenance["metrics"]
+    assert rows[-1]["iteration"] == metrics["stopped_iteration"] == 20
+    assert sorted(path.name for path in out.iterdir()) == ["metrics.jsonl", "ticket.safetensors"]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from kerastickets.errors import RecipeError
 from kerastickets.models.initial_weights import draw_weights, fresh, python_random
 from kerastickets.models.variables import snapshot
 from tests.helpers import nets
@@ -120,3 +121,12 @@ def test_the_callers_random_numbers_go_on_as_if_nothing_had_been_built():
     with pytest.raises(ZeroDivisionError), python_random(1):
         raise ZeroDivisionError
     assert random.random() == expected
+
+
+@pytest.mark.parametrize("units", [999_999_999_999, 10**20], ids=["memory", "integers"])
+def test_a_model_that_fits_no_memory_is_one_named_error(units):
+    def build():
+        return keras.Sequential([keras.Input((64,)), keras.layers.Dense(units)])
+
+    with pytest.raises(RecipeError, match=r"must fit into the memory of this machine\. Received: "):
+        fresh(build, 0)

@@ -14,6 +14,7 @@ from kerastickets.errors import RecipeError, TicketError
 from kerastickets.pruning import pruning_run
 from kerastickets.pruning.prepared import PreparedRun
 from kerastickets.pruning.prune_model import history, prune
+from kerastickets.tickets.ticket import Ticket
 from tests.helpers.killing import DIALS, MOMENTS
 from tests.helpers.training import data, find, noisy, plain
 
@@ -245,8 +246,37 @@ def test_a_damaged_ticket_is_named_and_nothing_is_overwritten(done):
     file = done / "level-01.safetensors"
     file.write_bytes(file.read_bytes()[:-9])
     before = files(done)
-    with pytest.raises(TicketError, match=r"level-01.safetensors"):
+    with pytest.raises(TicketError, match=r"level-01.safetensors.* Remove this file and the levels after it"):
         short(done)
     assert files(done) == before
-    file.unlink()  # what the user can do: the level, and those after it, are made again
+    file.unlink()  # as it says: the level, and those after it, are made again
     assert len(short(done).tickets) == 3
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (
+            {"seed": 1},
+            r'level-01.safetensors must be level 1 of this run, with seeds=.* Received: seeds=\{"data": 1',
+        ),
+        ({"train": "1ep"}, "level-01.safetensors must be level 1 of this run, with training="),
+        ({"rate": 0.4}, "level-01.safetensors must be level 1 of this run, with method="),
+    ],
+    ids=["seed", "training", "rate"],
+)
+def test_a_valid_ticket_of_another_run_is_no_level_of_this_one(done, tmp_path, other, message):
+    short(tmp_path / "other", **other)
+    (tmp_path / "other" / "level-01.safetensors").replace(done / "level-01.safetensors")
+    with pytest.raises(RecipeError, match=message):
+        short(done)
+
+
+def test_a_level_must_come_from_the_one_before(done):
+    # Right in everything but its parent: another level 1 stands between.
+    ticket = Ticket.load(done / "level-01.safetensors")
+    ticket.replace(provenance=dict(ticket.provenance) | {"note": "edited"}).save(
+        done / "level-01.safetensors"
+    )
+    with pytest.raises(RecipeError, match=r"level-02.safetensors must be level 2 of this run, with parents="):
+        short(done)

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from kerastickets.errors import RecipeError
+from kerastickets.studies.job_kinds import do
 from kerastickets.studies.reproduce import Reproduction
 from kerastickets.studies.study import Cache, in_order
+from kerastickets.training.trainer_cache import TrainerCache
 from tests.helpers import tinystudy
 
 WHAT = Reproduction("tiny", tinystudy, "smoke", tinystudy.BUDGETS["smoke"])
@@ -69,6 +72,36 @@ def test_a_finished_study_does_nothing_again(whole, tmp_path):
     assert {
         path: path.stat().st_mtime_ns for path in (folder / "cache").rglob("*") if path.is_file()
     } == before
+
+
+@pytest.mark.parametrize("verb", ["prune", "apply"])
+def test_a_damaged_ticket_in_the_cache_is_set_aside_said_and_made_again(whole, tmp_path, verb):
+    shutil.copytree(whole[0] / "cache", tmp_path / "cache")
+    cache, notes = Cache(tmp_path / "cache"), []
+    budget = tinystudy.BUDGETS["smoke"]
+    job = tinystudy.found(budget, 0) if verb == "prune" else tinystudy.merged(budget, 0)
+    file = cache.file(job.ticket("level-02" if verb == "prune" else "ticket"))
+    file.write_bytes(file.read_bytes()[:-100])
+    if verb == "prune":  # read by the job that needs it, which is not done either
+        (cache.place(tinystudy.merged(budget, 0)) / "result.json").unlink()
+    else:
+        (cache.place(tinystudy.trained(budget, 0)) / "result.json").unlink()
+    WHAT.run(tmp_path / "out", cache=tmp_path / "cache", jobs=1, on_note=notes.append)
+    assert numbers(tmp_path / "out") == numbers(whole[0] / "out")
+    assert len(notes) == 1
+    assert f"It was set aside as {job.hash}.damaged-1 and is made again." in notes[0]
+    assert cache.place(job).with_name(f"{job.hash}.damaged-1").is_dir()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "7", '{"levels": []}', "\x00"])
+def test_a_damaged_result_is_done_again(whole, tmp_path, content):
+    shutil.copytree(whole[0] / "cache", tmp_path / "cache")
+    cache = Cache(tmp_path / "cache")
+    job = tinystudy.merged(tinystudy.BUDGETS["smoke"], 0)
+    (cache.place(job) / "result.json").write_text(content)
+    assert cache.facts(job) is None
+    assert do(job, cache, TrainerCache())["seconds"] >= 0
+    assert cache.facts(job) is not None
 
 
 CODE = """

@@ -225,3 +225,14 @@ def test_the_environment_names_what_decides_bits():
     assert environment(True)["xla"] is True
     assert environment(False)["threads"] >= 1
     assert environment(False)["devices"] == ["CPU"]
+
+
+@pytest.mark.parametrize(("variable", "threads"), [("3", 3), ("0", None), ("many", None)])
+def test_threads_are_those_that_tensorflow_was_asked_for(monkeypatch, variable, threads):
+    import tensorflow as tf
+
+    from kerastickets.foundations.environment import cores
+
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", variable)
+    monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 0)
+    assert environment(False)["threads"] == (threads or cores())
