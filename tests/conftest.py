@@ -1,5 +1,6 @@
 """What must be set before TensorFlow is imported, and the one fixture that tests of every folder share."""
 
+import gc
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -7,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Tracing makes objects by the million, and Python's collector looks through all of them again and again.
+gc.set_threshold(100_000, 20, 100)
 
 # TensorFlow's greeting on stderr would drown the lines that the command-line tests read.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
