@@ -123,10 +123,9 @@ def test_the_callers_random_numbers_go_on_as_if_nothing_had_been_built():
     assert random.random() == expected
 
 
-@pytest.mark.parametrize("units", [999_999_999_999, 10**20], ids=["memory", "integers"])
-def test_a_model_that_fits_no_memory_is_one_named_error(units):
+def test_a_model_that_fits_no_memory_is_one_named_error():
     def build():
-        return keras.Sequential([keras.Input((64,)), keras.layers.Dense(units)])
+        return keras.Sequential([keras.Input((64,)), keras.layers.Dense(999_999_999_999)])
 
     with pytest.raises(RecipeError, match=r"must fit into the memory of this machine\. Received: "):
         fresh(build, 0)

@@ -93,7 +93,7 @@ def test_a_damaged_ticket_in_the_cache_is_set_aside_said_and_made_again(whole, t
     assert cache.place(job).with_name(f"{job.hash}.damaged-1").is_dir()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", "7", '{"levels": []}', "\x00"])
+@pytest.mark.parametrize("content", ["", "[]", "{", "7", "\x00"])
 def test_a_damaged_result_is_done_again(whole, tmp_path, content):
     shutil.copytree(whole[0] / "cache", tmp_path / "cache")
     cache = Cache(tmp_path / "cache")
