@@ -208,7 +208,7 @@ def _compare(
             else ""
         )
         raise RecipeError(
-            f"{path} belongs to a run with {label}={_short(old)}. Received: {label}={_short(new)}{why}. "
+            f"{path} belongs to a run with {label}={short_json(old)}. Received: {label}={short_json(new)}{why}. "
             "Repeat that command, or give another --out."
         )
 
@@ -222,6 +222,7 @@ def _compare_versions(path: Path, before: dict[str, str], now: dict[str, str]) -
             )
 
 
-def _short(value: Any, most: int = 120) -> str:
+def short_json(value: Any, most: int = 120) -> str:
+    """A value as JSON for a message, cut off after `most` characters."""
     text = json.dumps(value)
     return text if len(text) <= most else text[:most] + "..."

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerastickets.errors import KerasTicketsError, RecipeError
-from kerastickets.runs.folder import RunFolder
+from kerastickets.runs.folder import RunFolder, short_json
 from kerastickets.tickets.ticket import Ticket
 
 if TYPE_CHECKING:
@@ -120,15 +120,10 @@ def check_levels(folder: RunFolder, tickets: Sequence[Ticket], recipe: Mapping[s
             # Through JSON, as a file gives it back.
             if received != json.loads(json.dumps(expected)):
                 raise RecipeError(
-                    f"{folder.ticket_file(level)} must be level {level} of this run, with {name}={_short(expected)}. "
-                    f"Received: {name}={_short(received)}. Remove it and the levels after it, and run the same command "
-                    "again, or give another --out."
+                    f"{folder.ticket_file(level)} must be level {level} of this run, with "
+                    f"{name}={short_json(expected)}. Received: {name}={short_json(received)}. Remove it and the levels "
+                    "after it, and run the same command again, or give another --out."
                 )
-
-
-def _short(value: Any, most: int = 120) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= most else text[:most] + "..."
 
 
 def _read(folder: RunFolder, finished: int) -> list[Ticket]:
