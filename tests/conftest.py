@@ -30,7 +30,7 @@ def _shared_trainers() -> Iterator[None]:
     """Trainings of one process share compiled trainers and data sets, as the jobs of a study do.
 
     Compiling is most of what a tiny training costs. `tests/training/test_trainer_cache.py` holds that sharing changes
-    no number; `own_trainers` is for tests that look at, or change, what one run compiles.
+    no number.
     """
     from kerastickets.data.spec import data_of
     from kerastickets.pruning import prepared
@@ -51,17 +51,6 @@ def _shared_trainers() -> Iterator[None]:
         for module in (prepared, train_ticket, train_tickets, evaluate_ticket, transfer_ticket):
             patch.setattr(module, "TrainerCache", lambda: shared)
         yield
-
-
-@pytest.fixture
-def own_trainers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each run of the test compiles for itself."""
-    from kerastickets.pruning import prepared
-    from kerastickets.training import evaluate_ticket, train_ticket, train_tickets, trainer_cache
-    from kerastickets.transferring import transfer_ticket
-
-    for module in (prepared, train_ticket, train_tickets, evaluate_ticket, transfer_ticket):
-        monkeypatch.setattr(module, "TrainerCache", trainer_cache.TrainerCache)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ DIALS = {"levels": 1, "rate": 0.5, "train": "2ep", "jit": "off"}
 
 def test_a_shared_workshop_gives_the_same_bits_as_one_of_its_own():
     shared, digests = TrainerCache(), []
-    for trainers in (shared, shared, None):
+    for trainers in (shared, shared, TrainerCache()):
         prepared = PreparedRun(PruneJob.of("mlp:8", "digits", seed=3, dials=DIALS), trainers=trainers)
         tickets = find_tickets([PruningRun(prepared)])[0].tickets
         trained = train(tickets[1], seed=4, trainers=trainers, train="1ep")
