@@ -12,7 +12,7 @@ from kerastickets.errors import TicketError
 from kerastickets_cli.facts import by_ticket, shown
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import json_option
-from kerastickets_cli.output import check_file, emit, note
+from kerastickets_cli.output import check_file, emit, note, say
 from kerastickets_cli.pairs import pairs, plugin_option
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def analyze(
     if as_json:
         emit(found if each else found[0])
     else:
-        click.echo(by_ticket(found) if each else shown(found[0]))
+        say(by_ticket(found) if each else shown(found[0]))
 
 
 def _facts(asked: "Analyzer", groups: Sequence[Sequence[Path]], dataset: str | None) -> Iterator[Facts]:

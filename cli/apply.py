@@ -8,7 +8,7 @@ import click
 
 from kerastickets import registry
 from kerastickets_cli.options import force_option, json_option
-from kerastickets_cli.output import check_file, emit
+from kerastickets_cli.output import check_file, emit, say
 from kerastickets_cli.pairs import pairs, plugin_option
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def operate(
     if as_json:
         emit({"ticket": out, **made.facts()})
     else:
-        click.echo(f"{out}: {(line or _kept)(made)}")
+        say(f"{out}: {(line or _kept)(made)}")
 
 
 def _kept(ticket: "Ticket") -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kerastickets_cli.options import json_option
-from kerastickets_cli.output import emit, percent, table
+from kerastickets_cli.output import emit, percent, say, table
 
 _COUNTS = ("kept_a", "kept_b", "overlap", "only_a", "only_b")
 
@@ -46,9 +46,9 @@ def diff(tickets: tuple[str, ...], as_json: bool) -> None:
         emit(facts)
     elif len(pairs) == 1:
         rows = [_cells(row["key"], row) for row in facts["layers"]]
-        click.echo(table(("layer", *_COUNTS, "iou"), [*rows, _cells("total", facts["total"])]))
+        say(table(("layer", *_COUNTS, "iou"), [*rows, _cells("total", facts["total"])]))
     else:
-        click.echo(_many(facts))
+        say(_many(facts))
 
 
 def _many(facts: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from kerastickets import registry
 from kerastickets.errors import DataError, KerasTicketsError, PluginError
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import json_option
-from kerastickets_cli.output import emit, table
+from kerastickets_cli.output import emit, say, table
 
 Facts = dict[str, Any]
 # Data sets have no contract test here: they are read instead.
@@ -68,7 +68,7 @@ def doctor(ctx: click.Context, bench: bool, groups: tuple[str, ...], as_json: bo
     if as_json:
         emit(facts)
     else:
-        click.echo("\nEverything works." if facts["ok"] else "\nSomething is broken: see the errors above.")
+        say("\nEverything works." if facts["ok"] else "\nSomething is broken: see the errors above.")
     ctx.exit(0 if facts["ok"] else 1)
 
 
@@ -147,14 +147,12 @@ def datasets() -> Iterator[Facts]:
 
 
 def _show(facts: Facts) -> None:
-    click.echo(
-        table(("package", "version"), [(n, v or "missing") for n, v in facts["versions"].items()], left=2)
-    )
+    say(table(("package", "version"), [(n, v or "missing") for n, v in facts["versions"].items()], left=2))
     tf = facts["tensorflow"]
-    click.echo(f"\nTensorFlow: {' '.join(tf['devices']) if tf['ok'] else 'Error: ' + tf['error']}\n")
+    say(f"\nTensorFlow: {' '.join(tf['devices']) if tf['ok'] else 'Error: ' + tf['error']}\n")
     rows = [(p["group"], p["name"], p["distribution"], _status(p)) for p in facts["plugins"]]
-    click.echo(table(("group", "plugin", "distribution", "status"), rows, left=4))
-    click.echo("\ndata set")
+    say(table(("group", "plugin", "distribution", "status"), rows, left=4))
+    say("\ndata set")
 
 
 def _status(plugin: Facts) -> str:
@@ -164,7 +162,7 @@ def _status(plugin: Facts) -> str:
 def _told(data: Facts, as_json: bool) -> Facts:
     """Print each data set as soon as it is read, since reading all of them takes a while."""
     if not as_json:
-        click.echo(f"{data['name']:14}  {_found(data)}")
+        say(f"{data['name']:14}  {_found(data)}")
     return data
 
 
@@ -172,7 +170,7 @@ def _timed(contest: Facts, as_json: bool) -> Facts:
     from kerastickets_cli.bench import told
 
     if not as_json:
-        click.echo(told(contest))
+        say(told(contest))
     return contest
 
 

@@ -7,10 +7,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import click
 import numpy as np
 
-from kerastickets_cli.output import emit, number, percent, table
+from kerastickets_cli.output import emit, number, percent, say, table
 from kerastickets_cli.runs import Batch, Facts
 
 if TYPE_CHECKING:
@@ -148,29 +147,25 @@ def _resident() -> int:
 def _show(facts: Facts) -> None:
     levels = facts["levels"]
     rows = [(row["level"], row["kept"], percent(row["density"]), row["steps"] or None) for row in levels]
-    click.echo(table(("level", "kept", "density", "steps"), rows, left=0))
-    click.echo()
+    say(table(("level", "kept", "density", "steps"), rows, left=0))
+    say()
     known = [level for level in levels if level["layers"]]
     header = ["layer", "total", *(f"level {level['level']}" for level in known)]
     parts = zip(*(level["layers"] for level in known), strict=True)
-    click.echo(
-        table(header, ([row[0]["key"], row[0]["total"], *(part["kept"] for part in row)] for row in parts))
-    )
+    say(table(header, ([row[0]["key"], row[0]["total"], *(part["kept"] for part in row)] for row in parts)))
     if len(known) < len(levels):
-        click.echo("Scope global: how many weights each layer keeps after a cut depends on the scores.")
-    click.echo()
+        say("Scope global: how many weights each layer keeps after a cut depends on the scores.")
+    say()
     runs = len(facts["seeds"])
-    click.echo(f"run      {facts['run']}" + (f" ({runs} seeds)" if runs > 1 else ""))
-    click.echo(
-        f"steps    {facts['steps']}" + (f" per seed, {facts['steps'] * runs} in all" if runs > 1 else "")
-    )
-    click.echo(
+    say(f"run      {facts['run']}" + (f" ({runs} seeds)" if runs > 1 else ""))
+    say(f"steps    {facts['steps']}" + (f" per seed, {facts['steps'] * runs} in all" if runs > 1 else ""))
+    say(
         f"time     about {duration(facts['seconds'])}, less where training stops early "
         f"({facts['step_seconds'] * 1000:.2f} ms per step, {number(facts['compile_seconds'])} s to compile)"
     )
     memory = facts["memory"]
     parts_of = ", ".join(f"{name} {size(value)}" for name, value in memory.items() if name != "total")
-    click.echo(f"memory   {size(memory['total'])} plus activations ({parts_of})")
+    say(f"memory   {size(memory['total'])} plus activations ({parts_of})")
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ import click
 from kerastickets.data.spec import find_data
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import find_model, json_option, own_model_option, ticket_argument
-from kerastickets_cli.output import emit, percent, table
+from kerastickets_cli.output import emit, percent, say, table
 
 
 @click.command(
@@ -51,24 +51,22 @@ def evaluate(ticket: str, dataset: str | None, split: str, model: str | None, as
 
 
 def _show(facts: Mapping[str, Any]) -> None:
-    click.echo(
-        f"{facts['split']} of {facts['dataset']}, {facts['weights']} weights, {facts['examples']} examples"
-    )
+    say(f"{facts['split']} of {facts['dataset']}, {facts['weights']} weights, {facts['examples']} examples")
     numbers = {name: _number(name, value) for name, value in facts.items() if isinstance(value, float)}
     if calibration := facts.get("calibration"):
         numbers["calibration"] = f"{calibration['ece']:.4f} expected error"
     width = max(12, *map(len, numbers))
     for name, number in numbers.items():
-        click.echo(f"{name:{width}}  {number}")
+        say(f"{name:{width}}  {number}")
     if classes := facts.get("classes"):
-        click.echo()
+        say()
         rows = [(row.get("name", row["class"]), row["count"], percent(row["accuracy"])) for row in classes]
-        click.echo(table(("class", "count", "accuracy"), rows, left=0))
+        say(table(("class", "count", "accuracy"), rows, left=0))
     if tasks := facts.get("tasks"):
-        click.echo()
+        say()
         kinds = [name for name, value in next(iter(tasks.values())).items() if isinstance(value, float)]
         rows = [(name, *(_number(kind, row[kind]) for kind in kinds)) for name, row in tasks.items()]
-        click.echo(table(("task", *(kind.replace("_", " ") for kind in kinds)), rows))
+        say(table(("task", *(kind.replace("_", " ") for kind in kinds)), rows))
 
 
 def _number(name: str, value: float) -> str:

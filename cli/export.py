@@ -18,7 +18,7 @@ from kerastickets_cli.options import (
     quiet_option,
     ticket_argument,
 )
-from kerastickets_cli.output import check_folder, emit, note, percent, table
+from kerastickets_cli.output import check_folder, emit, note, percent, say, table
 from kerastickets_cli.pairs import pairs, plugin_option
 
 #: Options that some exporters have, and for which this command has a flag.
@@ -93,10 +93,10 @@ def export(**chosen: Any) -> None:
     if chosen["as_json"]:
         emit(report.facts())
         return
-    click.echo(f"{report.path}: {report.format}, run by {report.runtime} on {report.examples:,} examples")
+    say(f"{report.path}: {report.format}, run by {report.runtime} on {report.examples:,} examples")
     first, *rows = _rows(report)
-    click.echo(table(first, rows))
-    click.echo(report.summary)
+    say(table(first, rows))
+    say(report.summary)
 
 
 def _exporter(chosen: Mapping[str, Any]) -> Any:

@@ -9,7 +9,7 @@ import click
 
 from kerastickets.errors import RecipeError
 from kerastickets_cli.options import json_option
-from kerastickets_cli.output import emit, number, percent, table
+from kerastickets_cli.output import emit, number, percent, say, table
 
 _HEADER = ("level", "density", "points", "c", "plateau", "rmse", "flag")
 _SEED = re.compile(r"seed-(\d+)")
@@ -45,9 +45,9 @@ def fit(run: str, metric: str, level: int | None, as_json: bool) -> None:
         emit(results if many else results[0])
     elif many:
         rows = [[result["seed"], *cells(row)] for result in results for row in result["levels"]]
-        click.echo(table(("seed", *_HEADER), rows, left=0))
+        say(table(("seed", *_HEADER), rows, left=0))
     else:
-        click.echo(table(_HEADER, map(cells, results[0]["levels"]), left=0))
+        say(table(_HEADER, map(cells, results[0]["levels"]), left=0))
 
 
 def runs(folder: Path) -> Iterator[tuple[Path, Mapping[str, int]]]:
@@ -69,12 +69,12 @@ def runs(folder: Path) -> Iterator[tuple[Path, Mapping[str, int]]]:
 
 def fits(folder: Path, metric: str, level: int | None) -> dict[str, Any]:
     """The fits of all levels of a run, or of one level."""
-    from kerastickets.runs.folder import RunFolder, read_rows
+    from kerastickets.runs.folder import RunFolder, read_metrics
     from kerastickets.statistics.curve_fitting import fit_learning_curve, learning_curve
 
     files = RunFolder(folder)
-    rows = read_rows(files.metrics_file)
-    known = sorted({row["level"] for row in rows if isinstance(row.get("level"), int)})
+    rows = read_metrics(files.metrics_file)
+    known = sorted({row["level"] for row in rows})
     if not known or (level is not None and level not in known):
         shown = ", ".join(map(str, known)) or "none"
         raise RecipeError(

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import click
 
+from kerastickets_cli.output import say
+
 _GRACE = 1.0
 _SHOW_CURSOR = "\x1b[?25h"
 
@@ -29,7 +31,7 @@ def interruptible(message: str) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
-            click.echo(message, err=True)
+            say(message, err=True)
             raise click.exceptions.Exit(130) from None
 
 

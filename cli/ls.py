@@ -12,7 +12,7 @@ import click
 
 from kerastickets.errors import KerasTicketsError, TicketError
 from kerastickets_cli.options import json_option
-from kerastickets_cli.output import emit, nearest, note, percent, table, yes
+from kerastickets_cli.output import cell, emit, nearest, note, percent, say, table, yes
 
 Row = dict[str, Any]
 _COLUMNS = (
@@ -126,7 +126,10 @@ def ls(
     elif as_csv:
         writer = csv.DictWriter(sys.stdout, (*_COLUMNS, "error"), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(
+            {name: cell(value) if isinstance(value, str) else value for name, value in row.items()}
+            for row in rows
+        )
         sys.stdout.flush()
     else:
         _show(rows)
@@ -149,7 +152,7 @@ def read(folder: Path) -> Iterable[Row]:
         except KerasTicketsError as error:
             yield {"file": file, "error": str(error)}
             continue
-        metrics = ticket.provenance.get("metrics", {})
+        metrics = ticket.provenance.get("metrics") or {}
         facts = {name: getattr(ticket, name) for name in ("kept", "total", "density")}
         names = ("val_accuracy", "test_accuracy")
         yield {
@@ -191,7 +194,7 @@ def _cell(row: Row, name: str) -> Any:
 def _show(rows: list[Row]) -> None:
     sound = [row for row in rows if "error" not in row]
     cells = [[_cell(row, name) for name in _SHOWN] for row in sound]
-    click.echo(table(_SHOWN, cells, left=2))
+    say(table(_SHOWN, cells, left=2))
     for row in rows:
         if "error" in row:
-            click.echo(f"{row['file']}  Error: {row['error']}")
+            say(f"{row['file']}  Error: {row['error']}")

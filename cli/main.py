@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
@@ -11,8 +12,9 @@ from typing import Any
 import click
 
 from kerastickets.errors import KerasTicketsError
+from kerastickets.foundations.strangers import printable
 from kerastickets_cli.options import SuggestingGroup
-from kerastickets_cli.output import hush_tensorflow
+from kerastickets_cli.output import hush_tensorflow, say
 
 #: Command -> (module:function, summary). `kt --help` shows the summaries without importing the modules.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -45,6 +47,11 @@ _SAID = {
     errno.ENOSPC: "No space is left where the output goes. Free some, and run it again.",
     errno.ENAMETOOLONG: "The name of a file or folder is too long for this file system. Give a shorter one.",
 }
+
+
+#: How the message of an error begins that no part of the library expected.
+UNEXPECTED = "kt met an error that it does not know."
+_MOST = 300
 
 
 class LazyGroup(SuggestingGroup):
@@ -82,23 +89,55 @@ class LazyGroup(SuggestingGroup):
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever a keras.json says
         hush_tensorflow()
+        args = _debug_first([*(sys.argv[1:] if args is None else args)])
         try:
             code = super().main(args, prog_name, complete_var, False, **extra)
         except click.Abort:
-            click.echo("Interrupted.", err=True)
+            say("Interrupted.", err=True)
             code = 130
         except click.ClickException as error:
+            error.message = printable(error.message)
             error.show()
             code = error.exit_code
-        except KerasTicketsError as error:
-            click.echo(f"Error: {error}", err=True)
-            code = 1
-        except OSError as error:
-            if error.errno not in _SAID:
-                raise
-            click.echo(f"Error: {_SAID[error.errno]}", err=True)
-            code = 1
+        except Exception as error:
+            code = _failed(error)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+#: Whether `--debug` was given.
+_debug = False
+
+
+def _failed(error: Exception) -> int:
+    """Say in one line what went wrong; with `--debug`, after the traceback. Returns the exit code."""
+    if isinstance(error, BrokenPipeError):  # whoever read the output has seen enough
+        # Python would flush what is left when it ends, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if _debug:
+        say("".join(traceback.format_exception(error)).rstrip(), err=True)
+    if isinstance(error, KerasTicketsError):
+        text = str(error)
+    elif isinstance(error, OSError) and error.errno in _SAID:
+        text = _SAID[error.errno]
+    elif isinstance(error, MemoryError):
+        text = "This needs more memory than there is. Take a smaller model, smaller data or a smaller batch."
+    else:
+        cause = " ".join(str(error).split())[:_MOST]
+        where = "" if _debug else " Add --debug to see where."
+        text = f"{UNEXPECTED} {type(error).__name__}: {cause}.{where} Please report it."
+    say(f"Error: {text}", err=True)
+    return 1
+
+
+def _debug_first(args: list[str]) -> list[str]:
+    """Move `--debug` to the front: whoever repeats a command adds it at the end."""
+    return ["--debug", *(arg for arg in args if arg != "--debug")] if "--debug" in args else args
+
+
+def _show_tracebacks(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    global _debug
+    _debug = value
 
 
 @click.group(
@@ -107,6 +146,14 @@ class LazyGroup(SuggestingGroup):
     epilog="\b\nExample:\n  kt prune --model lenet-300-100 --dataset digits --levels 5",
 )
 @click.version_option(version("kerastickets"), prog_name="kt")
+@click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_tracebacks,
+    help="Show the traceback of an error, too: `kt show FILE --debug`.",
+)
 def kt() -> None:
     """Find, compare and train lottery tickets: sparse trainable networks.
 

@@ -16,17 +16,23 @@ from typing import Any
 import click
 
 from kerastickets.errors import KerasTicketsError, TicketError
+from kerastickets.foundations.strangers import printable, printable_json
+
+
+def say(text: Any = "", err: bool = False) -> None:
+    """Print a line on stdout, or on stderr. Whatever a terminal would obey is shown as an escape, not sent."""
+    click.echo(printable(str(text)), err=err)
 
 
 def emit(value: Any) -> None:
     """Print a value as JSON on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(printable_json(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def note(text: str, quiet: bool = False) -> None:
     """Print a line on stderr, unless `quiet`."""
     if not quiet:
-        click.echo(text, err=True)
+        say(text, err=True)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -37,7 +43,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def cell(value: Any) -> str:
     """A value as text for a table; a dash for None."""
-    return "-" if value is None else str(value)
+    return "-" if value is None else printable(str(value)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def percent(share: float | None) -> str:

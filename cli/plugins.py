@@ -11,7 +11,7 @@ import click
 from kerastickets import registry
 from kerastickets.errors import PluginError
 from kerastickets_cli.options import SuggestingGroup, json_option
-from kerastickets_cli.output import emit, nearest, note, table
+from kerastickets_cli.output import emit, nearest, note, say, table
 
 _SECTION = re.compile(r"^(Args|Returns|Raises|Example|Reference):\n", re.MULTILINE)
 
@@ -39,7 +39,7 @@ def list_groups(groups: Sequence[str], as_json: bool) -> None:
         emit([asdict(entry) for entry in found])
     elif found:
         rows = [(entry.group, entry.name, entry.distribution, entry.version) for entry in found]
-        click.echo(table(("group", "name", "distribution", "version"), rows, left=4))
+        say(table(("group", "name", "distribution", "version"), rows, left=4))
     else:
         note(f"No {' or '.join(groups)} are installed.")
 
@@ -121,8 +121,8 @@ def facts_of(entry: registry.Entry) -> dict[str, Any]:
 def _show(facts: dict[str, Any]) -> None:
     parts = _SECTION.split(facts["doc"])
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
-    click.echo(f"{facts['name']} ({facts['group']}, {facts['distribution']} {facts['version']})")
-    click.echo(f"\n{parts[0].strip()}" if parts[0].strip() else "")
+    say(f"{facts['name']} ({facts['group']}, {facts['distribution']} {facts['version']})")
+    say(f"\n{parts[0].strip()}" if parts[0].strip() else "")
     if facts["options"]:
         rows = [
             (
@@ -133,16 +133,14 @@ def _show(facts: dict[str, Any]) -> None:
             )
             for option in facts["options"]
         ]
-        click.echo("\n" + table(("option", "type", "default", "help"), rows, left=4))
+        say("\n" + table(("option", "type", "default", "help"), rows, left=4))
     for name in ("defaults", "recipe"):
         if facts[name]:
-            click.echo(
-                f"\n{name}: " + ", ".join(f"{key} {_value(value)}" for key, value in facts[name].items())
-            )
+            say(f"\n{name}: " + ", ".join(f"{key} {_value(value)}" for key, value in facts[name].items()))
     for name, dials in facts["budgets"].items():
-        click.echo(f"\nbudget {name}: " + ", ".join(f"{key} {_value(value)}" for key, value in dials.items()))
+        say(f"\nbudget {name}: " + ", ".join(f"{key} {_value(value)}" for key, value in dials.items()))
     if "Reference" in sections:
-        click.echo(f"\nReference: {' '.join(sections['Reference'].split())}")
+        say(f"\nReference: {' '.join(sections['Reference'].split())}")
 
 
 def _value(value: Any) -> str:

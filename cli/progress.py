@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from kerastickets_cli.output import cell, line, number, percent, yes
+from kerastickets_cli.output import cell, line, number, percent, say, yes
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -72,7 +70,7 @@ class Report:
         if self._bar:
             self._bar.stop()
         # click flushes, so whoever reads the pipe sees each level as soon as it ends.
-        click.echo(line([*first, *row], [4, *_WIDTHS] if self._many else _WIDTHS))
+        say(line([*first, *row], [4, *_WIDTHS] if self._many else _WIDTHS))
         if self._bar:
             self._bar.start()
 
@@ -181,7 +179,9 @@ class Watch:
         from kerastickets.training.recipe import Recipe, TrainSettings
 
         own = {
-            k: v for k, v in ticket.provenance.get("recipe", {}).items() if k in TrainSettings.__annotations__
+            k: v
+            for k, v in (ticket.provenance.get("recipe") or {}).items()
+            if k in TrainSettings.__annotations__
         }
         self._train, self._planned = Recipe.of(dials, own).train, 0
         self._bar = Bar(1, levels=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from kerastickets_cli.options import json_option
-from kerastickets_cli.output import check_file, emit
+from kerastickets_cli.output import check_file, emit, say
 
 
 @click.command(epilog="\b\nExample:\n  kt report runs/first-ticket")
@@ -32,4 +32,4 @@ def report(folder: str, out: str | None, force: bool, as_json: bool) -> None:
     if as_json:
         emit({"report": str(path), "kind": kind, "bytes": path.stat().st_size})
     else:
-        click.echo(path)
+        say(path)

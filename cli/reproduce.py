@@ -10,7 +10,7 @@ import click
 
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import json_option, quiet_option
-from kerastickets_cli.output import check_folder, emit, hush_tensorflow, note
+from kerastickets_cli.output import check_folder, emit, hush_tensorflow, note, say
 from kerastickets_cli.pairs import PairType, pairs
 from kerastickets_cli.progress import wants_bar
 
@@ -105,7 +105,7 @@ def run_study(
     if chosen["as_json"]:
         emit({"study": study, "budget": budget, "out": str(out), "report": str(page)})
     else:
-        click.echo((out / "tables.md").read_text(), nl=False)
+        say((out / "tables.md").read_text().rstrip("\n"))
     note(f"Report: {page}", quiet)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kerastickets_cli.options import json_option, ticket_argument
-from kerastickets_cli.output import emit, percent, table
+from kerastickets_cli.output import cell, emit, percent, say, table
 
 _FIRST = ("criterion", "options", "level", "model", "dataset", "metrics", "start", "seeds")
 
@@ -27,11 +27,11 @@ def show(ticket: str, as_json: bool) -> None:
         emit(facts)
         return
     lines = [("ticket", ticket), *_lines(facts)]
-    width = max(len(name) for name, _ in lines)
+    width = max(len(cell(name)) for name, _ in lines)
     for name, text in lines:
-        click.echo(f"{name:{width}}  {text}")
-    click.echo()
-    click.echo(layers(facts))
+        say(f"{cell(name):{width}}  {cell(text)}")
+    say()
+    say(layers(facts))
 
 
 def layers(facts: Mapping[str, Any]) -> str:

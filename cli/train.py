@@ -21,7 +21,7 @@ from kerastickets_cli.options import (
     strategy_option,
     ticket_argument,
 )
-from kerastickets_cli.output import check_file, emit, note, percent
+from kerastickets_cli.output import check_file, emit, note, percent, say
 from kerastickets_cli.progress import Watch, wants_bar
 from kerastickets_cli.setting_options import FROM_TICKET, training_options
 
@@ -99,7 +99,7 @@ def train(**chosen: Any) -> None:
     if chosen["as_json"]:
         emit(facts)
     else:
-        click.echo(_summary(facts))
+        say(_summary(facts))
     note(f"Trained from {facts['start']} on {facts['dataset']}. Its facts: kt show {out}", chosen["quiet"])
 
 

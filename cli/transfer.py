@@ -18,7 +18,7 @@ from kerastickets_cli.options import (
     quiet_option,
     ticket_argument,
 )
-from kerastickets_cli.output import check_file, emit, note, percent
+from kerastickets_cli.output import check_file, emit, note, percent, say
 from kerastickets_cli.pairs import pairs, plugin_option
 from kerastickets_cli.progress import Watch, wants_bar
 from kerastickets_cli.setting_options import FROM_TICKET, training_options
@@ -81,7 +81,7 @@ def transfer(**chosen: Any) -> None:
     if chosen["as_json"]:
         emit(facts)
     else:
-        click.echo(_summary(facts, moved.metrics))
+        say(_summary(facts, moved.metrics))
     note(
         f"Carried by {facts['protocol']} from {facts['source']} to {facts['target']}. Its facts: kt show {file}",
         chosen["quiet"],
@@ -108,17 +108,13 @@ def _transfer(protocol: Any, ticket: Any, chosen: Mapping[str, Any], dials: Mapp
 
 
 def _write(moved: Any, file: Path) -> None:
-    """Write the metrics and then the ticket, which is what a finished transfer is known by.
+    """Write the metrics and the ticket as one whole. The ticket is what a finished transfer is known by."""
+    from kerastickets.foundations.staging import published
 
-    A process that is killed on the way leaves no ticket, so the same command runs again; and never a new ticket
-    beside old metrics.
-    """
-    from kerastickets.foundations.files import named_refusals, write_text
-
-    with named_refusals(file):
-        file.unlink(missing_ok=True)
-    write_text(file.with_name("metrics.jsonl"), "".join(f"{json.dumps(row)}\n" for row in moved.rows))
-    moved.ticket.save(file)
+    with published(file.parent, file.name) as folder:
+        rows = "".join(f"{json.dumps(row)}\n" for row in moved.rows)
+        (folder / "metrics.jsonl").write_text(rows)
+        moved.ticket.save(folder / file.name)
 
 
 def _summary(facts: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:

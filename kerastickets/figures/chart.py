@@ -310,6 +310,6 @@ def figure(facts: Mapping[str, Any]) -> Figure:
     """
     kinds: dict[str, Any] = {"chart": Chart, "heatmap": Heatmap, "graph": Graph, "network": Network}
     kind = facts.get("kind", "chart") if isinstance(facts, Mapping) else type(facts).__name__
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise RecipeError(f"A figure must be a chart, a heatmap, a graph or a network. Received: {kind!r}.")
     return kinds[kind].of(facts)

@@ -6,16 +6,20 @@ threads. A worker imports TensorFlow once and then does one task after another.
 
 import multiprocessing
 import os
-import queue
 import signal
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import connection
 from types import TracebackType
 from typing import Any
 
 from kerastickets.errors import KerasTicketsError
+from kerastickets.foundations.termination import GRACE, Terminated, terminable
 
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 
@@ -60,9 +64,9 @@ class Pool:
         worn: Callable[[], bool] | None = None,
     ) -> None:
         self._work, self._most, self._prepare, self._worn = work, jobs, prepare, worn or worn_out
-        context = multiprocessing.get_context("spawn")
-        self._context, self._tasks, self._events = context, context.Queue(), context.Queue()
-        self._workers: list[Any] = []
+        self._context = multiprocessing.get_context("spawn")
+        self._workers: list[_Worker] = []
+        self._waiting: deque[tuple[Hashable, Any]] = deque()
         self._open: set[Hashable] = set()
 
     def __enter__(self) -> "Pool":
@@ -71,10 +75,21 @@ class Pool:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None and issubclass(kind, Terminated):
+            self._ask_to_end()
         for worker in self._workers:
-            worker.kill()
+            worker.process.kill()
         for worker in self._workers:
-            worker.join()
+            worker.process.join()
+            worker.pipe.close()
+
+    def _ask_to_end(self) -> None:
+        """Let the processes keep what they have trained so far, if that does not take long."""
+        until = time.monotonic() + GRACE
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(max(0.0, until - time.monotonic()))
 
     @property
     def open(self) -> int:
@@ -84,24 +99,37 @@ class Pool:
     def submit(self, key: Hashable, task: Any) -> None:
         """Submit a task. All events of this task carry `key`."""
         self._open.add(key)
-        self._tasks.put((key, task))
-        if len(self._workers) < min(self._most, len(self._open)):
+        self._waiting.append((key, task))
+        self._give()
+        if self._waiting and len(self._workers) < min(self._most, len(self._open)):
             self._start()
 
+    def _give(self) -> None:
+        """Give waiting tasks to the processes that are ready for one."""
+        for worker in self._workers:
+            if worker.ready and self._waiting:
+                worker.ready = False
+                with suppress(OSError):  # it has died; `next` says so
+                    worker.pipe.send(self._waiting.popleft())
+
     def _start(self) -> None:
-        worker = self._context.Process(
-            target=_live, args=(self._work, self._prepare, self._worn, self._tasks, self._events), daemon=True
+        # Each process has a pipe of its own. In a queue that all share, a process that is killed while it writes would
+        # leave half a message and a lock behind, for which all others wait.
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=_live, args=(self._work, self._prepare, self._worn, theirs), daemon=True
         )
         # Ctrl-C in a terminal reaches every process, but only this one should react to it.
         # The workers inherit the setting that ignores it.
         alone = threading.current_thread() is threading.main_thread()
         before = signal.signal(signal.SIGINT, signal.SIG_IGN) if alone else None
         try:
-            worker.start()
+            process.start()
         finally:
             if alone:
                 signal.signal(signal.SIGINT, before)
-        self._workers.append(worker)
+        theirs.close()  # so that the end of the process closes the pipe
+        self._workers.append(_Worker(process, ours))
 
     def next(self) -> Event:
         """Wait for the next event and return it.
@@ -110,32 +138,48 @@ class Pool:
             KerasTicketsError: a task raised this error, or a process ended unexpectedly.
         """
         while True:
-            codes = [worker.exitcode for worker in self._workers]
-            try:
-                kind, key, content = self._events.get(timeout=0.2)
-            except queue.Empty:
-                if not any(codes) and self._renewed():
+            for pipe in connection.wait([worker.pipe for worker in self._workers], timeout=1.0):
+                worker = next(one for one in self._workers if one.pipe is pipe)
+                try:
+                    kind, key, content = worker.pipe.recv()
+                except (EOFError, OSError):
+                    self._ended(worker)
+                    break
+                if kind == "ready":
+                    worker.ready = True
+                    self._give()
                     continue
-                if any(codes) or None not in codes:
-                    raise KerasTicketsError(
-                        f"A process ended too early, with exit code {next(filter(None, codes), 0)}. "
-                        "Use fewer --jobs; the same command continues."
-                    ) from None
-                continue
-            if kind == "error":
-                raise content
-            if kind == "done":
-                self._open.discard(key)
-            return Event(kind, key, content)
+                if kind == "error":
+                    raise content
+                if kind == "done":
+                    self._open.discard(key)
+                return Event(kind, key, content)
 
-    def _renewed(self) -> bool:
-        """Replace the worn-out processes by new ones. Returns whether there were any."""
-        worn = [worker for worker in self._workers if worker.exitcode == 0]
-        for worker in worn:
-            worker.join()
-            self._workers.remove(worker)
+    def _ended(self, worker: "_Worker") -> None:
+        """Replace a worn-out process by a new one.
+
+        Raises:
+            KerasTicketsError: the process ended for another reason.
+        """
+        worker.process.join()
+        worker.pipe.close()
+        self._workers.remove(worker)
+        if worker.process.exitcode != 0:
+            raise KerasTicketsError(
+                f"A process ended too early, with exit code {worker.process.exitcode}. "
+                "Use fewer --jobs; the same command continues."
+            )
+        if self._open:
             self._start()
-        return bool(worn)
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process, our end of its pipe, and whether it waits for a task."""
+
+    process: Any
+    pipe: Any
+    ready: bool = False
 
 
 def worn_out() -> bool:
@@ -161,8 +205,7 @@ def _live(
     work: Callable[[Any, Emit], Any],
     prepare: Callable[[], None] | None,
     worn: Callable[[], bool],
-    tasks: Any,
-    events: Any,
+    pipe: Any,
 ) -> None:
     """The main loop of a worker: do tasks until the process is killed or worn out."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -175,16 +218,18 @@ def _live(
     # Set here as well, for provenance: TensorFlow's own settings do not show the environment variables.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    while not worn():
-        key, task = tasks.get()
-        try:
-            events.put(("done", key, work(task, partial(_tell, events, key))))
-        except KerasTicketsError as error:  # any other error ends the process and prints its traceback
-            events.put(("error", key, type(error)(str(error))))
+    with suppress(Terminated), terminable():
+        while not worn():
+            pipe.send(("ready", None, None))
+            key, task = pipe.recv()
+            try:
+                pipe.send(("done", key, work(task, partial(_tell, pipe, key))))
+            except KerasTicketsError as error:  # any other error ends the process and prints its traceback
+                pipe.send(("error", key, type(error)(str(error))))
 
 
-def _tell(events: Any, key: Hashable, kind: str, content: Any) -> None:
-    events.put((kind, key, content))
+def _tell(pipe: Any, key: Hashable, kind: str, content: Any) -> None:
+    pipe.send((kind, key, content))
 
 
 def _die_with_parent() -> None:

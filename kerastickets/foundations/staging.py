@@ -1,13 +1,18 @@
 """Atomic output: make a file or folder in a temporary folder beside its target, check it, then move it."""
 
+import ctypes
 import fcntl
 import os
 import shutil
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kerastickets.errors import ExportError, RecipeError, TicketError
+
+_HERE = -100 if sys.platform != "darwin" else -2  # AT_FDCWD: paths are relative to the working folder
+_EXCHANGE = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 
 
 def check_target(path: Path, suffix: str, force: bool = False, keep: Collection[Path] = ()) -> None:
@@ -158,7 +163,9 @@ def _put(made: Path, path: Path) -> None:
     if not os.path.lexists(path) or not (made.is_dir() or path.is_dir()):
         os.replace(made, path)
         return
-    # A folder cannot be replaced in one step, so the old one gets another name until the new one is there.
+    if exchange(made, path):  # the old one is now in the temporary folder
+        return
+    # The system cannot exchange them, so the old folder gets another name until the new one is there.
     old = _aside(path)
     os.rename(path, old)
     try:
@@ -167,6 +174,63 @@ def _put(made: Path, path: Path) -> None:
         os.rename(old, path)
         raise
     _remove(old)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Exchange two files or folders of one file system in one step: at no moment is nothing there.
+
+    Returns:
+        False if the system or the file system cannot do that; then nothing was changed.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        if sys.platform == "darwin":
+            return libc.renamex_np(*names, _EXCHANGE) == 0
+        return libc.renameat2(_HERE, names[0], _HERE, names[1], _EXCHANGE) == 0
+    except AttributeError:  # an older C library
+        return False
+
+
+@contextmanager
+def published(folder: Path, mark: str) -> Iterator[Path]:
+    """Give a temporary folder in `folder`. If the body succeeds, move all its files to `folder`, as one whole.
+
+    The file `mark` stands for completeness: it is removed first and comes last, so that no reader finds it beside
+    files of another time. Other files in `folder` stay. If the body fails, nothing in `folder` is changed.
+
+    Args:
+        folder: the folder to write to. It is created if missing.
+        mark: the name of a file that the body makes.
+
+    Yields:
+        The empty temporary folder.
+
+    Raises:
+        ExportError: the operating system refuses.
+        TicketError: another process is writing there.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with published(folder, "done.txt") as temporary:
+        ...     for name in ("rows.txt", "done.txt"):
+        ...         _ = (temporary / name).write_text(name)
+        >>> sorted(path.name for path in folder.iterdir())
+        ['done.txt', 'rows.txt']
+    """
+    target = folder / mark
+    with _named_refusals(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _held(target) as temporary:
+            yield temporary
+            _finish(temporary)
+            files = [path for path in sorted(temporary.rglob("*")) if not path.is_dir()]
+            target.unlink(missing_ok=True)
+            for path in sorted(files, key=lambda path: path == temporary / mark):
+                place = folder / path.relative_to(temporary)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(path, place)
 
 
 def _recover(path: Path) -> None:

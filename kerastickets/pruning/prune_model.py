@@ -10,7 +10,7 @@ from kerastickets.pruning.job import PruneJob, PruneSettings
 from kerastickets.pruning.loop import find_tickets
 from kerastickets.pruning.prepared import PreparedRun
 from kerastickets.pruning.pruning_run import PruningRun
-from kerastickets.runs.folder import RunFolder, read_rows
+from kerastickets.runs.folder import RunFolder, read_metrics
 from kerastickets.runs.run import Level, Run
 from kerastickets.tickets.ticket import Ticket
 
@@ -75,4 +75,4 @@ def prune(
 
 def history(folder: str | Path) -> list[Row]:
     """Read the rows of a run's folder, one per evaluation. Nothing is run."""
-    return read_rows(RunFolder(folder).metrics_file)
+    return read_metrics(RunFolder(folder).metrics_file)

@@ -166,7 +166,7 @@ class PruningRun:
                 ticket = trained_level(ticket, trained, self.prepared.trainer.environment)
             ticket = judged(ticket, self.method.stop_when, self.prepared.data)
             if self._state.folder:
-                ticket.save(self._state.folder.ticket_file(self.level))
+                self._state.folder.save(ticket, self.level)
             self.tickets.append(ticket)
             self._report(ticket)
 

@@ -1,6 +1,5 @@
 """Build the sections of a study's report: tables beside published numbers, figures, trials, and how it was made."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from kerastickets.errors import RecipeError
 from kerastickets.figures.chart import figure
 from kerastickets.figures.table import Column, Table
+from kerastickets.foundations.strangers import parse_json, read_bytes
 from kerastickets.reports.html import Section
 from kerastickets.runs.folder import read_rows
 
@@ -61,7 +61,7 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 def _read(path: Path, kind: type, make: Callable[[Any], Any]) -> Any:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(read_bytes(path))
         if not isinstance(value, kind):
             raise ValueError(f"a {type(value).__name__} instead of a {kind.__name__}")
     except FileNotFoundError as error:

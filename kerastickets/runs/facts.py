@@ -3,8 +3,6 @@
 Tickets are read one at a time, with NumPy only. Only their masks stay in memory.
 """
 
-import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from kerastickets.errors import RecipeError, TicketError
+from kerastickets.errors import RecipeError
+from kerastickets.foundations.strangers import is_count, is_finite
 from kerastickets.foundations.tree import Tree
-from kerastickets.runs.folder import RunFolder, read_rows
+from kerastickets.runs.folder import RunFolder, read_metrics
 from kerastickets.runs.run import Level
 from kerastickets.runs.tasks import RunTasks
 from kerastickets.structure.summary import StructureSummary, counts_of, summarise
@@ -88,9 +87,9 @@ class RunFacts:
                     f"A run's folder holds run.json, metrics.jsonl and level-00.safetensors. "
                     f"Received: {folder} without {file.name}. Let `kt prune --out {folder}` finish a level."
                 )
-        recipe, versions = _head(files.recipe_file)
-        rows = [_numbers(row) for row in read_rows(files.metrics_file)]
-        rows = [row for row in rows if row.get("level") in range(files.finished)]
+        head = files.head()
+        recipe, versions = head["recipe"], head["versions"]
+        rows = [_numbers(row) for row in read_metrics(files.metrics_file) if row["level"] < files.finished]
         timed = [row for row in rows if "seconds" in row]
         tasks, counts = RunTasks.read(files), counts_of(_rules(recipe))
 
@@ -100,7 +99,8 @@ class RunFacts:
         levels = [_level(files, level, timed, look) for level in range(files.finished)]
         match = _SEED.fullmatch(folder.name)
         seeds = recipe.get("seeds")
-        seed = match[1] if match else seeds.get("init", 0) if isinstance(seeds, dict) else 0
+        known = seeds.get("init") if isinstance(seeds, dict) else None
+        seed = match[1] if match else known if is_count(known) else 0
         return cls(f"seed {seed}", recipe, versions, tuple(levels), tuple(rows), tasks)
 
 
@@ -121,17 +121,6 @@ def overlap(a: LevelFacts, b: LevelFacts) -> float | None:
     return both / either if either else 1.0
 
 
-def _head(path: Path) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    try:
-        head = json.loads(path.read_text(encoding="utf-8"))
-        recipe, versions = head["recipe"], head["versions"]
-        if not isinstance(recipe, dict) or not isinstance(versions, dict):
-            raise ValueError("recipe or versions of another kind")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecipeError(f"{path} must be what `kt prune` wrote. Received: {error!r}.") from error
-    return recipe, versions
-
-
 def _rules(recipe: Mapping[str, Any]) -> list[str]:
     method = recipe.get("method")
     rules = method.get("stop_when") if isinstance(method, Mapping) else None
@@ -139,12 +128,8 @@ def _rules(recipe: Mapping[str, Any]) -> list[str]:
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without values that are not finite numbers, such as a diverged loss or text from another program."""
-    return {
-        name: value
-        for name, value in row.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    }
+    """A row without values that are not finite numbers, such as a diverged loss."""
+    return {name: value for name, value in row.items() if is_finite(value)}
 
 
 def _level(
@@ -156,18 +141,15 @@ def _level(
     path = files.ticket_file(level)
     ticket = Ticket.load(path)
     provenance = ticket.provenance
-    for name, kind in (("metrics", dict), ("parents", list), ("environment", dict)):
-        if not isinstance(value := provenance.get(name, kind()), kind):
-            raise TicketError(f"{path} must be a ticket of a run. Received: {name}={str(value)[:80]!r}.")
-    known = _numbers(provenance.get("metrics", {}))
+    known = _numbers(provenance.get("metrics") or {})
     names = ("early_stop_iteration", "stopped_iteration", "val_accuracy", "test_accuracy")
     numbers: dict[str, Any] = {name: known.get(name) for name in names}
     return LevelFacts(
         row=replace(Level.of(ticket, level, rows, files), **numbers),
         layers=ticket.layers,
         bits=_packed(ticket.masks),
-        parents=tuple(map(str, provenance.get("parents", ()))),
-        environment=provenance.get("environment", {}),
+        parents=tuple(provenance.get("parents") or ()),
+        environment=provenance.get("environment") or {},
         file=path,
         inside=look(ticket),
         stopped_by=stopped_by([ticket]),

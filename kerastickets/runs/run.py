@@ -51,7 +51,7 @@ class Level:
         cls, ticket: Ticket, level: int, rows: Sequence[Mapping[str, Any]], folder: RunFolder | None
     ) -> "Level":
         """Make the row of a finished level."""
-        metrics = dict(ticket.provenance.get("metrics", {}))
+        metrics = dict(ticket.provenance.get("metrics") or {})
         seconds = [row["seconds"] for row in rows if row.get("level") == level]
         names = ("early_stop_iteration", "stopped_iteration", "val_accuracy", "test_accuracy")
         return cls(

@@ -1,12 +1,15 @@
 """Store the tasks of a run's data set beside its tickets, so that a report needs no access to the data."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kerastickets.data.dataset import Data, Task
+from kerastickets.errors import RecipeError
 from kerastickets.foundations.files import write_text
+from kerastickets.foundations.strangers import is_count, read_json
 from kerastickets.runs.folder import RunFolder
 
 
@@ -30,13 +33,21 @@ class RunTasks:
     def read(cls, folder: RunFolder) -> "RunTasks | None":
         """Read the tasks of a run; None if its data set has a single task, or the file is invalid."""
         try:
-            facts = json.loads(folder.tasks_file.read_text(encoding="utf-8"))
+            facts = read_json(folder.tasks_file, "`kt prune`")
             tasks = {name: _task(task) for name, task in facts["tasks"].items()}
-            return cls(
-                str(facts["name"]), tasks, tuple(map(int, facts["input_shape"])), int(facts["outputs"])
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            shape = _counts(facts["input_shape"])
+            found = cls(str(facts["name"]), tasks, shape, _counts([facts["outputs"]])[0])
+        except (RecipeError, ValueError, KeyError, TypeError, AttributeError):
             return None
+        return found if found._fits() else None
+
+    def _fits(self) -> bool:
+        """Whether every task names inputs and outputs that the data set has."""
+        inputs = math.prod(self.input_shape)
+        return all(
+            all(one < inputs for one in task.inputs) and all(one < self.outputs for one in task.outputs)
+            for task in self.tasks.values()
+        )
 
 
 def keep_tasks(folder: RunFolder, data: Data) -> None:
@@ -57,8 +68,17 @@ def keep_tasks(folder: RunFolder, data: Data) -> None:
         "outputs": data.outputs,
         "tasks": tasks,
     }
-    write_text(folder.tasks_file, json.dumps(facts, default=dict))
+    write_text(folder.tasks_file, json.dumps(facts, default=dict), folder.check_held)
 
 
 def _task(facts: Mapping[str, Any]) -> Task:
-    return Task(tuple(map(int, facts["inputs"])), tuple(map(int, facts["outputs"])), facts["loss"])
+    loss = facts["loss"]
+    if not isinstance(loss, str | dict):
+        raise ValueError("a loss of another kind")
+    return Task(_counts(facts["inputs"]), _counts(facts["outputs"]), loss)
+
+
+def _counts(values: Any) -> tuple[int, ...]:
+    if not isinstance(values, list) or not all(map(is_count, values)):
+        raise ValueError("no list of counts")
+    return tuple(values)

@@ -1,8 +1,6 @@
 """Run a study: do each of its jobs once in a pool of processes, then write its tables, figures and page."""
 
 import json
-import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +14,7 @@ from kerastickets.figures.table import Table
 from kerastickets.foundations.environment import machine, versions
 from kerastickets.foundations.files import named_refusals, write_text
 from kerastickets.foundations.process_pool import Pool
+from kerastickets.foundations.staging import published
 from kerastickets.registry import plugin_options as options
 from kerastickets.reports.write import report
 from kerastickets.studies.job_kinds import work
@@ -225,18 +224,18 @@ def write(what: Reproduction, results: Results, out: Path, facts: Mapping[str, A
     markdown = f"# {module.TITLE}\n\nBudget: {what.budget}.\n\n{text}\n" + "\n".join(
         t.markdown() for t in tables
     )
-    for name, content in {
+    texts = {
         "results.jsonl": "".join(json.dumps(trial, sort_keys=True) + "\n" for trial in trials),
         "tables.json": json.dumps([table.facts() for table in tables], indent=1),
         "tables.md": markdown,
         "figures.json": json.dumps([figure.facts() for figure in figures]),
         "study.json": json.dumps(facts, indent=1, sort_keys=True),
-    }.items():
-        write_text(out / name, content)
-    with named_refusals(out), tempfile.TemporaryDirectory(dir=out, suffix=".part") as drawn:
+    }
+    with published(out, "study.json") as folder:
+        for name, content in texts.items():
+            write_text(folder / name, content)
+        (folder / "figures").mkdir()
         for figure in figures:
-            draw(figure, drawn)
-        (out / "figures").mkdir(exist_ok=True)
-        for path in Path(drawn).iterdir():
-            os.replace(path, out / "figures" / path.name)
-    return report(out)
+            draw(figure, folder / "figures")
+        report(folder)
+    return out / "report.html"

@@ -20,6 +20,7 @@ from kerastickets.figures.chart import Chart, Heatmap
 from kerastickets.figures.table import Table
 from kerastickets.foundations.environment import versions
 from kerastickets.foundations.files import named_refusals, write_text
+from kerastickets.foundations.strangers import read_json
 from kerastickets.tickets.ticket import Ticket
 
 #: Increase this number when verbs compute or write something else. Then old results no longer match any job.
@@ -123,11 +124,10 @@ class Cache:
     def facts(self, job: Job) -> dict[str, Any] | None:
         """The facts of a finished job; None if it is not done."""
         try:
-            facts = json.loads((self.place(job) / "result.json").read_text())
-        except (FileNotFoundError, ValueError):
+            return read_json(self.place(job) / "result.json", "`kt reproduce`")
+        except RecipeError:
+            # Whatever else stands there is no result: the job is done again, and its result replaces the file.
             return None
-        # Whatever else stands there is no result: the job is done again, and its result replaces the file.
-        return facts if isinstance(facts, dict) else None
 
     def file(self, ticket: Input) -> Path:
         """The file of a finished job's ticket."""

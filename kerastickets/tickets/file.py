@@ -10,7 +10,7 @@ it allocates anything.
 import math
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -123,19 +123,20 @@ def _digest(tensors: Mapping[str, np.ndarray], claims: Mapping[str, Any], fields
     return sha.hexdigest()
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes, check: Callable[[], None] | None = None) -> None:
     """Write `content` to `path` atomically: all of it or nothing. Missing folders are created.
 
     Args:
         path: the file to make or replace.
         content: its bytes.
+        check: called before the file is replaced; see `write_whole`.
 
     Raises:
         TicketError: the file cannot be written. The message names the path and the reason. An existing file
             is unchanged.
     """
     try:
-        write_whole(path, content)
+        write_whole(path, content, check)
     except (OSError, ValueError) as error:  # ValueError: the path is invalid on every system
         raise TicketError(f"{path}: cannot be written: {getattr(error, 'strerror', error)}") from error
 

@@ -180,7 +180,7 @@ def derive(
         "options": describe(operation),
         "parents": [ticket.digest for ticket in tickets],
         "start": start,
-        "metrics": first.provenance.get("metrics", {}) if "final" in snapshots else {},
+        "metrics": first.provenance.get("metrics") or {} if "final" in snapshots else {},
     }
     return first.replace(masks=masks, snapshots=snapshots, provenance=provenance)
 

@@ -20,6 +20,7 @@ from kerastickets.errors import TicketError
 from kerastickets.foundations import tree
 from kerastickets.foundations.tree import Tree
 from kerastickets.tickets import file as ticketfile, file_header as header
+from kerastickets.tickets.provenance import check_provenance
 
 if TYPE_CHECKING:
     import keras
@@ -64,6 +65,7 @@ class Ticket:
     def __post_init__(self) -> None:
         for name in ("architecture", "provenance"):
             object.__setattr__(self, name, MappingProxyType(_json(name, getattr(self, name))))
+        check_provenance(self.provenance)
         if not self.snapshots.get("init"):
             raise TicketError(f"A ticket must have weights named `init`. Received: {[*self.snapshots]}.")
         object.__setattr__(self, "masks", _frozen("mask", self.masks))
@@ -100,7 +102,7 @@ class Ticket:
     @property
     def start(self) -> str:
         """The name of the snapshot that training starts from."""
-        return self.provenance.get("start", "init")
+        return self.provenance.get("start") or "init"
 
     @property
     def rewinds(self) -> tuple[int, ...]:
@@ -165,9 +167,13 @@ class Ticket:
             True
         """
         path = Path(path)
-        content, self.__dict__["digest"] = self._encoded()
-        ticketfile.write(path, content)
+        ticketfile.write(path, self.content())
         return path
+
+    def content(self) -> bytes:
+        """The bytes of the ticket's file."""
+        content, self.__dict__["digest"] = self._encoded()
+        return content
 
     @classmethod
     def of(cls, ticket: "Ticket | str | Path") -> "Ticket":

@@ -240,7 +240,7 @@ def _provenance(subject: Ticket, ticket: Ticket, spec: str | Data, recipe: Recip
 def ticket_source(ticket: Ticket, data: Data, model: Any, custom_objects: Mapping[str, Any] | None) -> Source:
     """The source of the ticket's model: its own architecture, or `model` if one is given."""
     found = ticket if model is None else find_model(model)
-    return source_of(found, data, str(ticket.provenance.get("model", "ticket")), custom_objects)
+    return source_of(found, data, str(ticket.provenance.get("model") or "ticket"), custom_objects)
 
 
 def _subject(ticket: Ticket, source: Source, start: str | None, seed: int) -> Ticket:

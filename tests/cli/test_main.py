@@ -88,9 +88,26 @@ def test_exit_codes(kt, monkeypatch, raised, code, said):
     assert (result.stdout, result.stderr) == ("", said)
 
 
-def test_a_programming_error_keeps_its_traceback(monkeypatch):
+def test_an_unexpected_error_is_one_line_and_a_traceback_when_asked(monkeypatch):
     monkeypatch.setattr("kerastickets.registry.entries", lambda group: 1 / 0)
-    assert isinstance(CliRunner().invoke(program, ["plugins"]).exception, ZeroDivisionError)
+    done = CliRunner().invoke(program, ["plugins"])
+    said = "Error: kt met an error that it does not know. ZeroDivisionError: division by zero."
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == f"{said} Add --debug to see where. Please report it.\n"
+    for words in (["--debug", "plugins"], ["plugins", "--debug"]):
+        done = CliRunner().invoke(program, words)
+        assert done.exit_code == 1
+        assert done.stderr.startswith("Traceback (most recent call last):\n")
+        assert done.stderr.endswith(f"ZeroDivisionError: division by zero\n{said} Please report it.\n")
+
+
+def test_memory_that_is_short_is_said(monkeypatch):
+    def short(group):
+        raise MemoryError
+
+    monkeypatch.setattr("kerastickets.registry.entries", short)
+    done = CliRunner().invoke(program, ["plugins"])
+    assert (done.exit_code, done.stderr[:44]) == (1, "Error: This needs more memory than there is.")
 
 
 def test_a_reader_that_leaves_is_no_error():

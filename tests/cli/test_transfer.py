@@ -1,6 +1,8 @@
 """`kt transfer`."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -65,30 +67,33 @@ def test_a_ticket_is_replaced_only_with_force(kt, run_folder, tmp_path):
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["new folder", "with --force"])
-@pytest.mark.parametrize("moment", ["before the metrics", "before the ticket"])
+@pytest.mark.parametrize("moment", ["temporary", "metrics.jsonl", "ticket.safetensors"])
 def test_a_transfer_that_is_cut_off_goes_on_with_the_same_command(
     kt, run_folder, tmp_path, monkeypatch, old, moment
 ):
-    from kerastickets.foundations import files
-
     source, out = run_folder / "level-01.safetensors", tmp_path / "moved"
     arguments = ("transfer", "late-reset", source, "--dataset", "digits", "--out", out, "--quiet")
     if old:
         kt(*arguments, "--train", "10it")
         arguments = (*arguments, "--force")
-    arguments, real = (*arguments, "--train", "20it"), files.write_whole
+    arguments, real = (*arguments, "--train", "20it"), os.replace
+    before = {path.name: path.read_bytes() for path in out.iterdir()} if old else {}
 
-    def cut_off(path, content):
-        if moment == "before the metrics" or path.name == "ticket.safetensors":
+    def cut_off(one, other, **folders):
+        staging = "src_dir_fd" in folders
+        if staging if moment == "temporary" else Path(other) == out / moment:
             raise KeyboardInterrupt
-        real(path, content)
+        real(one, other, **folders)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "write_whole", cut_off)
-        patch.setattr("kerastickets.tickets.file.write_whole", cut_off)
+        patch.setattr("os.replace", cut_off)
         kt(*arguments, code=130)
-    assert not (out / "ticket.safetensors").exists()
-    kt(*[word for word in arguments if word != "--force"])
+    if moment == "temporary":
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    else:
+        assert not (out / "ticket.safetensors").exists()
+        arguments = [word for word in arguments if word != "--force"]
+    kt(*arguments)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     metrics = Ticket.load(out / "ticket.safetensors").provenance["metrics"]
     assert rows[-1]["iteration"] == metrics["stopped_iteration"] == 20

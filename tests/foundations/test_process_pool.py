@@ -2,12 +2,15 @@
 
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from kerastickets.errors import KerasTicketsError, RecipeError
 from kerastickets.foundations.process_pool import Pool, worn_out
+from kerastickets.foundations.termination import Terminated, asked, deferred
 
 
 def work(task, emit):
@@ -84,3 +87,36 @@ def test_a_process_is_worn_that_holds_a_quarter_of_the_memory(monkeypatch):
     for size, worn in ((pages, False), (4 * held // 2, True)):
         monkeypatch.setattr(os, "sysconf", lambda name, size=size: size)
         assert worn_out() is worn
+
+
+def large(task, emit):
+    """Die in the middle of a message that is larger than a pipe holds."""
+    threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+    emit("rows", b"x" * 500_000_000)
+
+
+def test_a_process_that_dies_within_a_message_is_no_hang(without_tensorflow):
+    with Pool(large, 2) as pool:
+        pool.submit("large", 0)
+        until = time.monotonic() + 20
+        while not pool._workers[0].process.exitcode and time.monotonic() < until:
+            time.sleep(0.05)  # nobody reads, so the message cannot end
+        with pytest.raises(KerasTicketsError, match="exit code -9"):
+            pool.next()
+
+
+def patient(task, emit):
+    with deferred():
+        emit("begun", None)
+        while not asked():
+            time.sleep(0.01)
+        Path(task).write_text("kept")
+
+
+def test_sigterm_lets_a_process_keep_its_state(without_tensorflow, tmp_path):
+    with pytest.raises(Terminated), Pool(patient, 2) as pool:  # noqa: PT012
+        for name in ("a", "b"):
+            pool.submit(name, str(tmp_path / name))
+        assert [pool.next().kind, pool.next().kind] == ["begun", "begun"]
+        raise Terminated
+    assert [(tmp_path / name).read_text() for name in ("a", "b")] == ["kept", "kept"]

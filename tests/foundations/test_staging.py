@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kerastickets.errors import ExportError, RecipeError, TicketError
-from kerastickets.foundations.staging import check_target, staged
+from kerastickets.foundations.staging import check_target, exchange, published, staged
 
 
 def make(path, text, folder=False, force=True):
@@ -48,6 +48,7 @@ def test_a_move_that_fails_leaves_the_old_one(tmp_path, monkeypatch, folder):
         move(source, target)
 
     monkeypatch.setattr(os, move.__name__, failing)
+    monkeypatch.setattr("kerastickets.foundations.staging.exchange", lambda one, other: False)
     with pytest.raises(KeyboardInterrupt):
         make(path, "new", folder)
     assert content(path) == (["old"] if folder else "old")
@@ -87,6 +88,61 @@ def test_a_process_killed_between_two_moves_loses_no_folder(tmp_path, arrived):
         assert content(path) == (["new"] if arrived else ["old"])
         (stage / "a").write_text("newer")
     assert [one.name for one in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_is_exchanged_in_one_step(tmp_path, monkeypatch):
+    """At no moment is nothing there, however often the process is killed between two calls."""
+    path = tmp_path / "a"
+    make(path, "old", folder=True)
+    monkeypatch.setattr("os.rename", lambda *paths: pytest.fail("the old folder was moved away"))
+    if not exchange(path, path):
+        pytest.skip("this file system cannot exchange folders")
+    make(path, "new", folder=True, force=True)
+    assert content(path) == ["new"]
+    assert [one.name for one in tmp_path.iterdir()] == ["a"]
+
+
+def test_without_exchange_the_old_folder_comes_back(tmp_path, monkeypatch):
+    monkeypatch.setattr("kerastickets.foundations.staging.exchange", lambda one, other: False)
+    path = tmp_path / "a"
+    make(path, "old", folder=True)
+    make(path, "new", folder=True, force=True)
+    assert content(path) == ["new"]
+    assert [one.name for one in tmp_path.iterdir()] == ["a"]
+
+
+def test_files_that_belong_together_are_published_together(tmp_path):
+    for name in ("rows", "mark", "mine", "deep/rows"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("old")
+    with pytest.raises(ZeroDivisionError), published(tmp_path, "mark") as folder:  # noqa: PT012
+        (folder / "rows").write_text("new")
+        1 / 0  # noqa: B018
+    assert (tmp_path / "rows").read_text() == (tmp_path / "mark").read_text() == "old"
+    with published(tmp_path, "mark") as folder:
+        (folder / "deep").mkdir()
+        for name in ("rows", "mark", "deep/rows", "zero"):
+            (folder / name).write_text("new")
+        assert (tmp_path / "mark").read_text() == "old"
+    texts = {
+        str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*") if path.is_file()
+    }
+    assert texts == {"rows": "new", "mark": "new", "mine": "old", "deep/rows": "new", "zero": "new"}
+
+
+def test_the_mark_is_away_while_files_move(tmp_path, monkeypatch):
+    (tmp_path / "mark").write_text("old")
+    moved, replace = [], os.replace
+
+    def watched(one, other):
+        moved.append((Path(other).name, (tmp_path / "mark").exists()))
+        replace(one, other)
+
+    monkeypatch.setattr("os.replace", watched)
+    with published(tmp_path, "mark") as folder:
+        for name in ("a", "mark", "z"):
+            (folder / name).write_text("new")
+    assert moved == [("a", False), ("z", False), ("mark", False)]
 
 
 def test_one_at_a_time(tmp_path):

@@ -61,12 +61,12 @@ def at_replace(name, *, after):
     """Die right before or right after a file gets its final name."""
     real = os.replace
 
-    def replace(source, target):
+    def replace(source, target, **folders):
         if Path(target).name == name:
             if after:
-                real(source, target)
+                real(source, target, **folders)
             die()
-        return real(source, target)
+        return real(source, target, **folders)
 
     os.replace = replace
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,6 @@ import numpy as np
 import pytest
 
 from kerastickets.errors import KerasTicketsError, RecipeError, TicketError
-from kerastickets.foundations import files
 from kerastickets.runs import folder as runfolder
 from kerastickets.runs.folder import RunFolder, read_rows
 from kerastickets.tickets.ticket import Ticket
@@ -45,7 +45,7 @@ def folder(tmp_path):
         for level in range(3):
             made.add_row({"level": level, "iteration": 0})
             made.add_row({"level": level, "iteration": 5})
-            ticket(level).save(made.ticket_file(level))
+            made.save(ticket(level), level)
     return tmp_path / "run"
 
 
@@ -149,7 +149,7 @@ def test_a_ticket_that_is_damaged_is_named(folder):
 def test_a_hundred_levels_stay_in_order(tmp_path):
     with hold(tmp_path) as made:
         for level in range(102):
-            ticket(level).save(made.ticket_file(level))
+            made.save(ticket(level), level)
         assert [one.provenance["level"] for one in made.tickets(200)] == list(range(102))
 
 
@@ -286,11 +286,10 @@ def full(*args, **kwargs):
     ("target", "name"),
     [
         (Path, "mkdir"),
-        (Path, "open"),
+        (os, "open"),
         (os, "fsync"),
         (os, "replace"),
-        (files, "open"),
-        (Path, "unlink"),
+        (os, "write"),
     ],
 )
 def test_a_full_disk_is_one_named_error_and_loses_nothing(folder, monkeypatch, target, name):
@@ -321,8 +320,8 @@ def test_a_full_disk_is_one_named_error_and_loses_nothing(folder, monkeypatch, t
 
 
 def test_a_row_that_cannot_be_written_is_named(folder, monkeypatch):
-    with hold(folder) as made:
-        monkeypatch.setattr(Path, "open", full)
+    with hold(folder) as made, monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
         with pytest.raises(RecipeError, match=r"metrics.jsonl must be readable and writable"):
             made.add_row({"level": 2})
 
@@ -339,3 +338,55 @@ def test_a_lock_that_the_file_system_does_not_know_is_named(folder, monkeypatch)
 def test_every_refusal_is_of_one_class(folder):
     assert issubclass(RecipeError, KerasTicketsError)
     assert read_rows(folder / "nothing.jsonl") == []
+
+
+def test_a_folder_that_is_removed_meanwhile_ends_the_run(tmp_path):
+    path = tmp_path / "run"
+    with pytest.raises(RecipeError, match="was removed or replaced meanwhile"), hold(path) as made:  # noqa: PT012
+        shutil.rmtree(path)
+        with pytest.raises(RecipeError, match="was removed or replaced meanwhile"):
+            made.add_row({"level": 0, "iteration": 0})
+        with pytest.raises(RecipeError, match="was removed or replaced meanwhile"):
+            made.save(ticket(), 0)
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_run_that_another_command_began_again_is_left_alone(tmp_path, emptied):
+    path = tmp_path / "run"
+    with pytest.raises(RecipeError, match="was removed or replaced meanwhile"), hold(path) as first:  # noqa: PT012
+        first.add_row({"level": 0, "iteration": 0})
+        if emptied:
+            for file in path.iterdir():
+                file.unlink()
+        else:
+            shutil.rmtree(path)
+        with hold(path) as second:
+            second.add_row({"level": 0, "iteration": 1})
+            second.save(ticket(), 0)
+            before = {file.name: file.read_bytes() for file in path.iterdir()}
+            for write in (
+                lambda: first.add_row({"level": 0, "iteration": 2}),
+                lambda: first.save(ticket(1), 0),
+                first.keep_rows,
+            ):
+                with pytest.raises(RecipeError, match="was removed or replaced meanwhile"):
+                    write()
+            assert {file.name: file.read_bytes() for file in path.iterdir()} == before
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "hard link", "pipe"])
+def test_a_lock_that_is_no_file_of_its_own_is_refused_and_not_written_to(tmp_path, kind):
+    folder, other = tmp_path / "run", tmp_path / "other"
+    folder.mkdir()
+    if kind != "dangling link":
+        other.write_text("precious")
+    if kind == "pipe":
+        os.mkfifo(folder / "run.lock")
+    elif kind == "hard link":
+        os.link(other, folder / "run.lock")
+    else:
+        (folder / "run.lock").symlink_to(other)
+    with pytest.raises(RecipeError, match=r"run\.lock must be a file of its own"), hold(folder):
+        pass
+    assert not other.exists() if kind == "dangling link" else other.read_text() == "precious"

@@ -12,7 +12,6 @@ from hypothesis import given, settings, strategies as st
 from safetensors import safe_open
 
 from kerastickets.errors import TicketError
-from kerastickets.foundations import files
 from kerastickets.tickets import file as ticketfile, file_header as header
 from kerastickets.tickets.ticket import Ticket
 
@@ -196,8 +195,8 @@ def test_a_failing_save_leaves_the_old_file(path, monkeypatch, call):
 def test_a_full_disk_while_writing(path, monkeypatch):
     small().save(path)
     before = path.read_bytes()
-    with open("/dev/full", "wb") as always_full:
-        monkeypatch.setattr(files, "open", lambda *_: always_full, raising=False)
+    with open("/dev/full", "wb", buffering=0) as always_full:
+        monkeypatch.setattr(os, "write", lambda _, content: always_full.write(content))
         with pytest.raises(TicketError, match="cannot be written: No space left on device"):
             small(provenance={"level": 3}).save(path)
     monkeypatch.undo()
@@ -206,7 +205,7 @@ def test_a_full_disk_while_writing(path, monkeypatch):
 
 
 def test_an_interrupted_save_leaves_the_old_file(path, monkeypatch):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     small().save(path)

@@ -145,7 +145,7 @@ def test_a_tensor_of_no_ticket(path, name):
         ({"architecture": [1]}, "must have a JSON object as architecture"),
         ({"provenance": None}, "must have a JSON object as provenance"),
         ({"provenance": {"start": "final"}}, "has the snapshots init. Received: 'final'"),
-        ({"provenance": {"start": ["init"]}}, "has the snapshots init"),
+        ({"provenance": {"start": ["init"]}}, "`start` in a provenance must be text"),
         ({"extra": 1}, "must have the metadata"),
     ],
 )
