@@ -69,7 +69,7 @@ def analyze(
         raise click.UsageError(
             f"{analyzer} takes {analyzer_takes(asked)}. Received: {len(files)}.", click.get_current_context()
         )
-    with interruptible("Interrupted."):
+    with interruptible(""):
         groups = [[one] for one in files] if each else [files]
         found = list(_facts(asked, groups, dataset))
     if file:

@@ -50,7 +50,7 @@ def doctor(ctx: click.Context, bench: bool, groups: tuple[str, ...], as_json: bo
     The exit code is 1 if something is broken. A data set that is not prepared on this machine is reported, but
     does not count as broken.
     """
-    with interruptible("Interrupted."):
+    with interruptible(""):
         facts: Facts = {"versions": versions(), "tensorflow": tensorflow()}
         facts["plugins"] = [
             plugin(entry) for group in groups or registry.GROUPS for entry in registry.entries(group)

@@ -38,7 +38,7 @@ def evaluate(ticket: str, dataset: str | None, split: str, model: str | None, as
     from kerastickets.tickets.ticket import Ticket
     from kerastickets.training.evaluate_ticket import evaluate as measure
 
-    with interruptible("Interrupted."):
+    with interruptible(""):
         loaded = Ticket.load(ticket)
         find_model(model)
         if dataset:

@@ -79,7 +79,7 @@ def export(**chosen: Any) -> None:
     source = Path(chosen["ticket"])
     name = chosen["spec"].partition(":")[0]
     out = Path(chosen["out"]) if chosen["out"] else default_path(source, name, exporter.suffix)
-    with interruptible("Interrupted. Nothing was written."):
+    with interruptible("Nothing was written."):
         try:
             check_target(out, exporter.suffix, chosen["force"], [source])
         except RecipeError as error:

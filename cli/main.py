@@ -1,6 +1,7 @@
 """The program `kt`: a group of commands. Each command has its own module, which is imported when it is called."""
 
 import errno
+import io
 import os
 import sys
 import traceback
@@ -12,7 +13,6 @@ from typing import Any
 import click
 
 from kerastickets.errors import KerasTicketsError
-from kerastickets.foundations.strangers import printable
 from kerastickets_cli.options import SuggestingGroup
 from kerastickets_cli.output import hush_tensorflow, say
 
@@ -96,8 +96,9 @@ class LazyGroup(SuggestingGroup):
             say("Interrupted.", err=True)
             code = 130
         except click.ClickException as error:
-            error.message = printable(error.message)
-            error.show()
+            shown = io.StringIO()
+            error.show(shown)
+            say(shown.getvalue().rstrip("\n"), err=True)
             code = error.exit_code
         except Exception as error:
             code = _failed(error)

@@ -17,6 +17,19 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _MOST_SEEDS = 10_000
 
 
+def checkpoint_option(command: Command) -> Command:
+    """Add `--checkpoint-every` to a command that trains."""
+    return click.option(
+        "--checkpoint-every",
+        type=click.FloatRange(min=0),
+        default=10.0,
+        show_default=True,
+        metavar="MINUTES",
+        help="How often to write the state of a training to disk, so that the same command continues there after a "
+        "kill; 0 never. SIGTERM writes it, too.",
+    )(command)
+
+
 class SuggestingGroup(click.Group):
     """A group that answers an unknown command with the nearest known one."""
 

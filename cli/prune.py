@@ -11,6 +11,7 @@ from kerastickets.distribution.strategy import is_chief
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import (
     SeedsType,
+    checkpoint_option,
     given,
     json_option,
     quiet_option,
@@ -25,7 +26,7 @@ from kerastickets_cli.runs import Batch
 from kerastickets_cli.setting_options import pruning_options, training_options
 from kerastickets_cli.workers import run_apart
 
-_INTERRUPTED = "Interrupted. Finished levels are kept: the same command continues."
+_INTERRUPTED = "Finished levels are kept: the same command continues."
 
 
 @click.command(
@@ -82,6 +83,7 @@ _INTERRUPTED = "Interrupted. Finished levels are kept: the same command continue
     metavar="DIR",
     help="The folder to write the run to.  [default: runs/MODEL-DATASET-CRITERION-RECIPE]",
 )
+@checkpoint_option
 @click.option(
     "--accept-versions", is_flag=True, help="Continue a run that was begun with other library versions."
 )
@@ -113,7 +115,7 @@ def prune(**chosen: Any) -> None:
             "--dry-run measures this machine alone: leave out --strategy.", click.get_current_context()
         )
     seeds = chosen["seeds"] or (chosen["seed"] or 0,)
-    with interruptible("Interrupted." if chosen["dry_run"] else _INTERRUPTED):
+    with interruptible("" if chosen["dry_run"] else _INTERRUPTED):
         request = _request(chosen)
         request.job(seeds[0])
         out = Path(chosen["out"]) if chosen["out"] else None
@@ -133,7 +135,7 @@ def _request(chosen: dict[str, Any]) -> Request:
     dials = given(chosen, PruneSettings.__annotations__)
     dials |= {"options": pairs("-o", chosen["options"])} if chosen["options"] else {}
     dials |= {"rate": rates(chosen["rate"])} if chosen["rate"] else {}
-    names = ("model", "dataset", "criterion", "start", "accept_versions", "strategy")
+    names = ("model", "dataset", "criterion", "start", "accept_versions", "strategy", "checkpoint_every")
     return Request.of(**{name: chosen[name] for name in names}, settings=dials)
 
 

@@ -17,7 +17,7 @@ from kerastickets_cli.progress import wants_bar
 if TYPE_CHECKING:
     from kerastickets.studies.reproduce import Progress
 
-_INTERRUPTED = "Interrupted. Finished jobs are kept: the same command continues."
+_INTERRUPTED = "Finished jobs are kept: the same command continues."
 
 
 @click.command(epilog="\b\nExample:\n  kt reproduce merging --budget smoke --jobs 2")

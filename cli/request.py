@@ -28,6 +28,7 @@ class Request:
         settings: the settings that were given on the command line.
         accept_versions: whether to continue a run that was begun with other library versions.
         strategy: where to train.
+        checkpoint_every: how often to keep the state of a level's training, in minutes; 0 never.
     """
 
     model: str | None
@@ -37,6 +38,7 @@ class Request:
     settings: Mapping[str, Any]
     accept_versions: bool
     strategy: str = "default"
+    checkpoint_every: float = 10.0
 
     @classmethod
     def of(
@@ -48,6 +50,7 @@ class Request:
         settings: Mapping[str, Any],
         accept_versions: bool = False,
         strategy: str = "default",
+        checkpoint_every: float = 10.0,
     ) -> "Request":
         """Fill in what was left out: from the ticket to continue from, or else LeNet-300-100 and digits."""
         if start is not None:
@@ -56,7 +59,8 @@ class Request:
             dataset = dataset or Ticket.load(start).provenance.get("dataset")
         else:
             model = model or _MODEL
-        return cls(model, str(dataset or _DATASET), criterion, start, settings, accept_versions, strategy)
+        given = str(dataset or _DATASET), criterion, start, settings, accept_versions, strategy
+        return cls(model, *given, checkpoint_every)
 
     @cached_property
     def _job(self) -> "PruneJob":

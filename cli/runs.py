@@ -75,7 +75,8 @@ class Batch:
             observer.plan(seed, prepared.steps())
             row, level = partial(observer.row, seed), partial(observer.level, seed)
             folder, accept = self.folder(seed, prepared), self.request.accept_versions
-            return PruningRun(prepared, folder, row, level, accept, name)
+            every = self.request.checkpoint_every
+            return PruningRun(prepared, folder, row, level, accept, name, every)
         except KerasTicketsError as error:
             if not self.many:
                 raise

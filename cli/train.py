@@ -9,9 +9,10 @@ import click
 from kerastickets.data.spec import find_data
 from kerastickets.distribution.strategy import check_strategy, is_chief
 from kerastickets.errors import RecipeError
-from kerastickets_cli.interrupt import interruptible
+from kerastickets_cli.interrupt import interruptible, nothing_written
 from kerastickets_cli.options import (
     StartType,
+    checkpoint_option,
     find_model,
     force_option,
     given,
@@ -63,6 +64,7 @@ from kerastickets_cli.setting_options import FROM_TICKET, training_options
     metavar="FILE",
     help="The file to write the trained ticket to.  [default: TICKET's name with -trained, next to TICKET]",
 )
+@checkpoint_option
 @force_option
 @json_option
 @quiet_option
@@ -72,6 +74,7 @@ def train(**chosen: Any) -> None:
     Settings that are not given come from the ticket's own recipe. The result is a new ticket with final weights.
     """
     from kerastickets.tickets.ticket import Ticket
+    from kerastickets.training.checkpoint import Checkpoint
     from kerastickets.training.recipe import Recipe, TrainSettings
 
     dials = given(chosen, TrainSettings.__annotations__)
@@ -81,7 +84,8 @@ def train(**chosen: Any) -> None:
         raise click.UsageError(str(error), click.get_current_context()) from error
     source = Path(chosen["ticket"])
     out = Path(chosen["out"] or source.parent / f"{source.stem}-trained.safetensors")
-    with interruptible("Interrupted. Nothing was written."):
+    checkpoint = Checkpoint(out.with_suffix(".checkpoint"), chosen["checkpoint_every"])
+    with interruptible(lambda: nothing_written(checkpoint)):
         ticket = Ticket.load(source)
         check_strategy(chosen["strategy"])
         chief = is_chief(chosen["strategy"])
@@ -90,11 +94,12 @@ def train(**chosen: Any) -> None:
         find_model(chosen["model"])
         if chosen["dataset"]:
             find_data(chosen["dataset"])
-        trained = _train(ticket, chosen, dials)
+        trained = _train(ticket, chosen, dials, checkpoint)
         if not chief:
             note("Done, as one of several workers. The chief, worker 0, has the ticket.", chosen["quiet"])
             return
         trained.ticket.save(out)
+        checkpoint.remove()
     facts = _facts(trained, out)
     if chosen["as_json"]:
         emit(facts)
@@ -103,7 +108,7 @@ def train(**chosen: Any) -> None:
     note(f"Trained from {facts['start']} on {facts['dataset']}. Its facts: kt show {out}", chosen["quiet"])
 
 
-def _train(ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any]) -> Any:
+def _train(ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any], checkpoint: Any) -> Any:
     from kerastickets.training.train_ticket import train as train_ticket
 
     bar = wants_bar(chosen["quiet"]) and is_chief(chosen["strategy"])
@@ -115,6 +120,7 @@ def _train(ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any]) -> 
             chosen["dataset"],
             **{name: chosen[name] for name in names},
             on_row=watch.row if watch else None,
+            checkpoint=checkpoint if chosen["checkpoint_every"] else None,
             **dials,
         )
     finally:

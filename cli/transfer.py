@@ -10,8 +10,9 @@ import click
 from kerastickets import registry
 from kerastickets.data.spec import find_data
 from kerastickets.errors import RecipeError
-from kerastickets_cli.interrupt import interruptible
+from kerastickets_cli.interrupt import interruptible, nothing_written
 from kerastickets_cli.options import (
+    checkpoint_option,
     force_option,
     given,
     json_option,
@@ -48,6 +49,7 @@ from kerastickets_cli.setting_options import FROM_TICKET, training_options
 @click.option(
     "--out", metavar="DIR", required=True, help="The folder to write the ticket and metrics.jsonl to."
 )
+@checkpoint_option
 @force_option
 @json_option
 @quiet_option
@@ -59,6 +61,7 @@ def transfer(**chosen: Any) -> None:
     """
     from kerastickets.data.image_shape import parse_adapt
     from kerastickets.tickets.ticket import Ticket
+    from kerastickets.training.checkpoint import Checkpoint
     from kerastickets.training.recipe import Recipe, TrainSettings
 
     dials = given(chosen, TrainSettings.__annotations__)
@@ -71,12 +74,14 @@ def transfer(**chosen: Any) -> None:
     protocol = registry.create("transfers", chosen["protocol"], pairs("-o", chosen["options"]))
     out = Path(chosen["out"])
     file = out / "ticket.safetensors"
-    with interruptible("Interrupted. Nothing was written."):
+    checkpoint = Checkpoint(out / "ticket.checkpoint", chosen["checkpoint_every"])
+    with interruptible(lambda: nothing_written(checkpoint)):
         ticket = Ticket.load(chosen["ticket"])
         check_file(file, chosen["force"])
         find_data(chosen["dataset"])
-        moved = _transfer(protocol, ticket, chosen, dials)
+        moved = _transfer(protocol, ticket, chosen, dials, checkpoint)
         _write(moved, file)
+        checkpoint.remove()
     facts = moved.facts() | {"ticket": str(file)}
     if chosen["as_json"]:
         emit(facts)
@@ -88,7 +93,9 @@ def transfer(**chosen: Any) -> None:
     )
 
 
-def _transfer(protocol: Any, ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any]) -> Any:
+def _transfer(
+    protocol: Any, ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any], checkpoint: Any
+) -> Any:
     from kerastickets.transferring.transfer_ticket import transfer as carry
 
     watch = Watch(ticket, dials) if wants_bar(chosen["quiet"]) else None
@@ -100,6 +107,7 @@ def _transfer(protocol: Any, ticket: Any, chosen: Mapping[str, Any], dials: Mapp
             seed=chosen["seed"],
             adapt=chosen["adapt"],
             on_row=watch.row if watch else None,
+            checkpoint=checkpoint if chosen["checkpoint_every"] else None,
             **dials,
         )
     finally:

@@ -66,9 +66,11 @@ if TYPE_CHECKING:
     )
     from kerastickets.tickets.ticket import Ticket as Ticket
     from kerastickets.tickets.winning import is_winning as is_winning
+    from kerastickets.training.checkpoint import Checkpoint as Checkpoint
     from kerastickets.training.evaluate_ticket import evaluate as evaluate
     from kerastickets.training.train_ticket import train as train
     from kerastickets.training.train_tickets import train_many as train_many
+    from kerastickets.training.trainer_cache import TrainerCache as TrainerCache
     from kerastickets.transferring.transfer_ticket import transfer as transfer
 
 __getattr__, __dir__, __all__ = offered(__name__)

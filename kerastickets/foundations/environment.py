@@ -30,6 +30,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def memory_maps() -> tuple[int, int] | None:
+    """The number of memory maps that this process holds, and the most that the system allows; None if not on Linux."""
+    try:
+        with open("/proc/self/maps", "rb") as maps, open("/proc/sys/vm/max_map_count") as most:
+            return sum(1 for _ in maps), int(most.read())
+    except (OSError, ValueError):
+        return None
+
+
 def versions() -> dict[str, str]:
     """The versions of this library and of the libraries whose version can change results bit by bit."""
     names = ("kerastickets", "keras", "tensorflow", "numpy")

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from kerastickets.errors import KerasTicketsError
+from kerastickets.foundations.environment import memory_maps
 from kerastickets.foundations.termination import GRACE, Terminated, terminable
 
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
@@ -192,8 +193,8 @@ def worn_out() -> bool:
     network that it compiled. One network needs less than a quarter of the machine's memory.
     """
     try:
-        with open("/proc/self/maps", "rb") as maps, open("/proc/sys/vm/max_map_count") as most:
-            many = sum(1 for _ in maps) > int(most.read()) // 2
+        maps = memory_maps()
+        many = maps is not None and maps[0] > maps[1] // 2
         with open("/proc/self/statm") as pages:
             held = int(pages.read().split()[1])
         return many or held > os.sysconf("SC_PHYS_PAGES") // 4

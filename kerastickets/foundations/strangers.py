@@ -69,9 +69,9 @@ def read_bytes(path: Path, most: int = LARGEST) -> bytes:
         OSError: the file cannot be read, or is no regular file.
         ValueError: it is larger.
     """
-    with open_regular(path) as file:
+    with io.BufferedReader(open_regular(path)) as file:  # type: ignore[arg-type]
         size = os.fstat(file.fileno()).st_size
-        content = io.BufferedReader(file).read(most + 1) if size <= most else b""  # type: ignore[arg-type]
+        content = file.read(most + 1) if size <= most else b""
     if max(size, len(content)) > most:
         raise ValueError(f"it has more than {most:,} bytes")
     return content

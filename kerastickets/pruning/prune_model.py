@@ -13,6 +13,7 @@ from kerastickets.pruning.pruning_run import PruningRun
 from kerastickets.runs.folder import RunFolder, read_metrics
 from kerastickets.runs.run import Level, Run
 from kerastickets.tickets.ticket import Ticket
+from kerastickets.training.trainer_cache import TrainerCache
 
 
 def prune(
@@ -30,6 +31,8 @@ def prune(
     on_level_end: Callable[[Level], None] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     accept_versions: bool = False,
+    checkpoint_every: float = 10.0,
+    trainers: TrainerCache | None = None,
     **settings: Unpack[PruneSettings],
 ) -> Run:
     """Find a lottery ticket.
@@ -51,6 +54,10 @@ def prune(
         on_level_end: called with each finished `Level`, also with levels found in `out`.
         custom_objects: your classes by name, for files and tickets.
         accept_versions: continue a folder that was begun with other library versions.
+        checkpoint_every: how often to write the state of a level's training to `out`, in minutes of training; 0
+            never. A run that was killed continues from there. It is not kept with callbacks or several replicas.
+        trainers: the cache of compiled nets that calls of this process share. Without it each call compiles its own,
+            and TensorFlow gives little of their memory back.
         **settings: how to prune (`levels`, `rate`, `target`, `sparsity`, `scope`, ..., see `Method`) and how to
             train (`train`, `batch_size`, `lr`, ..., see `Recipe`).
 
@@ -69,8 +76,9 @@ def prune(
         J. Frankle, M. Carbin, The Lottery Ticket Hypothesis, section 2; N. Lee et al., SNIP, section 4.
     """
     job = PruneJob.of(model, data, criterion, start=start, seed=seed, strategy=strategy, dials=settings)
-    prepared = PreparedRun(job, custom_objects, callbacks, watch)
-    return find_tickets([PruningRun(prepared, out, on_row, on_level_end, accept_versions)])[0]
+    prepared = PreparedRun(job, custom_objects, callbacks, watch, trainers)
+    run = PruningRun(prepared, out, on_row, on_level_end, accept_versions, checkpoint_every=checkpoint_every)
+    return find_tickets([run])[0]
 
 
 def history(folder: str | Path) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from kerastickets.runs.run import Level, Run
 from kerastickets.runs.tasks import keep_tasks
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.tickets.winning import stopped_by
+from kerastickets.training.checkpoint import Checkpoint, check_minutes
 
 if TYPE_CHECKING:
     from kerastickets.training.session import Outcome, Start
@@ -36,6 +38,7 @@ class PruningRun:
         on_level_end: called with each finished level, also with levels found in the folder.
         accept_versions: continue a folder that was begun with other library versions.
         name: a prefix for the messages of the run's errors.
+        checkpoint_every: how often to keep the state of a level's training, in minutes; 0 never.
     """
 
     def __init__(
@@ -46,7 +49,10 @@ class PruningRun:
         on_level_end: Callable[[Level], None] | None = None,
         accept_versions: bool = False,
         name: str = "",
+        checkpoint_every: float = 10.0,
     ) -> None:
+        check_minutes(checkpoint_every)
+        self._checkpoint_every = checkpoint_every
         self.prepared, self.method = prepared, prepared.method
         self.out, self.name = out, name
         self._on_row, self._on_level_end = on_row, on_level_end
@@ -146,7 +152,9 @@ class PruningRun:
                 try_rules(ticket, self.method.stop_when, self.prepared.data)
         self._ticket, self.start = ticket, None
         if self.method.trains(self.level, self.prepared.levels):
-            self.start = self._start(ticket, cut, first)
+            self.start = replace(
+                self._start(ticket, cut, first), checkpoint=self._checkpoint(), identity=ticket.digest
+            )
 
     def keep(self, trained: "Trained") -> None:
         """Finish the level: write its ticket, and report it.
@@ -167,6 +175,8 @@ class PruningRun:
             ticket = judged(ticket, self.method.stop_when, self.prepared.data)
             if self._state.folder:
                 self._state.folder.save(ticket, self.level)
+                if self.start and self.start.checkpoint:
+                    self.start.checkpoint.remove()
             self.tickets.append(ticket)
             self._report(ticket)
 
@@ -219,6 +229,12 @@ class PruningRun:
             weights = cut.snapshots["final"]
         rate_at = prepared.trainer.total if self.method.after_cut == "fine-tune" else None
         return Start(weights, ticket.masks, seed, prepared.rewind_step, rate_at, self.level, (), self._row)
+
+    def _checkpoint(self) -> Checkpoint | None:
+        folder = self._state.folder
+        if folder is None or not self._checkpoint_every:
+            return None
+        return Checkpoint(folder.checkpoint_file(self.level), self._checkpoint_every)
 
     def _check_steps(self, outcome: "Outcome") -> None:
         wanted = () if self._parent else self.prepared.snapshot_at

@@ -67,6 +67,10 @@ class RunFolder:
         """The file `level-NN.safetensors`: the ticket of one level."""
         return self.path / f"level-{level:02d}.safetensors"
 
+    def checkpoint_file(self, level: int) -> Path:
+        """The file `level-NN.checkpoint`: the state of a level's training, while it lasts."""
+        return self.path / f"level-{level:02d}.checkpoint"
+
     @contextmanager
     def locked(
         self,
@@ -91,6 +95,8 @@ class RunFolder:
         with self._held_lock():
             with named_refusals(self.path):
                 clear_parts(self.path)
+                for level in range(self.finished):
+                    self.checkpoint_file(level).unlink(missing_ok=True)
             self._claim(dict(recipe), dict(versions), extendable, accept_versions)
             yield self
             self.check_held()

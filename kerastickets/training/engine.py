@@ -4,8 +4,7 @@
 `tf.function`, so that any `train_step`, loss, metric and optimizer works as Keras defines it.
 """
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,65 +17,14 @@ from kerastickets.data.dataset import Data
 from kerastickets.distribution.devices import Layout, rows_of
 from kerastickets.distribution.replicas import averaging, shared_evaluation
 from kerastickets.errors import RecipeError
-from kerastickets.foundations.environment import cores
 from kerastickets.foundations.tree import integer
 from kerastickets.models.variables import paths
 from kerastickets.training.optimizers import build_optimizer
-from kerastickets.training.recipe import Jit
 
 # Large enough to be quick. It divides the usual 5 000 and 10 000 examples, so that no smaller batch remains.
 _EVALUATION_BATCH = 1000
 # How many examples the order given to one call covers: several epochs of a small set, one of a large set.
 _BLOCK = 2**16
-_CELLS = (keras.layers.SimpleRNNCell, keras.layers.GRUCell, keras.layers.LSTMCell)
-
-
-def use_jit(model: keras.Model, jit: Jit) -> bool:
-    """Whether XLA compiles the training of `model`.
-
-    `auto` means XLA if every layer supports it and, on CPU, no layer convolves or draws random numbers. On CPU,
-    XLA's convolutions are a hundred times slower, and its random numbers several times. Dense nets become 2x
-    faster with XLA, and tiny nets 8x.
-
-    Args:
-        model: a built model.
-        jit: `auto`, `on` or `off`.
-
-    Example:
-        >>> use_jit(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), "auto")
-        True
-    """
-    if jit != "auto":
-        return jit == "on"
-    layers = [layer for _, layer in paths(model)]
-    if not all(layer.supports_jit for layer in layers):
-        return False
-    if tf.config.list_logical_devices("GPU"):
-        return True
-    return not any(_convolves(layer) or _draws(layer) for layer in layers)
-
-
-def _convolves(layer: keras.Layer) -> bool:
-    # By base class, since a user's layer can be a convolution under any name.
-    return any("Conv" in base.__name__ for base in type(layer).__mro__)
-
-
-def _draws(layer: keras.Layer) -> bool:
-    # Recurrent cells own a generator even if they drop nothing.
-    rates = [getattr(layer, name, 0.0) for name in ("dropout", "recurrent_dropout")]
-    return bool(layer._seed_generators) and (any(rates) or not isinstance(layer, _CELLS))
-
-
-def environment(jit: bool) -> dict[str, Any]:
-    """For provenance: threads, oneDNN, XLA and its flags. Besides the recipe, these decide bits on one machine."""
-    # TensorFlow's own setting wins; it does not show the variable, which it reads when it starts.
-    asked = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
-    threads = tf.config.threading.get_intra_op_parallelism_threads() or int(asked if asked.isdecimal() else 0)
-    threads = threads or cores()
-    devices = sorted({device.device_type for device in tf.config.list_logical_devices()})
-    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0"
-    flags = {"xla_flags": os.environ["XLA_FLAGS"]} if jit and os.environ.get("XLA_FLAGS") else {}
-    return {"threads": threads, "onednn": onednn, "xla": jit, "devices": devices} | flags
 
 
 class Part(NamedTuple):
@@ -162,6 +110,26 @@ class Engine:
                 keys = [integer(*key, *([r] if r else [])) for r in range(self.layout.replicas)]
                 self.layout.assign_each(source.state, [np.array([key, first]) for key in keys])
         self._stream = None
+
+    @property
+    def state(self) -> list[Any]:
+        """The TensorFlow variables that decide how a training goes on: all that its compiled steps touch, and all
+        weights, in an order that depends on the model only."""
+        calls = (self.steps, self.evaluation("validation"))
+        used = [variable for call in calls for variable in getattr(call, "variables", ())]
+        model = self.model
+        metrics = [variable for metric in model.metrics for variable in metric.variables]
+        kept = [v.value for v in (*model.variables, *model.optimizer.variables, *metrics)]
+        return list({id(variable): variable for variable in (*kept, *used)}.values())
+
+    def values(self) -> list[np.ndarray]:
+        """The values of `state`."""
+        return [np.asarray(variable.numpy()) for variable in self.state]
+
+    def restore(self, values: Sequence[np.ndarray]) -> None:
+        """Set `state` to the values that `values` returned."""
+        for variable, value in zip(self.state, values, strict=True):
+            variable.assign(value)
 
     def train(self, seed: int, first: int, count: int, *, resume: bool = False) -> dict[str, float]:
         """Run steps `first` to `first + count`, and return the training metrics over them.

@@ -41,14 +41,8 @@ class InterleavedNets:
 
     @cached_property
     def _own(self) -> list[Any]:
-        """The variables of which each member has its own copy: those that the compiled steps touch, and all weights."""
-        used = [
-            v for call in (self.engine.steps, self.engine.evaluation("validation")) for v in call.variables
-        ]
-        kept = [
-            v.value for v in (*variables(self.engine.model).values(), *self.engine.model.optimizer.variables)
-        ]
-        return list({id(variable): variable for variable in (*kept, *used)}.values())
+        """The variables of which each member has its own copy."""
+        return self.engine.state
 
     @cached_property
     def _stacks(self) -> list[Any]:

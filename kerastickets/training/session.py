@@ -6,14 +6,17 @@ and sends back the metrics. So the same code trains a single net and many nets t
 
 import math
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.rows import Row
 from kerastickets.foundations.tree import Tree
 from kerastickets.tickets.ticket import Ticket
+from kerastickets.training.checkpoint import Checkpoint, Keeper, TrainingState
 from kerastickets.training.interval_callbacks import Intervals
 from kerastickets.training.recipe import Recipe
 
@@ -33,6 +36,8 @@ class Start:
         level: the level, for callbacks and rows. It changes no number.
         snapshot_at: steps after which to keep a copy of the weights.
         on_row: called with the row of each evaluation.
+        checkpoint: the file that keeps the state of the training, if any.
+        identity: what the file must belong to besides the trainer and this start: the ticket, and the data.
     """
 
     weights: Tree
@@ -43,6 +48,8 @@ class Start:
     level: int = 0
     snapshot_at: Collection[int] = ()
     on_row: Callable[[Row], None] | None = None
+    checkpoint: Checkpoint | None = None
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,10 +145,11 @@ class Training:
         trainer: gives the recipe, and measures the test set at the end.
         start: the state that the training starts from. It is already loaded.
         net: the net that is trained.
+        keeper: keeps the state of the training; None keeps none.
     """
 
-    def __init__(self, trainer: NetTrainer, start: Start, net: Net) -> None:
-        self.trainer, self.start, self.net = trainer, start, net
+    def __init__(self, trainer: NetTrainer, start: Start, net: Net, keeper: Keeper | None = None) -> None:
+        self.trainer, self.start, self.net, self.keeper = trainer, start, net, keeper
         self.recipe = trainer.recipe
         self.started = time.perf_counter()
         self.best = _Best(self.recipe.minimise)
@@ -161,25 +169,72 @@ class Training:
         wanted = evaluations | frozenset(self.start.snapshot_at)
         stops = sorted(step for step in wanted if first < step <= trainer.total)
         intervals = Intervals(made, trainer.model, scheduled=trainer.scheduled)
-        yield from self._record(first, {}, since=first)
+        state = self.keeper.resume() if self.keeper else None
+        if state is None:
+            yield from self._record(first, {}, since=first)
+        else:
+            self._resume(state)
+        at, since = (state.at, state.since) if state else (first, first)
         with intervals:
-            at = pending = first
-            for stop in stops:
-                paused = at != pending
-                if not paused:
+            for stop in (stop for stop in stops if stop > at):
+                if at == since:
                     intervals.begin()
-                logs = yield Steps(at, stop, paused)
+                logs = yield from self._steps(at, stop, since)
                 at = stop
                 if stop in self.start.snapshot_at:
                     self.snapshots[stop] = self.net.weights()
                 if stop not in evaluations:
                     continue
-                row = yield from self._record(stop, logs, since=pending)
-                pending = stop
+                row = yield from self._record(stop, logs, since=since)
+                since = stop
                 self._judge(row)
                 if intervals.end(row) or self._patience_is_over():
                     break
+                self._keep(at, since)
         return self._outcome(at)
+
+    def _steps(self, at: int, stop: int, since: int) -> Generator[Wish, Metrics, Metrics]:
+        """Run the steps from `at` to `stop`: at once, or in calls of some seconds so that the state can be kept."""
+        while True:
+            until = self.keeper.pace.until(at, stop) if self.keeper else stop
+            logs = yield Steps(at, until, at != since)
+            at = until
+            if at == stop:
+                return logs
+            self._keep(at, since)
+
+    def _keep(self, at: int, since: int) -> None:
+        """Let the keeper write the state if it is time."""
+
+        def state(variables: Sequence[np.ndarray]) -> TrainingState:
+            best, rows = self.best, tuple(self.rows)
+            number = next((n for n, row in enumerate(rows) if row is best.row), None)
+            return TrainingState(
+                at=at,
+                since=since,
+                rows=rows,
+                best=number,
+                waited=best.waited,
+                best_weights=best.weights or {},
+                snapshots=self.snapshots,
+                seconds=time.perf_counter() - self.started,
+                variables=variables,
+            )
+
+        if self.keeper is not None:
+            self.keeper.visit(state)
+
+    def _resume(self, state: TrainingState) -> None:
+        """Go on from a state that was kept."""
+        self.started = time.perf_counter() - state.seconds
+        for row in state.rows:
+            self.rows.append(dict(row))
+            if self.start.on_row:
+                self.start.on_row(self.rows[-1])
+        if state.best is not None:
+            row, minimise = self.rows[state.best], self.recipe.minimise
+            self.best = _Best(minimise, row[self.recipe.monitor], row, state.best_weights, state.waited)
+        self.snapshots = dict(state.snapshots)
 
     def _record(self, iteration: int, logs: Metrics, since: int) -> Generator[Wish, Metrics, Row]:
         start = self.start

@@ -14,6 +14,7 @@ from kerastickets.errors import RecipeError
 from kerastickets.foundations.rows import Row
 from kerastickets.registry.plugin_options import unknown
 from kerastickets.tickets.ticket import Ticket
+from kerastickets.training.checkpoint import Checkpoint
 from kerastickets.training.model_source import (
     Source,
     data_digest,
@@ -79,6 +80,7 @@ def train(
     watch: Collection[str] = (),
     trainers: TrainerCache | None = None,
     on_row: Callable[[Row], None] | None = None,
+    checkpoint: Checkpoint | None = None,
     **settings: Unpack[TrainSettings],
 ) -> Trained:
     """Train a ticket, or one of its controls.
@@ -99,6 +101,8 @@ def train(
         watch: further splits to measure at every evaluation, `train` or `test`. They are only recorded.
         trainers: the cache that trainings of this process share.
         on_row: called with the row of each evaluation.
+        checkpoint: the file that keeps the state of the training while it lasts. If the file holds the state of this
+            training, it continues from there. The state is not kept with callbacks or several replicas.
         **settings: how to train, see `Recipe`. Settings that are left out come from the ticket's own recipe.
 
     Returns:
@@ -127,6 +131,7 @@ def train(
         trainers or TrainerCache(),
         on_row,
         settings,
+        checkpoint,
     )
     training = prepared(asked)
     return training.finish(training.trainer.train_many([training.start])[0])
@@ -150,6 +155,7 @@ class TrainRequest:
         trainers: the cache that trainings of this process share.
         on_row: called with the row of each evaluation.
         settings: how to train. Settings that are left out come from the ticket's own recipe.
+        checkpoint: the file that keeps the state of the training, if any.
     """
 
     ticket: Ticket | str | Path
@@ -165,6 +171,7 @@ class TrainRequest:
     trainers: TrainerCache
     on_row: Callable[[Row], None] | None
     settings: Mapping[str, Any]
+    checkpoint: Checkpoint | None = None
 
 
 def prepared(asked: TrainRequest) -> PreparedTraining:
@@ -201,16 +208,23 @@ def prepared(asked: TrainRequest) -> PreparedTraining:
         layout=layout,
         watch=asked.watch,
     )
-    layout.agree(
-        {
-            "ticket": subject.digest,
-            "recipe": json.dumps([recipe.describe(), seed, step, sorted(asked.freeze)], sort_keys=True),
-            "data set": data_digest(data),
-            "version of a library": json.dumps(versions()),
-        }
+    decides = {
+        "ticket": subject.digest,
+        "recipe": json.dumps([recipe.describe(), seed, step, sorted(asked.freeze)], sort_keys=True),
+        "data set": data_digest(data),
+        "version of a library": json.dumps(versions()),
+    }
+    layout.agree(decides)
+    begin = Start(
+        subject.weights(subject.start),
+        subject.masks,
+        seed,
+        step,
+        level=int(ticket.provenance.get("level") or 0),
+        on_row=asked.on_row,
+        checkpoint=asked.checkpoint,
+        identity=json.dumps(decides),
     )
-    level = int(ticket.provenance.get("level") or 0)
-    begin = Start(subject.weights(subject.start), subject.masks, seed, step, level=level, on_row=asked.on_row)
 
     def finish(outcome: "Outcome") -> Trained:
         said = {"start": asked.start or ticket.start, "freeze": sorted(asked.freeze)}

@@ -4,7 +4,10 @@ It builds its own model, so the user's model is never touched. Weights, masks an
 each training, because every newly compiled model leaks about 4 MB.
 """
 
+import json
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -13,15 +16,19 @@ from kerastickets.data.augmentation import Augmentation
 from kerastickets.data.dataset import Data
 from kerastickets.distribution.devices import Layout
 from kerastickets.errors import KerasTicketsError, RecipeError
+from kerastickets.foundations.environment import versions
+from kerastickets.foundations.termination import deferred
 from kerastickets.foundations.tree import Tree, masked
 from kerastickets.models.masking import assign_masks, attach, guard, matches
 from kerastickets.models.objective import Objective
 from kerastickets.models.variables import Place, assign, snapshot, variables, walk
-from kerastickets.training.engine import Engine, environment, use_jit
+from kerastickets.training.checkpoint import Checkpoint, Keeper, Pace
+from kerastickets.training.compilation import check_room, environment, use_jit
+from kerastickets.training.engine import Engine
 from kerastickets.training.interleaving import InterleavedNets, train_together
 from kerastickets.training.optimizers import make_optimizer
 from kerastickets.training.recipe import Recipe
-from kerastickets.training.session import Metrics, Outcome, Row, Start, Steps, Training
+from kerastickets.training.session import Metrics, Outcome, Row, Start, Steps, Training, Wish
 
 
 class Trainer:
@@ -62,6 +69,7 @@ class Trainer:
         self.watch = watched(watch)
         self.layout = layout or Layout()
         self._group: InterleavedNets | None = None
+        self._pace = Pace()
         with self.layout.scope():
             self._make(build, keys, frozen, objective)
 
@@ -85,6 +93,7 @@ class Trainer:
         self.model.compile(optimizer, objective.loss, metrics=objective.metrics(), jit_compile=False)
         guard(self.model.optimizer)
         self.jit = allowed and use_jit(self.model, recipe.jit) and data.batches is None
+        check_room(self.jit)
         augment = Augmentation.parse(recipe.augment)
         self.engine = Engine(self.model, data, recipe.batch_size, self.jit, augment, self.layout)
 
@@ -131,6 +140,8 @@ class Trainer:
         level: int = 0,
         snapshot_at: Collection[int] = (),
         on_row: Callable[[Row], None] | None = None,
+        checkpoint: Checkpoint | None = None,
+        identity: str = "",
     ) -> Outcome:
         """Train from `weights` under `masks`, from step `first` to the recipe's end.
 
@@ -143,6 +154,8 @@ class Trainer:
             level: the level, for callbacks and rows. It changes no number.
             snapshot_at: steps after which to keep a copy of the weights.
             on_row: called with the row of each evaluation.
+            checkpoint: the file that keeps the state of the training, if any.
+            identity: what the file must belong to besides this trainer and these arguments.
 
         Returns:
             An `Outcome`. On one machine, equal arguments give equal bits.
@@ -150,7 +163,10 @@ class Trainer:
         Raises:
             RecipeError: a metric such as the loss is not finite, or no step is left to train.
         """
-        return self._alone(Start(weights, masks, seed, first, rate_at, level, frozenset(snapshot_at), on_row))
+        pauses = frozenset(snapshot_at)
+        return self._alone(
+            Start(weights, masks, seed, first, rate_at, level, pauses, on_row, checkpoint, identity)
+        )
 
     def train_many(self, starts: Sequence[Start]) -> list[Outcome]:
         """Train several nets. If this trainer can, their epochs take turns in one compiled call.
@@ -191,22 +207,43 @@ class Trainer:
             return error
 
     def _alone(self, start: Start) -> Outcome:
-        wishes = Training(self, start, self).wishes()
+        keeper = self._keeper(start)
+        wishes = Training(self, start, self, keeper).wishes()
         self.begin(start)
         metrics: Metrics | None = None
-        with self.layout.errors():
+        # With a keeper, SIGTERM waits until the state is written.
+        with self.layout.errors(), deferred() if keeper else nullcontext():
             while True:
                 try:
                     wish = wishes.send(metrics)  # type: ignore[arg-type]
                 except StopIteration as end:
                     outcome: Outcome = end.value
                     return outcome
-                if isinstance(wish, Steps):
-                    metrics = self.engine.train(
-                        start.seed, wish.first, wish.until - wish.first, resume=wish.resume
-                    )
-                else:
-                    metrics = self.engine.evaluate(wish)
+                metrics = self._do(wish, start.seed)
+
+    def _do(self, wish: Wish, seed: int) -> Metrics:
+        if not isinstance(wish, Steps):
+            return self.engine.evaluate(wish)
+        began, count = time.perf_counter(), wish.until - wish.first
+        metrics = self.engine.train(seed, wish.first, count, resume=wish.resume)
+        self._pace.took(count, time.perf_counter() - began)
+        return metrics
+
+    def _keeper(self, start: Start) -> Keeper | None:
+        """What keeps the state of a training; None if nothing does.
+
+        It cannot be kept with callbacks, whose own state is unknown, nor with replicas, which hold a state each.
+        """
+        if start.checkpoint is None or self.callbacks or self.layout.strategy is not None:
+            return None
+        decides = [
+            start.identity,
+            [start.seed, start.first, start.rate_at, sorted(start.snapshot_at)],
+            [self.recipe.describe(), self.total, self.per_epoch, self.watch],
+            [self.environment, versions()],
+        ]
+        identity = json.dumps(decides, sort_keys=True)
+        return Keeper(start.checkpoint, identity, self.engine, start.weights, self._pace)
 
     def begin(self, start: Start) -> None:
         """Put the model, its optimizer and its schedule into the state that a training starts from.

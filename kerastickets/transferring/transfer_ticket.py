@@ -19,6 +19,7 @@ from kerastickets.foundations.tree import Tree
 from kerastickets.registry.plugin_options import describe
 from kerastickets.tickets.operation import plugin_name
 from kerastickets.tickets.ticket import Ticket
+from kerastickets.training.checkpoint import Checkpoint
 from kerastickets.training.model_source import ticket_recipe
 from kerastickets.training.recipe import Recipe, TrainSettings
 from kerastickets.training.train_ticket import train
@@ -72,6 +73,7 @@ def transfer(
     watch: Collection[str] = (),
     on_row: Callable[[Row], None] | None = None,
     adapt: str | None = None,
+    checkpoint: Checkpoint | None = None,
     **dials: Unpack[TrainSettings],
 ) -> Transferred:
     """Train a ticket on another task, according to a protocol.
@@ -93,6 +95,8 @@ def transfer(
         on_row: called with the row of each evaluation.
         adapt: how to fit images with another size or other channels, see
             `kerastickets.data.image_shape.adapted`; None refuses such images.
+        checkpoint: the file that keeps the state of the training while it lasts; the file of phase n gets the name
+            `NAME-n`.
         **dials: training settings, see `Recipe`. A setting that is left out is taken from the ticket's own
             recipe, except `train_size`: without it, the whole training split of the target is used. `train`
             is the total duration over all phases.
@@ -125,7 +129,7 @@ def transfer(
         seed = int((ticket.provenance.get("seeds") or {}).get("data", 0))
     ends = Ends.of(ticket, custom_objects)
     data = _target(trainers, target, ends, adapt, recipe, seed)
-    engine = _PhaseTrainer(data, recipe, seed, custom_objects, watch, trainers, on_row)
+    engine = _PhaseTrainer(data, recipe, seed, custom_objects, watch, trainers, on_row, checkpoint)
     # `data` is already cut to `train_size`. Protocols rely on that when they compute durations.
     planned = _with(ticket, recipe=recipe.describe() | {"train_size": None}, dataset=data_name(target))
     engine.run(made(planned, data, seed))
@@ -231,6 +235,7 @@ class _PhaseTrainer:
     watch: Collection[str]
     trainers: TrainerCache
     on_row: Callable[[Row], None] | None
+    checkpoint: Checkpoint | None = None
     rows: list[Row] = dataclasses.field(default_factory=list)
     phases: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     trained: Ticket | None = None
@@ -267,6 +272,7 @@ class _PhaseTrainer:
             watch=self.watch,
             trainers=self.trainers,
             on_row=lambda row: self._keep(number, row),
+            checkpoint=self.checkpoint.phase(number) if self.checkpoint else None,
             train=self._until(phase.duration),
         )
         self.phases.append(

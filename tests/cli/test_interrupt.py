@@ -13,7 +13,7 @@ from kerastickets_cli.interrupt import interruptible
 
 @click.command()
 def command():
-    with interruptible("Interrupted. Again."):
+    with interruptible("Again."):
         print("ready", flush=True)
         {body}
 

@@ -10,7 +10,7 @@ from kerastickets.data.dataset import CROSS_ENTROPY, Data
 from kerastickets.errors import DataError
 from kerastickets.models.normalization import LocalResponseNormalization
 from kerastickets.pruning.prune_model import prune
-from kerastickets.training.engine import use_jit
+from kerastickets.training.compilation import use_jit
 from kerastickets_plugins.models.krizhevsky import KrizhevskyLrn
 
 

@@ -9,7 +9,8 @@ from kerastickets.data.dataset import CROSS_ENTROPY, Data
 from kerastickets.errors import RecipeError
 from kerastickets.models.initial_weights import fresh
 from kerastickets.models.variables import snapshot
-from kerastickets.training.engine import Engine, environment, use_jit
+from kerastickets.training.compilation import environment, use_jit
+from kerastickets.training.engine import Engine
 from tests.helpers import nets
 
 
