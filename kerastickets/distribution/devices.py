@@ -179,6 +179,19 @@ class Layout:
         )
         self.compiled(variable.assign, each)()
 
+    def value_of(self, variable: Any) -> np.ndarray:
+        """The value of a variable; with a strategy of this process, its values in all replicas along a first axis."""
+        if self.strategy is None:
+            return np.asarray(variable.numpy())
+        return np.stack([value.numpy() for value in self.strategy.experimental_local_results(variable.value)])
+
+    def assign_value(self, variable: Any, value: np.ndarray) -> None:
+        """Set a variable to what `value_of` returned."""
+        if self.strategy is None or (value == value[:1]).all():
+            variable.assign(value if self.strategy is None else value[0])
+        else:
+            self.assign_each(variable, [*value])
+
     def compiled(self, step: Callable[..., Any], *args: Any) -> Any:
         """A compiled call of `step(*args)` in every replica."""
         # Without compilation, replicas are slow, and TensorFlow logs a warning at each call.

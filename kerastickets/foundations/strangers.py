@@ -4,7 +4,6 @@ A ticket, a run's folder or a study's folder may come from anyone. Its JSON may 
 deep or of other types than expected, and its texts may hold sequences that steer a terminal.
 """
 
-import io
 import json
 import math
 import os
@@ -69,7 +68,7 @@ def read_bytes(path: Path, most: int = LARGEST) -> bytes:
         OSError: the file cannot be read, or is no regular file.
         ValueError: it is larger.
     """
-    with io.BufferedReader(open_regular(path)) as file:  # type: ignore[arg-type]
+    with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         content = file.read(most + 1) if size <= most else b""
     if max(size, len(content)) > most:

@@ -55,7 +55,7 @@ def prune(
         custom_objects: your classes by name, for files and tickets.
         accept_versions: continue a folder that was begun with other library versions.
         checkpoint_every: how often to write the state of a level's training to `out`, in minutes of training; 0
-            never. A run that was killed continues from there. It is not kept with callbacks or several replicas.
+            never. A run that was killed continues from there. It is not kept with callbacks or several workers.
         trainers: the cache of compiled nets that calls of this process share. Without it each call compiles its own,
             and TensorFlow gives little of their memory back.
         **settings: how to prune (`levels`, `rate`, `target`, `sparsity`, `scope`, ..., see `Method`) and how to

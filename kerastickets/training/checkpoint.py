@@ -178,15 +178,19 @@ class Keeper:
         identity: describes the training.
         engine: holds the trainer's variables.
         weights: the weights that the training starts from.
-        pace: how many steps to run in one call.
+        pace: how many steps to run in one call; None for all steps up to an evaluation.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, identity: str, engine: "Variables", weights: Tree, pace: "Pace"
+        self, checkpoint: Checkpoint, identity: str, engine: "Variables", weights: Tree, pace: "Pace | None"
     ) -> None:
         self._checkpoint, self._identity, self._engine = checkpoint, identity, engine
-        self._weights, self.pace = weights, pace
+        self._weights, self._pace = weights, pace
         checkpoint.begin()
+
+    def until(self, at: int, stop: int) -> int:
+        """The step at which the call that begins at `at` ends. It is at most `stop`."""
+        return stop if self._pace is None else self._pace.until(at, stop)
 
     def resume(self) -> TrainingState | None:
         """Put the state that the file holds into the trainer, and return it; None if the file holds none."""

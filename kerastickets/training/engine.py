@@ -113,23 +113,28 @@ class Engine:
 
     @property
     def state(self) -> list[Any]:
-        """The TensorFlow variables that decide how a training goes on: all that its compiled steps touch, and all
-        weights, in an order that depends on the model only."""
+        """The variables that decide how a training goes on: all that its compiled steps touch, and all weights.
+
+        Their order depends on the model only. With replicas, the metrics are left out: between two evaluations, they
+        differ from replica to replica.
+        """
+        model = self.model
+        if self.layout.strategy is not None:
+            return [*model.variables, *model.optimizer.variables]
         calls = (self.steps, self.evaluation("validation"))
         used = [variable for call in calls for variable in getattr(call, "variables", ())]
-        model = self.model
         metrics = [variable for metric in model.metrics for variable in metric.variables]
         kept = [v.value for v in (*model.variables, *model.optimizer.variables, *metrics)]
         return list({id(variable): variable for variable in (*kept, *used)}.values())
 
     def values(self) -> list[np.ndarray]:
         """The values of `state`."""
-        return [np.asarray(variable.numpy()) for variable in self.state]
+        return [self.layout.value_of(variable) for variable in self.state]
 
     def restore(self, values: Sequence[np.ndarray]) -> None:
         """Set `state` to the values that `values` returned."""
         for variable, value in zip(self.state, values, strict=True):
-            variable.assign(value)
+            self.layout.assign_value(variable, value)
 
     def train(self, seed: int, first: int, count: int, *, resume: bool = False) -> dict[str, float]:
         """Run steps `first` to `first + count`, and return the training metrics over them.

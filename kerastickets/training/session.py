@@ -196,7 +196,7 @@ class Training:
     def _steps(self, at: int, stop: int, since: int) -> Generator[Wish, Metrics, Metrics]:
         """Run the steps from `at` to `stop`: at once, or in calls of some seconds so that the state can be kept."""
         while True:
-            until = self.keeper.pace.until(at, stop) if self.keeper else stop
+            until = self.keeper.until(at, stop) if self.keeper else stop
             logs = yield Steps(at, until, at != since)
             at = until
             if at == stop:

@@ -102,7 +102,7 @@ def train(
         trainers: the cache that trainings of this process share.
         on_row: called with the row of each evaluation.
         checkpoint: the file that keeps the state of the training while it lasts. If the file holds the state of this
-            training, it continues from there. The state is not kept with callbacks or several replicas.
+            training, it continues from there. The state is not kept with callbacks or several workers.
         **settings: how to train, see `Recipe`. Settings that are left out come from the ticket's own recipe.
 
     Returns:

@@ -232,10 +232,13 @@ class Trainer:
     def _keeper(self, start: Start) -> Keeper | None:
         """What keeps the state of a training; None if nothing does.
 
-        It cannot be kept with callbacks, whose own state is unknown, nor with replicas, which hold a state each.
+        It cannot be kept with callbacks, whose own state is unknown, nor with several workers, which would have to stop
+        at the same step.
         """
-        if start.checkpoint is None or self.callbacks or self.layout.strategy is not None:
+        if start.checkpoint is None or self.callbacks or self.layout.workers > 1:
             return None
+        # Each call ends with an average over the replicas, so more calls than evaluations would change the bits.
+        pace = self._pace if self.layout.strategy is None else None
         decides = [
             start.identity,
             [start.seed, start.first, start.rate_at, sorted(start.snapshot_at)],
@@ -243,7 +246,7 @@ class Trainer:
             [self.environment, versions()],
         ]
         identity = json.dumps(decides, sort_keys=True)
-        return Keeper(start.checkpoint, identity, self.engine, start.weights, self._pace)
+        return Keeper(start.checkpoint, identity, self.engine, start.weights, pace)
 
     def begin(self, start: Start) -> None:
         """Put the model, its optimizer and its schedule into the state that a training starts from.

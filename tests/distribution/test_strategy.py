@@ -156,6 +156,10 @@ def test_statistics_are_averaged_and_random_layers_have_a_stream_a_replica(mirro
     assert steps == others == 20
 
 
+def test_a_training_of_replicas_that_was_stopped_goes_on_to_the_same_bits(mirrored_whole):
+    assert mirrored_whole["stopped"] == [True, True]
+
+
 def test_evaluation_counts_every_example_once_also_where_splits_do_not_divide(mirrored_whole):
     assert mirrored_whole["uneven"] <= 1e-6
 

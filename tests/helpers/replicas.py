@@ -6,6 +6,8 @@ Called as `python -m tests.helpers.replicas mirrored FOLDER`, or with TF_CONFIG 
 
 import json
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -16,8 +18,11 @@ from keras import layers
 from kerastickets.data.dataset import CROSS_ENTROPY, Data
 from kerastickets.distribution.devices import Layout
 from kerastickets.errors import KerasTicketsError
+from kerastickets.foundations.termination import Terminated
 from kerastickets.models.variables import snapshot
 from kerastickets.pruning.prune_model import prune
+from kerastickets.training.checkpoint import Checkpoint, Keeper
+from kerastickets.training.session import Start
 from kerastickets.training.train_ticket import train
 from tests.helpers import training
 
@@ -127,6 +132,36 @@ def runs(folder, strategy):
     }
 
 
+def stopped(folder, build, **dials):
+    """Whether a training that was stopped after its second evaluation goes on to the bits of one that was not."""
+    visits, plain_visit = [0], Keeper.visit
+
+    def visit(self, state):
+        visits[0] -= 1
+        self._checkpoint._written = -1e9  # it is always time
+        plain_visit(self, state)
+        if not visits[0]:
+            raise Terminated
+
+    def outcome(start):
+        dials_ = {"train": "20it", "eval_every": "5it", **dials}
+        return training.trainer(build, layout=Layout.of("mirrored"), **dials_).train_many([start])[0]
+
+    whole = Start(training.start(build), training.masks(), 3, snapshot_at={7}, identity="mine")
+    kept = replace(whole, checkpoint=Checkpoint(folder / f"{build.__name__}.checkpoint"))
+    Keeper.visit = visit
+    try:
+        visits[0] = 2
+        with suppress(Terminated):
+            outcome(kept)
+        visits[0], rows = 0, []
+        done, expected = outcome(replace(kept, on_row=rows.append)), outcome(whole)
+    finally:
+        Keeper.visit = plain_visit
+    equal = done.metrics == expected.metrics and training.same(done.final, expected.final)
+    return equal and len(rows) == 5 and kept.checkpoint.path.exists()
+
+
 def two_replicas():
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -143,6 +178,7 @@ def mirrored_whole(folder):
         "different": {name: gaps(name, dials, layout) for name, dials in DIFFERENT.items()},
         "synchronised": gaps(synced, {"optimizer": "sgd", "lr": 0.1}, layout),
         "apart": mean_and_streams(layout),
+        "stopped": [stopped(folder, training.noisy), stopped(folder, training.doubled, optimizer="sgd")],
         "uneven": uneven(layout),
     }
 
