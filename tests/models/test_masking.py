@@ -52,6 +52,11 @@ EXTRAS = {
 }
 
 
+def slow(chosen):
+    """An optimizer that the fast tests leave out here, because they have it elsewhere."""
+    return pytest.param(chosen, marks=pytest.mark.slow)
+
+
 def optimizer(name):
     class_name, config = (OPTIMIZERS | EXTRAS)[name]
     return keras.optimizers.get({"class_name": class_name, "config": dict(config)})
@@ -139,7 +144,9 @@ def test_zeros_stay_in_fit_after_sparsify(chosen):
 
 
 # Only what moves a weight whose gradient is zero tests a constraint that stands alone.
-@pytest.mark.parametrize("chosen", ["momentum", "adam", "adamw", "lion", "muon", "adafactor", "accumulation"])
+@pytest.mark.parametrize(
+    "chosen", ["momentum", "adam", "adamw", slow("lion"), slow("muon"), slow("adafactor"), "accumulation"]
+)
 def test_zeros_stay_in_fit_of_a_mask_aware_model_by_its_constraints_alone(chosen):
     by_fit(aware, chosen, attach=assign_masks)
 
@@ -149,7 +156,7 @@ def test_zeros_stay_in_fit_of_a_mask_aware_model_that_averages(chosen):
     by_fit(aware, chosen, attach=assign_masks, callbacks=[KeepMasks()])
 
 
-@pytest.mark.parametrize("chosen", ["nesterov", "muon"])
+@pytest.mark.parametrize("chosen", ["nesterov", slow("muon")])
 def test_zeros_stay_under_xla(chosen):
     by_trainer(nets.plain, chosen, jit="on")
     by_fit(nets.plain, chosen, jit=True)
@@ -168,7 +175,7 @@ def mixed_float16():
 
 
 @pytest.mark.usefixtures("mixed_float16")
-@pytest.mark.parametrize("chosen", ["clipnorm", "muon", "ema"])
+@pytest.mark.parametrize("chosen", [slow("clipnorm"), slow("muon"), "ema"])
 def test_zeros_stay_in_mixed_float16(chosen):
     trainer = by_trainer(nets.plain, chosen)
     assert isinstance(trainer.model.optimizer, keras.optimizers.LossScaleOptimizer)

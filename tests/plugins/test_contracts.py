@@ -61,7 +61,12 @@ ARGUMENTS = {
 
 
 #: TFMOT runs in processes of its own, for half a minute; `tests/plugins/test_tfmot.py` has quick tests of it.
-SLOW = {("exporters", "tfmot")}
+#: The other prepared image sets share their code with mnist, the large models theirs with the small.
+SLOW = {
+    ("exporters", "tfmot"),
+    *(("datasets", name) for name in ("cifar10", "fashion-mnist", "mnist-fashion")),
+    ("models", "vgg-19"),
+}
 
 
 def registered(*groups):

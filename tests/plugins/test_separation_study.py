@@ -23,6 +23,9 @@ from kerastickets_plugins.studies.separation.outcomes import outcomes
 from kerastickets_plugins.studies.separation.published import EXTENDED, RATES
 from kerastickets_plugins.studies.separation.tables import rate
 
+#: A study from its jobs to its tables, for a minute; `tests/studies` has a quick one.
+SLOW_FIXTURES = {"small"}
+
 CPU, PAPER = study.BUDGETS["cpu"], study.BUDGETS["paper"]
 
 
