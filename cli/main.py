@@ -159,5 +159,5 @@ def kt() -> None:
     """Find, compare and train lottery tickets: sparse trainable networks.
 
     Results go to stdout, progress and notes to stderr. The exit code is 0 when done, 1 for an error,
-    2 for wrong usage and 130 after Ctrl-C. Every command explains itself with --help.
+    2 for wrong usage, 130 after Ctrl-C and 143 after SIGTERM. Every command explains itself with --help.
     """

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
         compare as compare,
         cut as cut,
     )
-    from kerastickets.data.arrays import moments as moments, shuffled as shuffled, standardise as standardise
+    from kerastickets.data.arrays import (
+        check_examples_fit as check_examples_fit,
+        moments as moments,
+        shuffled as shuffled,
+        standardise as standardise,
+    )
     from kerastickets.data.dataset import (
         BINARY_CROSS_ENTROPY as BINARY_CROSS_ENTROPY,
         CROSS_ENTROPY as CROSS_ENTROPY,
@@ -73,7 +78,19 @@ if TYPE_CHECKING:
     from kerastickets.foundations.duration import (
         Duration as Duration,
     )
+    from kerastickets.foundations.memory import (
+        check_memory as check_memory,
+        fits_memory as fits_memory,
+    )
+    from kerastickets.foundations.reading import (
+        is_regular as is_regular,
+        open_regular as open_regular,
+        reason as reason,
+        shown_name as shown_name,
+        user_path as user_path,
+    )
     from kerastickets.foundations.rows import Row as Row
+    from kerastickets.foundations.strangers import read_bytes as read_bytes
     from kerastickets.foundations.tree import (
         Tree as Tree,
         density as density,

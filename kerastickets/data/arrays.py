@@ -1,11 +1,44 @@
 """Arrays of data sets: checked for numbers, standardised, shuffled by class."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from kerastickets.errors import DataError
+from kerastickets.foundations.memory import check_memory
 from kerastickets.foundations.tree import generator
+
+_BLOCK = 4096
+
+
+def check_examples_fit(what: str, count: int, shape: Sequence[int], itemsize: int = 4) -> None:
+    """Refuse examples that would not fit into the free memory while they are split and standardised.
+
+    Call it before anything is allocated. Python's integers are exact, so the sizes may be as large as a hostile
+    file claims.
+
+    Args:
+        what: the data for the message, such as ``"The images in 'pets'"``.
+        count: the number of examples.
+        shape: the shape of one example.
+        itemsize: bytes of one value before it becomes float32.
+
+    Raises:
+        DataError: there is not enough memory. The message says how much is needed and how much is free.
+
+    Example:
+        >>> check_examples_fit("The images in 'pets'", 10**6, (16000, 16000, 3), itemsize=1)
+        Traceback (most recent call last):
+        ...
+        kerastickets.errors.DataError: The images in 'pets' must fit into the memory of this machine, ...
+    """
+    example = math.prod(shape)
+    # The values as read, together with the largest of: their shuffled copy, their float32 copy (and a byte per value to
+    # check it), and a block of float64 (see `moments`).
+    needed = example * (count * itemsize + max(count * max(itemsize, 5), min(count, _BLOCK) * 8))
+    check_memory(needed, what, "Use fewer or smaller examples.", DataError)
 
 
 def moments(x: np.ndarray, axis: int | tuple[int, ...] | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -29,15 +62,20 @@ def moments(x: np.ndarray, axis: int | tuple[int, ...] | None = None) -> tuple[n
     """
     check_numbers(x, "Inputs to standardise")
     # In blocks: a float64 copy of a whole image data set is larger than everything else in the process.
-    blocks = [x[start : start + 4096] for start in range(0, len(x), 4096)]
+    blocks = [x[start : start + _BLOCK] for start in range(0, len(x), _BLOCK)]
     with np.errstate(over="ignore", invalid="ignore"):
         mean = np.asarray(sum(block.sum(axis=axis, dtype=np.float64) for block in blocks))
         count = x.size / mean.size
         mean /= count
         if not np.isfinite(mean).all():
             raise not_finite(x, "Inputs to standardise")
-        std = np.sqrt(sum(np.square(block - mean).sum(axis=axis) for block in blocks) / count)
+        std = np.sqrt(sum(_squares(block, mean).sum(axis=axis) for block in blocks) / count)
     return mean, np.where(std > 0, std, 1.0)
+
+
+def _squares(block: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    difference = block - mean
+    return np.square(difference, out=difference)
 
 
 def standardise(x: np.ndarray, mean: Any, std: Any) -> np.ndarray:
@@ -77,10 +115,13 @@ def shuffled(labels: np.ndarray, *key: int | str) -> np.ndarray:
         [2, 1]
     """
     order = generator("split", *key).permutation(len(labels))
+    # All classes at once: a loop over them would take hours if every label of a large set is another.
+    members = order[np.argsort(labels[order], kind="stable")]
+    _, counts = np.unique(labels, return_counts=True)
+    sizes = np.repeat(counts, counts)
+    number = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
     place = np.empty(len(labels))
-    for label in np.unique(labels):
-        members = order[labels[order] == label]
-        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    place[members] = (number + 0.5) / sizes
     return order[np.argsort(place[order], kind="stable")]
 
 

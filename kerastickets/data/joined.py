@@ -1,5 +1,6 @@
 """Join several data sets into one with a task per set: inputs side by side, outputs one after another."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kerastickets.data.arrays import check_examples_fit
 from kerastickets.data.dataset import (
     BINARY_CROSS_ENTROPY,
     CROSS_ENTROPY,
@@ -45,7 +47,7 @@ def join_data(sets: Sequence[Data], name: str = "") -> Data:
 
     Raises:
         DataError: there are fewer than two sets, some have classes and others targets, the losses cannot be
-            joined, or a set makes its own batches.
+            joined, a set makes its own batches, or the joined set does not fit into memory.
 
     Example:
         >>> x, y = np.eye(4), np.array([0, 1, 1, 0])
@@ -58,6 +60,9 @@ def join_data(sets: Sequence[Data], name: str = "") -> Data:
     """
     sets = list(sets)
     _check(sets)
+    count = sum(min(len(getattr(data, split)[1]) for data in sets) for split in _SPLITS)
+    values = sum(math.prod(data.input_shape) for data in sets)
+    check_examples_fit("The joined data set", count, (values,))
     name = name or "+".join(data.name for data in sets)
     splits, places = side_by_side(name, [[getattr(data, split) for split in _SPLITS] for data in sets])
     starts = accumulate((data.outputs for data in sets), initial=0)
@@ -188,11 +193,13 @@ def _tasks(data: Data, place: tuple[int, ...], start: int) -> Iterable[tuple[str
 def _named(tasks: Iterable[tuple[str, Task]]) -> dict[str, Task]:
     """The tasks by name. A repeated name gets a number."""
     named: dict[str, Task] = {}
+    numbers: dict[str, int] = {}
     for name, task in tasks:
-        number, free = 1, name
+        free = name
         while free in named:
-            number += 1
-            free = f"{name}-{number}"
+            # Smaller numbers are taken already. Trying them again would take minutes for thousands of sets.
+            numbers[name] = numbers.get(name, 1) + 1
+            free = f"{name}-{numbers[name]}"
         named[free] = task
     return named
 

@@ -14,6 +14,8 @@ from kerastickets.registry.plugin_options import unknown
 
 Classes = tuple[str, ...]
 
+_LARGEST_SHOWN = 10**18  # Python refuses to write integers of thousands of digits
+
 
 def of_classes(data: Data, names: Sequence[str]) -> Data:
     """A data set with only some classes of another. They are numbered from 0 in the order given.
@@ -141,14 +143,17 @@ def train_part(data: Data, size: int | float | None, seed: int) -> Data:
     if size is None:
         return data
     x, y = data.train
-    count = size if isinstance(size, int) else round(size * len(y))
+    # Compared before rounding, because infinity and NaN have no nearest integer, and integers may exceed any float.
+    known = size <= len(y) if isinstance(size, int) else 0 <= size <= 1
+    count = (size if isinstance(size, int) else round(size * len(y))) if known else 0
     reason = None
     if data.batches is not None:
         reason = "which makes its own training batches"
-    elif not 1 <= count <= len(y):
+    elif count < 1:
         reason = f"with {len(y)} training examples"
     if reason:
-        raise RecipeError(f"`train_size` must fit data set '{data.name}', {reason}. Received: {size}")
+        received = f"a number beyond {_LARGEST_SHOWN:,}" if abs(size) >= _LARGEST_SHOWN else size
+        raise RecipeError(f"`train_size` must fit data set '{data.name}', {reason}. Received: {received}")
     rows = np.sort(shuffled(_strata(data), "train-size", seed)[:count])
     if data.classes is not None and any(
         len(np.unique(part)) < len(np.unique(whole))
@@ -169,7 +174,8 @@ def _strata(data: Data) -> np.ndarray:
     y = data.train[1]
     if data.classes is None:
         return np.zeros(len(y), int)
-    return y if y.ndim == 1 else np.ravel_multi_index(tuple(y.T), data.classes)
+    # Combinations are numbered as they occur: the number of possible ones may exceed any integer type.
+    return y if y.ndim == 1 else np.unique(y, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def tenths(x: np.ndarray, y: np.ndarray, parts: int, *key: int | str) -> list[Split]:

@@ -18,6 +18,7 @@ from kerastickets.data.dataset import Data
 from kerastickets.data.joined import join_data
 from kerastickets.data.parts import of_classes
 from kerastickets.errors import DataError, PluginError
+from kerastickets.foundations.reading import is_regular, open_regular, reason, shown_name, user_path
 from kerastickets.tickets.ticket import Ticket
 
 # Classes stand after the name, or at the end. Brackets elsewhere belong to a file name.
@@ -170,6 +171,9 @@ def data_name(spec: Any) -> str:
 def data_files(data: Any) -> dict[str, str]:
     """The sha256, by base name, of each file that a data set's spec names (`npz:FILE`). Empty without files.
 
+    Raises:
+        DataError: a file cannot be read.
+
     Example:
         >>> data_files("digits")
         {}
@@ -178,14 +182,24 @@ def data_files(data: Any) -> dict[str, str]:
         [split_spec(part)[0].partition(":")[2] for part in summands(data)] if isinstance(data, str) else []
     )
     options = (option for rest in rests for option in rest.split(",") if option)
-    paths = (Path(option.rpartition("=")[2]).expanduser() for option in options)
-    return {path.name: file_digest(path) for path in paths if path.is_file()}
+    paths = (user_path(option.rpartition("=")[2]) for option in options)
+    return {path.name: _file_digest(path) for path in paths if is_regular(path)}
 
 
 def file_digest(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    """The sha256 of a regular file, in hexadecimal."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise DataError(
+            f"{shown_name(path)} must be a file that can be read. Received: {reason(error)}. "
+            "Allow reading it, or name another file."
+        ) from error
 
 
 def data_digest(data: Data) -> str:

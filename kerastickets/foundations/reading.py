@@ -2,8 +2,8 @@
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
 def user_path(text: str | Path) -> Path:
@@ -34,14 +34,13 @@ def is_regular(path: str | Path) -> bool:
         return False
 
 
-def open_regular(path: str | Path, buffering: int = -1) -> BinaryIO:
+def open_regular(path: str | Path) -> BufferedReader:
     """Open a regular file for reading. Links are followed, but not to anything else.
 
     A named pipe would wait for a writer, and a device may be endless.
 
     Args:
         path: the file.
-        buffering: as for Python's `open`; 0 means unbuffered.
 
     Returns:
         The open file.
@@ -59,7 +58,7 @@ def open_regular(path: str | Path, buffering: int = -1) -> BinaryIO:
     except OSError:
         os.close(number)
         raise
-    return open(number, "rb", buffering)
+    return open(number, "rb")
 
 
 def _check_regular(found: os.stat_result) -> None:

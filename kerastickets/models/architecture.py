@@ -1,6 +1,5 @@
 """Describe a model as JSON that is equal for equal models, and rebuild a model from that JSON."""
 
-import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import keras
 
 from kerastickets.errors import AlignError
+from kerastickets.models.deserialization import deserialize
 from kerastickets.models.initial_weights import python_random
 from kerastickets.models.variables import check_aligned, variables
 from kerastickets.tickets.layer_names import made_up, numbered
@@ -125,10 +125,8 @@ def rebuild(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None 
     Returns:
         A built model with freshly drawn weights.
     """
-    # Keras empties the config that it receives, so pass a copy.
-    config = copy.deepcopy(dict(config))
     with python_random():
-        return keras.saving.deserialize_keras_object(config, custom_objects=dict(custom_objects or {}))
+        return deserialize(config, custom_objects)
 
 
 def custom_classes(model: keras.Model) -> dict[str, type]:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastickets.errors import RecipeError
+from kerastickets.foundations.memory import fits_memory
 from kerastickets.foundations.tree import integer
 from kerastickets.models.variables import Place, assign, snapshot, walk
 
@@ -37,26 +37,11 @@ def fresh(build: Callable[[], keras.Model], seed: int) -> keras.Model:
         >>> bool((snapshot(a)["dense/kernel"] == snapshot(b)["dense/kernel"]).all())
         True
     """
-    with _fits_memory():
+    with fits_memory("A model", "Make its layers smaller."):
         with python_random(integer("build", seed)):
             model = build()
         assign(model, snapshot(model) | draw_weights(model, seed))
     return model
-
-
-@contextmanager
-def _fits_memory() -> Iterator[None]:
-    """Turn what Python, NumPy and TensorFlow raise for too large a model into one error."""
-    import tensorflow as tf
-
-    try:
-        yield
-    except (MemoryError, OverflowError, tf.errors.ResourceExhaustedError) as error:
-        cause = " ".join(str(error).split())[-200:] or type(error).__name__
-        raise RecipeError(
-            f"A model must fit into the memory of this machine. Received: {type(error).__name__}: {cause}. "
-            "Make its layers smaller."
-        ) from error
 
 
 def draw_weights(model: keras.Layer, seed: int, purpose: str = "init") -> dict[str, np.ndarray]:

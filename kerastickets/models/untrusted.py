@@ -6,7 +6,6 @@ build models or to compute. It is stricter than Keras's `safe_mode` and does not
 `rebuild_untrusted` applies both.
 """
 
-import copy
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -14,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from kerastickets.errors import TicketError
+from kerastickets.foundations.strangers import printable
+from kerastickets.models.build_time import check_build_time
 
 if TYPE_CHECKING:
     import keras
@@ -33,6 +34,10 @@ _VALUES = _ARRAYS | {"__keras_tensor__", "__ellipsis__", "__slice__"}
 _NUMBERS = re.compile(r"bool|(float|bfloat|int|uint)[0-9]{1,2}")  # a text dtype may claim any size
 # A nested model takes about five levels, and Keras itself fails soon after a hundred.
 _DEEPEST = 256
+# How much of a name or of a text of Keras an error repeats.
+_SHOWN = 200
+# The way to a part of an architecture: the way to what holds it, and its key or index there.
+_Place = tuple[Any, Any]
 
 
 def refuse_unsafe(architecture: Mapping[str, Any], custom_objects: Collection[str] = ()) -> None:
@@ -61,26 +66,45 @@ def refuse_unsafe(architecture: Mapping[str, Any], custom_objects: Collection[st
     for where, node in [*_objects(architecture)]:
         if not _allowed(node, custom_objects):
             advice = "" if _REFUSED & {*_names(node)} else " If it is your own, pass it in `custom_objects`."
-            raise TicketError(f"A ticket may not hold {_title(node)}. Received: {where}.{advice}")
+            raise TicketError(f"A ticket may not hold {_title(node)}. Received: {_shown(where)}.{advice}")
         # A call on constants only would run at once, on data of any size, and not become part of the model.
         calls = node.get("inbound_nodes") or []
         if not all(map(_symbolic, calls if isinstance(calls, list) else [calls])):
-            raise TicketError(f"{_title(node)} must be called on inputs of its model. Received: {where}.")
+            raise TicketError(
+                f"{_title(node)} must be called on inputs of its model. Received: {_shown(where)}."
+            )
 
 
-def _objects(architecture: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _objects(architecture: Mapping[str, Any]) -> Iterator[tuple[_Place, Mapping[str, Any]]]:
     """Every JSON object with a `class_name`, and its place. A loop, because recursion could overflow."""
-    pending: list[tuple[str, Any, int]] = [("architecture", architecture, 0)]
+    pending: list[tuple[_Place, Any, int]] = [((None, "architecture"), architecture, 0)]
     while pending:
         where, node, depth = pending.pop()
         if depth > _DEEPEST:
-            raise TicketError(f"An architecture is at most {_DEEPEST} levels deep. Received: {where[:80]}...")
+            raise TicketError(
+                f"An architecture is at most {_DEEPEST} levels deep. Received: {_shown(where)[:80]}..."
+            )
         if isinstance(node, Mapping):
             if "class_name" in node:
                 yield where, node
-            pending += [(f"{where}.{key}", node[key], depth + 1) for key in reversed(node)]
-        elif isinstance(node, (list, tuple)):
-            pending += [(f"{where}[{i}]", node[i], depth + 1) for i in reversed(range(len(node)))]
+            inner = [((where, key), node[key], depth + 1) for key in reversed(node)]
+        else:
+            inner = [((where, index), node[index], depth + 1) for index in reversed(range(len(node)))]
+        pending += [part for part in inner if isinstance(part[1], Mapping | list | tuple)]
+
+
+def _shown(place: _Place) -> str:
+    """A place as text, such as `architecture.config.layers[1]`."""
+    steps: list[str] = []
+    above: Any = place
+    while above is not None:
+        above, step = above
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{_short(str(step))}")
+    return "".join(reversed(steps))[1:]
+
+
+def _short(text: str) -> str:
+    return printable(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
 
 
 def _allowed(node: Mapping[str, Any], custom_objects: Collection[str]) -> bool:
@@ -147,7 +171,7 @@ def _plain(name: str) -> str:
 def _title(node: Mapping[str, Any]) -> str:
     name, module, registered = _name(node), node.get("module"), node.get("registered_name")
     title = f"{module}.{name}" if module else f"{name}"
-    return title if registered in (None, name, node["class_name"]) else f"{title} ({registered})"
+    return _short(title if registered in (None, name, node["class_name"]) else f"{title} ({registered})")
 
 
 def rebuild_untrusted(
@@ -164,16 +188,18 @@ def rebuild_untrusted(
         A new model with freshly drawn weights.
 
     Raises:
-        TicketError: `refuse_unsafe` refuses the architecture, the model has more weights than `limit`, or
-            Keras cannot rebuild it.
+        TicketError: `refuse_unsafe` refuses the architecture, building it would take minutes, the model has more
+            weights than `limit`, or Keras cannot rebuild it.
     """
     custom = dict(custom_objects or {})
     refuse_unsafe(architecture, custom)
+    check_build_time(architecture)
     # Keras would initialise deferred variables in the next scope of the same thread; this one has no next.
     with ThreadPoolExecutor(1) as thread:
         size = thread.submit(_size, architecture, custom).result()
     if size > limit:
-        raise TicketError(f"The architecture must need at most the {limit} values stored. Received: {size}.")
+        shown = size if size < 2**63 else "more than any file can store"
+        raise TicketError(f"The architecture must need at most the {limit} values stored. Received: {shown}.")
     return _deserialize(architecture, custom)
 
 
@@ -191,16 +217,16 @@ def _deserialize(architecture: Mapping[str, Any], custom_objects: Mapping[str, A
 
     # Importing this module registers our own layers, so that Keras finds them by name.
     from kerastickets.models import normalization as normalizing
+    from kerastickets.models.deserialization import deserialize
 
     assert normalizing
-    config = copy.deepcopy(dict(architecture))  # Keras empties the config that it receives
     try:
-        model = keras.saving.deserialize_keras_object(config, custom_objects=custom_objects, safe_mode=True)
+        model = deserialize(architecture, custom_objects)
     except Exception as error:  # Keras and custom classes may raise any error here
         # Keras repeats the whole configuration at every level; the cause comes last.
         cause = str(error).rpartition("Exception encountered: ")[2].partition(" Full object config")[0]
         raise TicketError(
-            f"Keras cannot rebuild the architecture. {type(error).__name__}: {cause}"
+            f"Keras cannot rebuild the architecture. {type(error).__name__}: {_short(cause)}"
         ) from error
     if not isinstance(model, keras.Model):
         raise TicketError(f"The architecture must describe a model. Received: a {type(model).__name__}.")

@@ -2,7 +2,8 @@
 
 The tensors are `mask/<key>` (bit-packed), `init/<key>` and, if present, `rewind@<step>/<key>` and
 `final/<key>`. The metadata has one entry, `kerastickets`. It is canonical JSON with the format, the version,
-the architecture, the shapes of the masks, the provenance and the digest. Equal tickets give equal bytes.
+the architecture, the shapes of the masks, the provenance and the digest. Equal tickets give equal bytes,
+and the reader accepts no other bytes: a digest belongs to one content and to one file.
 The reader does not trust the file: it checks every claim against the size of the file, and the digest, before
 it allocates anything.
 """
@@ -23,6 +24,8 @@ from kerastickets.foundations.files import write_whole
 from kerastickets.foundations.tree import Tree
 from kerastickets.tickets import file_header as header
 from kerastickets.tickets.file_header import Header, Tensor, canonical
+
+_KINDS = {dtype: kind for kind, dtype in header.DTYPES.items()}
 
 
 class Parts(NamedTuple):
@@ -50,22 +53,25 @@ def encode(
         `(content, digest)`: the content of the file, and the sha256 that is stored in it, in hexadecimal.
 
     Raises:
-        TicketError: a part is not JSON, or this version of safetensors is not supported.
+        TicketError: a part is not JSON, the header is larger or nested deeper than a reader accepts, or this version
+            of safetensors is not supported.
 
     Example:
         >>> content, digest = encode({}, {}, {"init": {"b": np.zeros(2, "float32")}}, {})
         >>> digest.encode() in content, len(digest)
         (True, 64)
     """
+    header.check_depth(architecture)
     tensors, fields = _contents(architecture, masks, snapshots, provenance)
     claims = _claims(tensors)
     digest = _digest(tensors, claims, fields)
+    metadata = canonical(fields | {"digest": digest})
+    expected = header.written(claims, metadata)
     # One entry only, because safetensors writes metadata entries in random order.
-    content = serialize(tensors, {header.ENTRY: canonical(fields | {"digest": digest})})
-    found = header.parse(content[8 : 8 + int.from_bytes(content[:8], "little")], "header")
-    if {name: claim for name, claim in found.items() if name != "__metadata__"} != claims:
+    content = serialize(tensors, {header.ENTRY: metadata})
+    if content[: 8 + len(expected)] != len(expected).to_bytes(8, "little") + expected:
         raise TicketError(
-            "Expected safetensors to order tensors by their types and names. Received: another order. "
+            "Expected safetensors to order tensors by their types and names. Received: another header. "
             "This version of safetensors is not supported: install the one that constraints.txt names."
         )
     return content, digest
@@ -102,16 +108,12 @@ def _contents(
 
 
 def _claims(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The header that safetensors will write, in file order (by type and name).
-
-    The order is found by saving one-element tensors with the same names and types.
-    """
-    tokens = serialize({name: np.zeros(1, value.dtype) for name, value in tensors.items()})
-    small = header.parse(tokens[8 : 8 + int.from_bytes(tokens[:8], "little")], "header")
+    """What the header says about each tensor, in file order."""
+    kinds = {name: _KINDS[value.dtype] for name, value in tensors.items()}
     claims, at = {}, 0
-    for name in sorted(small, key=lambda name: small[name]["data_offsets"]):
+    for name in sorted(tensors, key=lambda name: header.in_file_order(name, kinds[name])):
         end = at + tensors[name].nbytes
-        claims[name] = small[name] | {"shape": list(tensors[name].shape), "data_offsets": [at, end]}
+        claims[name] = {"dtype": kinds[name], "shape": [*tensors[name].shape], "data_offsets": [at, end]}
         at = end
     return claims
 
@@ -148,6 +150,8 @@ def errors_with(path: str | Path) -> Iterator[None]:
         yield
     except TicketError as error:
         raise TicketError(f"{path}: {error}") from error.__cause__
+    except MemoryError as error:
+        raise TicketError(f"{path}: does not fit into the memory of this machine.") from error
     except (OSError, ValueError) as error:
         raise TicketError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}") from error
 

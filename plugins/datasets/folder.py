@@ -1,16 +1,34 @@
 """A data set of your own images, read from a folder with one subfolder per class."""
 
-from collections.abc import Iterator
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from kerastickets.plugin import CROSS_ENTROPY, Data, DataError, Split, moments, standardise, tenths
+from kerastickets.plugin import (
+    CROSS_ENTROPY,
+    Data,
+    DataError,
+    Split,
+    check_examples_fit,
+    check_memory,
+    moments,
+    reason,
+    shown_name,
+    standardise,
+    tenths,
+    user_path,
+)
+from kerastickets_plugins.datasets.image_file import read_image_file
 from kerastickets_plugins.datasets.prepared import cause
 
 _IMAGES = (".png", ".jpg", ".jpeg")
+# Bytes that decoding needs for each value: the pixels, the coefficients of a progressive JPEG, a copy to scale.
+_DECODING = 8
+
+Labelled = list[tuple[Path, int]]
 
 
 @dataclass(frozen=True)
@@ -19,8 +37,8 @@ class Folder:
 
     DIR contains one subfolder per class. Or it contains `train` and optionally `validation` and `test`, each
     with one subfolder per class. Classes are numbered in the order of their sorted names. Each missing split
-    is a stratified tenth of the training images. Only PNG and JPEG files are read; other files and hidden
-    files are ignored.
+    is a stratified tenth of the training images. Only files named `.png`, `.jpg` or `.jpeg` are read, and they
+    must be PNG or JPEG images of at most 256 MiB; other files and hidden files are ignored.
 
     Args:
         dir: path of the folder.
@@ -31,7 +49,7 @@ class Folder:
 
     Raises:
         DataError: there is no such folder, a class has no image, an image cannot be read or has another size
-            than the first, or a split has a class that is missing in train.
+            than the first, the images do not fit into memory, or a split has a class that is missing in train.
     """
 
     dir: str
@@ -44,16 +62,16 @@ class Folder:
             raise ValueError(f"`size` must be two numbers above 0. Received: size={self.size}")
 
     def __call__(self) -> Data:
-        home = Path(self.dir).expanduser()
+        home = user_path(self.dir)
         parts = _parts(home)
         labels = tuple(path.name for path in _subfolders(parts["train"]))
-        found = {part: self._split(folder, labels) for part, folder in parts.items()}
+        found = self._splits({part: _labelled(folder, labels) for part, folder in parts.items()})
         missing = [part for part in ("validation", "test") if part not in found]
         train, *drawn = tenths(*found["train"], len(missing), "folder", self.seed)
         found |= dict(zip(missing, drawn, strict=True)) | {"train": train}
         mean, std = moments(train[0], (0, 1, 2))
         return Data(
-            f"folder:{home.name}",
+            f"folder:{shown_name(home.name)}",
             *((standardise(x, mean, std), y) for x, y in map(found.get, ("train", "validation", "test"))),
             loss=CROSS_ENTROPY,
             metrics=("accuracy",),
@@ -62,63 +80,106 @@ class Folder:
             scaling=(mean, std),
         )
 
-    def _split(self, folder: Path, labels: tuple[str, ...]) -> Split:
-        classes = _subfolders(folder)
-        if strange := [path for path in classes if path.name not in labels]:
-            raise DataError(
-                f"Every class must be in train, which has {', '.join(labels)}. Received: {strange[0]}"
-            )
-        files = [(file, labels.index(path.name)) for path in classes for file in _files(path)]
-        first = self._image(files[0][0])
-        images = np.empty((len(files), *first.shape), np.uint8)
-        for n, (file, _) in enumerate(files):
-            image = self._image(file)
-            if image.shape != first.shape:
-                raise DataError(
-                    f"All images must have the same size, or be scaled with size=HEIGHTxWIDTH. "
-                    f"Received: {file} of {image.shape[:2]}, {files[0][0]} of {first.shape[:2]}"
-                )
-            images[n] = image
-        return images, np.array([label for _, label in files])
+    def _splits(self, files: dict[str, Labelled]) -> dict[str, Split]:
+        """Read all images. The size of the first decides how much memory is needed, before any is decoded."""
+        first = files["train"][0][0]
+        size = self.size or _read(first)[1]
+        shape = (*size, 3 if self.color == "rgb" else 1)
+        count = sum(map(len, files.values()))
+        check_examples_fit(f"The {count} images of {shape[:2]} in {shown_name(self.dir)}", count, shape, 1)
+        found = {}
+        for part, labelled in files.items():
+            images = np.empty((len(labelled), *shape), np.uint8)
+            largest = 0
+            for n, (file, _) in enumerate(labelled):
+                content, own = _read(file)
+                if self.size is None and own != size:
+                    raise DataError(
+                        f"All images must have the same size, or be scaled with size=HEIGHTxWIDTH. "
+                        f"Received: {shown_name(file)} of {own}, {shown_name(first)} of {size}"
+                    )
+                needed = own[0] * own[1] * shape[2] * _DECODING
+                if needed > largest:  # asking for the free memory takes longer than decoding a small image
+                    check_memory(needed, f"The image {shown_name(file)}", "Scale it down.", DataError)
+                    largest = needed
+                images[n] = self._decoded(file, content, shape)
+            found[part] = images, np.array([label for _, label in labelled])
+        return found
 
-    def _image(self, file: Path) -> Any:
+    def _decoded(self, file: Path, content: bytes, shape: tuple[int, ...]) -> Any:
         import tensorflow as tf
 
         try:
-            channels = 3 if self.color == "rgb" else 1
-            image = tf.io.decode_image(file.read_bytes(), channels, expand_animations=False)
-        except (OSError, tf.errors.OpError) as error:
-            raise DataError(f"{file} must be a PNG or JPEG image. Received: {cause(error)}") from error
-        if self.size is not None:
-            image = tf.round(tf.image.resize(image, self.size, antialias=True))
+            image = tf.io.decode_image(content, shape[2], expand_animations=False)
+            if self.size is not None:
+                image = tf.round(tf.image.resize(image, self.size, antialias=True))
+            if image.shape != shape:
+                raise ValueError(f"{image.shape[:2]} pixels behind a header of {shape[:2]}")
+        except (ValueError, MemoryError, tf.errors.OpError) as error:
+            raise _no_image(file, cause(error)) from error
         return np.asarray(image, np.uint8)
+
+
+def _read(file: Path) -> tuple[bytes, tuple[int, int]]:
+    try:
+        return read_image_file(file)
+    except (OSError, ValueError, MemoryError) as error:
+        raise _no_image(file, reason(error)) from error
+
+
+def _no_image(file: Path, received: str) -> DataError:
+    return DataError(
+        f"{shown_name(file)} must be a PNG or JPEG image. Received: {shown_name(received)}. Repair or remove it"
+    )
 
 
 def _parts(home: Path) -> dict[str, Path]:
     """The folders of the splits; without a folder `train`, the whole folder is the training split."""
-    if not home.is_dir():
+    if not os.path.isdir(home):
         raise DataError(f"`dir` must be a folder. Received: dir={str(home)!r}, which is not a folder")
     parts = {part: home / part for part in ("train", "validation", "test")}
-    parts = {part: path for part, path in parts.items() if path.is_dir() and list(_folders(path))}
+    parts = {part: path for part, path in parts.items() if os.path.isdir(path) and _folders(path)}
     return parts if "train" in parts else {"train": home}
 
 
-def _folders(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _entries(folder: Path) -> list[Path]:
+    """All entries that are not hidden, sorted by name, so that the order is the same on every machine."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(
+            f"{shown_name(folder)} must be a folder that can be read. Received: {reason(error)}"
+        ) from error
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if os.path.isdir(path)]
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    """The folders of the classes, sorted by name, so that the order is the same on every machine."""
-    found = sorted(_folders(folder), key=lambda path: path.name)
+    """The folders of the classes."""
+    found = _folders(folder)
     if not found:
-        raise DataError(f"{folder} must contain one folder of images per class. Received: no folders in it")
+        raise DataError(
+            f"{shown_name(folder)} must contain one folder of images per class. Received: no folders in it"
+        )
     return found
 
 
+def _labelled(folder: Path, labels: tuple[str, ...]) -> Labelled:
+    """The image files of a split, each with the number of its class."""
+    numbers = {label: number for number, label in enumerate(labels)}
+    classes = _subfolders(folder)
+    if strange := [path for path in classes if path.name not in numbers]:
+        known = ", ".join(map(shown_name, labels[:10])) + ", ..." * (len(labels) > 10)
+        raise DataError(
+            f"Every class must be in train, which has {known}. Received: {shown_name(strange[0])}"
+        )
+    return [(file, numbers[path.name]) for path in classes for file in _files(path)]
+
+
 def _files(folder: Path) -> list[Path]:
-    names = sorted(
-        path for path in folder.iterdir() if path.suffix.lower() in _IMAGES and not path.name.startswith(".")
-    )
+    names = [path for path in _entries(folder) if path.suffix.lower() in _IMAGES]
     if not names:
-        raise DataError(f"{folder} must contain PNG or JPEG images. Received: none in it")
+        raise DataError(f"{shown_name(folder)} must contain PNG or JPEG images. Received: none in it")
     return names

@@ -1,14 +1,25 @@
 """A data set of your own arrays, read from one .npz file."""
 
-import zipfile
-import zlib
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kerastickets.plugin import CROSS_ENTROPY, Data, DataError, Split, moments, shuffled, standardise
+from kerastickets.plugin import (
+    CROSS_ENTROPY,
+    Data,
+    DataError,
+    Split,
+    check_examples_fit,
+    moments,
+    shown_name,
+    shuffled,
+    standardise,
+    user_path,
+)
+from kerastickets_plugins.datasets.npz_archive import Header, naming, open_archive
 
 
 @dataclass(frozen=True)
@@ -20,7 +31,7 @@ class Npz:
     train becomes the validation split. Integer labels `(n,)` or `(n, 1)` are classes, counted from 0. Floats
     `(n,)` or `(n, outputs)` are regression targets with a squared-error loss. Inputs are standardised on the
     training split: per column for arrays with two axes, over all values together for three axes, and per
-    channel (the last axis) for four or more axes.
+    channel (the last axis) for four or more axes. Arrays of other names are not read.
 
     Args:
         file: path of the file. Pickled arrays are refused, because they could execute code.
@@ -28,7 +39,8 @@ class Npz:
             class.
 
     Raises:
-        DataError: the file or an array is missing, or the arrays cannot be trained on.
+        DataError: the file or an array is missing or damaged, the arrays do not fit into memory, or they cannot
+            be trained on.
 
     Example:
         >>> import tempfile
@@ -42,14 +54,15 @@ class Npz:
     seed: int = 0
 
     def __call__(self) -> Data:
-        path = Path(self.file).expanduser()
-        splits = _splits(_arrays(path), path.name, self.seed)
+        path = user_path(self.file)
+        name = shown_name(path.name)
+        splits = _splits(_arrays(path, name), self.seed)
         x, y = splits[0]
         classes = max(int(labels.max(initial=0)) for _, labels in splits) + 1 if _has_classes(y) else None
         mean, std = moments(x, {2: 0, 3: None}.get(x.ndim, tuple(range(x.ndim - 1))))
         return Data(
-            f"npz:{path.name}",
-            *((standardise(x, mean, std), y if classes else y.reshape(len(y), -1)) for x, y in splits),
+            f"npz:{name}",
+            *((standardise(x, mean, std), y if classes else _targets(y)) for x, y in splits),
             loss=CROSS_ENTROPY if classes else "mean_squared_error",
             metrics=("accuracy",) if classes else ("mean_absolute_error",),
             classes=classes,
@@ -57,59 +70,96 @@ class Npz:
         )
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise DataError(f"`file` must be an .npz file. Received: file={str(path)!r}, which is not a file")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    # np.load raises a ValueError for pickles. For an .npy file it returns an array, which is no context manager.
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(
-            "`file` must be an .npz file of plain arrays, as numpy.savez(file, x=..., y=...) writes it. "
-            f"Received: file={str(path)!r}: {error}"
-        ) from error
+def _arrays(path: Path, file: str) -> list[Split]:
+    """The splits of the file: the whole set, or train and test, or train, test and validation.
+
+    All headers are checked before any array is read.
+    """
+    with open_archive(path) as archive:
+        endings = _endings(archive.names)
+        pairs = [(f"x{ending}", f"y{ending}") for ending in endings]
+        headers: dict[str, Header] = {}
+        for pair in pairs:
+            _check_present(pair, archive.names, file)
+            for name in pair:
+                with naming(name):
+                    headers[name] = archive.header(name)
+            _check_pair(pair, headers, file)
+        _check_together(pairs, headers, file)
+        arrays = {}
+        for name, header in headers.items():
+            with naming(name):
+                arrays[name] = archive.read(name, header)
+    return [(arrays[x], _column(arrays[y])) for x, y in pairs]
 
 
-def _splits(arrays: Mapping[str, np.ndarray], file: str, seed: int) -> list[Split]:
-    """Train, validation and test as the file defines them; missing splits are drawn with `seed`."""
-    if "x_train" not in arrays and "x" in arrays:
-        train, validation, test = _cut(_pair(arrays, file, ""), 2, seed)
-        return [train, validation, test]
-    train, test = _pair(arrays, file, "_train"), _pair(arrays, file, "_test")
-    for name in ("_validation", "_val"):
-        if f"x{name}" in arrays:
-            return [train, _pair(arrays, file, name), test]
-    return [*_cut(train, 1, seed), test]
+def _endings(names: Collection[str]) -> tuple[str, ...]:
+    """What the names of the arrays to read end in."""
+    if "x_train" not in names and "x" in names:
+        return ("",)
+    held = [ending for ending in ("_validation", "_val") if f"x{ending}" in names]
+    return ("_train", "_test", *held[:1])
 
 
-def _pair(arrays: Mapping[str, np.ndarray], file: str, suffix: str) -> Split:
-    names = [f"x{suffix}", f"y{suffix}"]
-    missing = [name for name in names if name not in arrays]
+def _check_present(pair: tuple[str, str], names: Collection[str], file: str) -> None:
+    missing = [name for name in pair if name not in names]
     if missing:
+        there = [shown_name(name) for name in sorted(names)[:10]] + ["..."] * (len(names) > 10)
         raise DataError(
             f"'{file}' must contain x_train, y_train, x_test and y_test, or x and y. "
-            f"Received: no {' and no '.join(missing)}, but {', '.join(sorted(arrays)) or 'no array at all'}"
+            f"Received: no {' and no '.join(missing)}, but {', '.join(there) or 'no array at all'}"
         )
-    x, y = (arrays[name] for name in names)
-    if min(x.ndim, y.ndim) < 1 or len(x) != len(y):
+
+
+def _check_pair(pair: tuple[str, str], headers: Mapping[str, Header], file: str) -> None:
+    x, y = (headers[name] for name in pair)
+    if min(len(x.shape), len(y.shape)) < 1 or x.shape[0] != y.shape[0]:
         raise DataError(
-            f"{names[0]} and {names[1]} of '{file}' must have one entry per example each. "
+            f"{pair[0]} and {pair[1]} of '{file}' must have one entry per example each. "
             f"Received: shapes {x.shape} and {y.shape}"
         )
-    if y.dtype.kind in "biu" and y.ndim > 1:
-        y = _column(y, names[1], file)
-    return x, y
-
-
-def _column(y: np.ndarray, name: str, file: str) -> np.ndarray:
-    # Keras's own data sets have labels (n, 1). One-hot rows are refused, because they could also be targets.
-    if y.ndim > 2 or y.shape[1] != 1:
+    if len(x.shape) < 2 or 0 in x.shape + y.shape:
         raise DataError(
-            f"{name} of '{file}' must be integers (n,) as classes, or floats (n, outputs) as targets. "
+            f"{pair[0]} of '{file}' must have one or more examples as rows of one or more values, with labels. "
+            f"Received: shapes {x.shape} and {y.shape}. A column of single values has the shape (n, 1)"
+        )
+    # Keras's own data sets have labels (n, 1). One-hot rows are refused, because they could also be targets.
+    if _is_integer(y) and y.shape[1:] not in ((), (1,)):
+        raise DataError(
+            f"{pair[1]} of '{file}' must be integers (n,) as classes, or floats (n, outputs) as targets. "
             f"Received: {y.dtype} {y.shape}. One-hot rows become classes with y.argmax(axis=1)"
         )
-    return y[:, 0]
+
+
+def _check_together(pairs: list[tuple[str, str]], headers: Mapping[str, Header], file: str) -> None:
+    """Check that the splits fit together, and into memory."""
+    first_x, first_y = (headers[name] for name in pairs[0])
+    for x, y in pairs[1:]:
+        if headers[x].shape[1:] != first_x.shape[1:]:
+            raise DataError(
+                f"The examples in {x} of '{file}' must have the shape of those in {pairs[0][0]}, "
+                f"{first_x.shape[1:]}. Received: {headers[x].shape[1:]}"
+            )
+        if _is_integer(first_y) and not _is_integer(headers[y]):
+            raise DataError(
+                f"{y} of '{file}' must be integers, as {pairs[0][1]} is. Received: dtype={headers[y].dtype}"
+            )
+    itemsize = max(headers[x].dtype.itemsize for x, _ in pairs)
+    labels = max(math.prod(headers[y].shape[1:]) * headers[y].dtype.itemsize for _, y in pairs)  # in bytes
+    check_examples_fit(
+        f"The arrays of '{file}'",
+        sum(headers[x].shape[0] for x, _ in pairs),
+        (math.prod(first_x.shape[1:]) + -(-labels // itemsize),),
+        itemsize,
+    )
+
+
+def _splits(found: list[Split], seed: int) -> list[Split]:
+    """Train, validation and test; missing splits are drawn with `seed`."""
+    if len(found) == 1:
+        return _cut(found[0], 2, seed)
+    train, test, *held = found
+    return [train, held[0], test] if held else [*_cut(train, 1, seed), test]
 
 
 def _cut(whole: Split, parts: int, seed: int) -> list[Split]:
@@ -121,5 +171,18 @@ def _cut(whole: Split, parts: int, seed: int) -> list[Split]:
     return [(x[order[part]], y[order[part]]) for part in [slice(tenth * parts, None), *ends]]
 
 
+def _column(y: np.ndarray) -> np.ndarray:
+    return y[:, 0] if _is_integer(y) and y.ndim == 2 else y
+
+
+def _targets(y: np.ndarray) -> np.ndarray:
+    # Not -1, because a split drawn from few examples may be empty. `Data` then says so.
+    return y.reshape(len(y), math.prod(y.shape[1:]))
+
+
+def _is_integer(y: np.ndarray | Header) -> bool:
+    return y.dtype.kind in "biu"
+
+
 def _has_classes(y: np.ndarray) -> bool:
-    return y.ndim == 1 and y.dtype.kind in "biu"
+    return y.ndim == 1 and _is_integer(y)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kerastickets.plugin import DataError, Split
+from kerastickets.plugin import DataError, Split, check_examples_fit, is_regular, shown_name, user_path
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _NOISE = re.compile(r"\{\{.*?\}\}|\[Op:.*", re.DOTALL)  # locations in TensorFlow's own graph
@@ -55,7 +55,7 @@ def find(name: str) -> Path:
 
 
 def _home() -> Path:
-    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    return user_path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
 
 
 def _searched(home: Path) -> str:
@@ -95,11 +95,14 @@ def read(
 
     Raises:
         DataError: the data set lacks the features `image` and `label` or a split, has images of several sizes
-            although `size` is None, or has a damaged file.
+            although `size` is None, has a damaged file, or does not fit into memory.
     """
     import tensorflow_datasets as tfds
 
     try:
+        for path in folder.iterdir():
+            if not is_regular(path) and not path.is_dir():  # TFDS would wait for a named pipe
+                raise damaged(folder, f"{shown_name(path.name)}, which is not a regular file")
         builder = tfds.builder_from_directory(folder)
         names, known = _labels(builder, folder), tuple(builder.info.splits)
         splits = splits or tuple(part for part in ("train", "validation", "test") if part in known)
@@ -108,6 +111,9 @@ def read(
                 raise DataError(
                     f"The prepared data set in {folder} has the splits {', '.join(known)}. Received: {part!r}"
                 )
+        count = sum(builder.info.splits[part].num_examples for part in splits)
+        shape, dtype = _image(builder, size)
+        check_examples_fit(f"The images in {folder}", count, shape, dtype.itemsize)
         return Prepared({part: _split(builder, part, size) for part in splits}, names)
     except DataError:
         raise
@@ -126,12 +132,20 @@ def _labels(builder: Any, folder: Path) -> tuple[str, ...]:
     return tuple(label.names)
 
 
+def _image(builder: Any, size: tuple[int, int] | None) -> tuple[tuple[int, ...], np.dtype]:
+    """The shape and the dtype of the images after scaling."""
+    feature = builder.info.features["image"]
+    shape = feature.shape if size is None else (*size, feature.shape[2])
+    if None in shape[:2]:
+        raise DataError(
+            f"Images of several sizes must be scaled with size=HEIGHTxWIDTH. Received: {feature.shape}"
+        )
+    channels = 4 if shape[2] is None else shape[2]
+    return (*shape[:2], channels), np.dtype(np.uint8 if size else feature.np_dtype)
+
+
 def _split(builder: Any, part: str, size: tuple[int, int] | None) -> Split:
     import tensorflow as tf
-
-    shape = builder.info.features["image"].shape
-    if size is None and None in shape:
-        raise DataError(f"Images of several sizes must be scaled with size=HEIGHTxWIDTH. Received: {shape}")
 
     def pair(example: Any) -> Any:
         image = example["image"]

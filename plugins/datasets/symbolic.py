@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from kerastickets.plugin import Data, Split, Task, generator
+from kerastickets.plugin import Data, Split, Task, check_examples_fit, generator
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,9 @@ class Symbolic:
         seed: random seed of the inputs and the noise. With the same seed, a larger split begins with the
             examples of a smaller one.
         noise: standard deviation of normal noise on the targets of all splits, at least 0.
+
+    Raises:
+        DataError: the examples do not fit into memory, or the noise is too large for float32.
 
     Example:
         >>> data = Symbolic()()
@@ -63,6 +66,8 @@ class Symbolic:
 
     def __call__(self) -> Data:
         formulas = _VARIANTS[self.variant]
+        values = self._width + len(formulas)
+        check_examples_fit("The examples", self.train + self.validation + self.test, (values,), 8)
         return Data(
             f"symbolic:{self.variant}",
             *(self._split(name) for name in ("train", "validation", "test")),
@@ -77,13 +82,17 @@ class Symbolic:
 
     def _split(self, name: str) -> Split:
         formulas, size = _VARIANTS[self.variant], getattr(self, name)
-        width = 1 + max(position for inputs, _ in formulas for position in inputs)
         draw = (generator("symbolic", what, name, self.seed) for what in ("inputs", "noise"))
         # Compute the targets from the inputs as stored, in float32.
-        x = next(draw).uniform(-1, 1, (size, width)).astype(np.float32)
+        x = next(draw).uniform(-1, 1, (size, self._width)).astype(np.float32)
         columns = [formula(*x[:, inputs].T.astype(np.float64)) for inputs, formula in formulas]
         y = np.stack(columns, axis=1)
-        return x, y + self.noise * next(draw).standard_normal(y.shape)
+        with np.errstate(over="ignore"):  # `Data` refuses what is infinite
+            return x, y + self.noise * next(draw).standard_normal(y.shape)
+
+    @property
+    def _width(self) -> int:
+        return 1 + max(position for inputs, _ in _VARIANTS[self.variant] for position in inputs)
 
 
 def _squares(*x: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from kerastickets.plugin import Data
-from kerastickets_plugins.models.parts import check_images, glorot_normal
+from kerastickets_plugins.models.parts import check_images, check_layers, glorot_normal
 
 
 def _recipe(lr: float, conv: float) -> Mapping[str, Any]:
@@ -29,6 +29,7 @@ class Conv2:
 
     Raises:
         DataError: the examples are not images `(height, width, channels)`, or the images are too small.
+        RecipeError: the net does not fit into memory.
 
     Example:
         >>> import numpy as np
@@ -61,6 +62,7 @@ class Conv4:
 
     Raises:
         DataError: the examples are not images `(height, width, channels)`, or the images are too small.
+        RecipeError: the net does not fit into memory.
 
     Example:
         >>> import numpy as np
@@ -90,6 +92,7 @@ class Conv6:
 
     Raises:
         DataError: the examples are not images `(height, width, channels)`, or the images are too small.
+        RecipeError: the net does not fit into memory.
 
     Example:
         >>> import numpy as np
@@ -124,6 +127,7 @@ class LeNet5:
 
     Raises:
         DataError: the examples are not images `(height, width, channels)`, or the images are too small.
+        RecipeError: the net does not fit into memory.
 
     Example:
         >>> import numpy as np
@@ -171,7 +175,10 @@ def _classifier(data: Data, body: list[Any], widths: tuple[int, ...]) -> Any:
 
     dense = [layers.Dense(units, activation="relu", kernel_initializer=glorot_normal()) for units in widths]
     logits = layers.Dense(data.outputs, kernel_initializer=glorot_normal())
-    return keras.Sequential([keras.Input(data.input_shape), *body, layers.Flatten(), *dense, logits])
+    whole = [*body, layers.Flatten(), *dense, logits]
+    # The first dense layer has a weight for every pixel and unit, so that large images make it very large.
+    check_layers("a convolutional net on these images", data.input_shape, whole)
+    return keras.Sequential([keras.Input(data.input_shape), *whole])
 
 
 def _conv(filters: int, size: int, padding: str) -> Any:

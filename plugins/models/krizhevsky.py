@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from kerastickets.plugin import Data
-from kerastickets_plugins.models.parts import check_images, glorot_normal
+from kerastickets_plugins.models.parts import check_images, check_layers, glorot_normal
 
 #: Number of pixels that the net crops at each edge: 32x32 images become 28x28.
 BORDER = 2
@@ -24,10 +24,11 @@ class KrizhevskyLrn:
     recipe is plain SGD with learning rate 0.01 and batches of 256.
 
     Args:
-        width: number of filters of each convolution; the paper uses 64.
+        width: number of filters of each convolution, at least 1; the paper uses 64.
 
     Raises:
         DataError: the examples are not images `(height, width, channels)`, or the images are too small.
+        RecipeError: the net does not fit into memory.
 
     Example:
         >>> import numpy as np
@@ -47,6 +48,10 @@ class KrizhevskyLrn:
         {"optimizer": "sgd", "lr": 0.01, "batch_size": 256, "augment": f"crop:{BORDER}"}
     )
 
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ValueError(f"`width` must be at least 1. Received: width={self.width}")
+
     def __call__(self, data: Data) -> Any:
         import keras
         from keras import layers
@@ -55,17 +60,16 @@ class KrizhevskyLrn:
         dense = [
             layers.Dense(units, activation="relu", kernel_initializer=glorot_normal()) for units in (384, 192)
         ]
-        return keras.Sequential(
-            [
-                keras.Input(data.input_shape),
-                layers.Cropping2D(BORDER),
-                *_block(self.width),
-                *_block(self.width),
-                layers.Flatten(),
-                *dense,
-                layers.Dense(data.outputs, kernel_initializer=glorot_normal()),
-            ]
-        )
+        whole = [
+            layers.Cropping2D(BORDER),
+            *_block(self.width),
+            *_block(self.width),
+            layers.Flatten(),
+            *dense,
+            layers.Dense(data.outputs, kernel_initializer=glorot_normal()),
+        ]
+        check_layers("krizhevsky-lrn", data.input_shape, whole)
+        return keras.Sequential([keras.Input(data.input_shape), *whole])
 
 
 def _block(width: int) -> list[Any]:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from kerastickets.plugin import Data, PluginError, extend_network
+from kerastickets_plugins.models.parts import check_layers
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Mlp:
 
     Raises:
         PluginError: Keras does not know the activation.
+        RecipeError: the net does not fit into memory.
 
     Example:
         >>> import numpy as np
@@ -62,11 +64,12 @@ class Mlp:
             raise PluginError(
                 f"`activation` must be a Keras activation. Received: activation={self.activation!r}"
             ) from error
-        layers = [keras.Input(data.input_shape), keras.layers.Flatten()]
+        layers = [keras.layers.Flatten()]
         for width in self.widths:
             layers.append(keras.layers.Dense(width, activation, kernel_initializer=normal.clone()))
         layers.append(keras.layers.Dense(data.outputs, kernel_initializer=normal.clone()))
-        return keras.Sequential(layers)
+        check_layers("mlp", data.input_shape, layers)
+        return keras.Sequential([keras.Input(data.input_shape), *layers])
 
     def extended(self, data: Data, rate: float, levels: int) -> list[tuple["Mlp", int]]:
         """Ever wider versions of this net, each with its number of weights.

@@ -1,8 +1,13 @@
 """Building blocks that several models share."""
 
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kerastickets.plugin import Data, DataError
+from kerastickets.plugin import Data, DataError, check_memory
+
+# The model holds its weights as float32, and a ticket two more copies while they are drawn.
+_BYTES_PER_WEIGHT = 3 * 4
 
 
 def check_images(model: str, data: Data, least: int = 1) -> None:
@@ -22,6 +27,42 @@ def check_images(model: str, data: Data, least: int = 1) -> None:
             f"{model} must have images (height, width, channels){size}. "
             f"Received: data set '{data.name}' with inputs {data.input_shape}"
         )
+
+
+def check_weights(model: str, weights: int) -> None:
+    """Check that a model fits into memory before its weights are allocated.
+
+    Args:
+        model: name of the model, for the message.
+        weights: its number of weights.
+
+    Raises:
+        RecipeError: the model does not fit.
+    """
+    check_memory(weights * _BYTES_PER_WEIGHT, f"The weights of {model}", "Make its layers smaller.")
+
+
+def check_layers(model: str, shape: Sequence[int], layers: Iterable[Any]) -> None:
+    """Check that the dense layers and convolutions of a model fit into memory before they are built.
+
+    Args:
+        model: name of the model, for the message.
+        shape: the shape of one example.
+        layers: Keras layers, each applied to the output of the previous one.
+
+    Raises:
+        RecipeError: the model does not fit.
+    """
+    from keras.layers import Conv2D, Dense
+
+    weights, now = 0, (None, *shape)
+    for layer in layers:
+        if isinstance(layer, Dense):
+            weights += now[-1] * layer.units
+        elif isinstance(layer, Conv2D):
+            weights += math.prod(layer.kernel_size) * now[-1] * layer.filters
+        now = layer.compute_output_shape(now)
+    check_weights(model, weights)
 
 
 def glorot_normal() -> Any:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from kerastickets.plugin import Data
-from kerastickets_plugins.models.parts import check_images, glorot_normal, normalised
+from kerastickets_plugins.models.parts import check_images, check_weights, glorot_normal, normalised
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ResNet20:
 
     Raises:
         DataError: the examples are not images `(height, width, channels)`.
+        RecipeError: the net does not fit into memory.
 
     Example:
         >>> import numpy as np
@@ -71,6 +73,8 @@ class ResNet20:
         from keras import layers
 
         check_images("resnet-20", data)
+        filters = [self.width << stage for stage in range(3) for _ in range(6)]
+        check_weights("resnet-20", 9 * sum(before * after for before, after in pairwise(filters)))
         x = keras.Input(data.input_shape)
         h = layers.ReLU()(normalised(x, self.width))
         for stage in range(3):

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from kerastickets.plugin import Data
-from kerastickets_plugins.models.parts import check_images, glorot_normal, normalised
+from kerastickets_plugins.models.parts import check_images, check_weights, glorot_normal, normalised
 
 # For each block: the number of convolutions, and their filters as a multiple of the first block's.
 _BLOCKS = ((2, 1), (2, 2), (4, 4), (4, 8), (4, 8))
@@ -33,6 +34,7 @@ class Vgg19:
 
     Raises:
         DataError: the examples are not images `(height, width, channels)`.
+        RecipeError: the net does not fit into memory.
 
     Example:
         >>> import numpy as np
@@ -72,6 +74,8 @@ class Vgg19:
         from keras import layers
 
         check_images("vgg-19", data)
+        filters = [self.width * multiple for count, multiple in _BLOCKS for _ in range(count)]
+        check_weights("vgg-19", 9 * sum(before * after for before, after in pairwise(filters)))
         h = x = keras.Input(data.input_shape)
         padding = "valid" if min(data.input_shape[:2]) >= 16 else "same"
         for n, (count, multiple) in enumerate(_BLOCKS):

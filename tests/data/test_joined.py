@@ -13,6 +13,7 @@ from kerastickets.data.dataset import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, Data,
 from kerastickets.data.joined import join_data, side_by_side
 from kerastickets.data.spec import data_digest, data_files, data_name, data_of, find_data, summands
 from kerastickets.errors import DataError, PluginError
+from kerastickets.foundations import memory
 from kerastickets.foundations.tree import generator
 from kerastickets.testing import check_dataset
 
@@ -218,3 +219,23 @@ def test_mnist_fashion_is_the_bytes_it_always_was():
     columns = np.arange(28 * 56).reshape(28, 56)
     assert data.tasks["fashion"].inputs == tuple(columns[:, 28:].ravel().tolist())
     assert data.loss == task_cross_entropy(10, 10)
+
+
+def test_a_joined_set_must_fit_into_memory(monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: 1000)
+    with pytest.raises(
+        DataError, match="The joined data set must fit into the memory of this machine, of which 1000"
+    ):
+        join_data([images("a", 60, wide=1), images("b", 60, wide=2)])
+
+
+def test_a_thousand_sets_are_numbered():
+    one = images("a", 6, wide=1)
+    tasks = list(join_data([one] * 1000).tasks)
+    assert tasks[:3] == ["a", "a-2", "a-3"]
+    assert tasks[-1] == "a-1000"
+
+
+def test_a_number_that_a_name_already_has_is_skipped():
+    sets = [images(name, 6, wide=1) for name in ("a-2", "a", "a", "a-2", "a")]
+    assert list(join_data(sets).tasks) == ["a-2", "a", "a-3", "a-2-2", "a-4"]

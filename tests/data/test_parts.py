@@ -132,3 +132,27 @@ def test_partitions_depend_on_the_seed_alone_and_begin_alike():
 def test_partitions_that_there_are_not(labels, count, more, message):
     with pytest.raises(DataError, match=message):
         class_splits(labels, count, **more)
+
+
+@pytest.mark.parametrize(
+    ("size", "received"),
+    [
+        (10**5000, "a number beyond 1,000,000,000,000,000,000"),
+        (-(10**5000), "a number beyond 1,000,000,000,000,000,000"),
+        (1e308, "a number beyond 1,000,000,000,000,000,000"),
+        (float("inf"), "a number beyond"),
+        (float("nan"), "nan"),
+        (1.5, "1.5"),
+        (1198, "1198"),
+        (0, "0"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_size_that_no_part_has(size, received):
+    with pytest.raises(RecipeError, match=f"with 1197 training examples. Received: {received}"):
+        train_part(digits(), size, 0)
+
+
+def test_strata_of_many_tasks_are_more_than_an_integer_counts():
+    part = train_part(data_of("+".join(["digits"] * 30)), 500, 0)  # 10^30 combinations of classes
+    assert part.train[1].shape == (500, 30)

@@ -123,9 +123,10 @@ def test_the_callers_random_numbers_go_on_as_if_nothing_had_been_built():
     assert random.random() == expected
 
 
-def test_a_model_that_fits_no_memory_is_one_named_error():
+@pytest.mark.parametrize("units", [999_999_999_999, 10**18, 2**63 - 1, 10**20])
+def test_a_model_that_fits_no_memory_is_one_named_error(units):
     def build():
-        return keras.Sequential([keras.Input((64,)), keras.layers.Dense(999_999_999_999)])
+        return keras.Sequential([keras.Input((64,)), keras.layers.Dense(units)])
 
     with pytest.raises(RecipeError, match=r"must fit into the memory of this machine\. Received: "):
         fresh(build, 0)

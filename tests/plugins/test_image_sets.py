@@ -13,6 +13,7 @@ import kerastickets as kt
 from kerastickets import registry
 from kerastickets.data.spec import data_of
 from kerastickets.errors import DataError, PluginError
+from kerastickets.foundations import memory
 from tests.helpers.preparing import picture, prepare
 
 
@@ -133,6 +134,31 @@ def test_other_sets_are_refused(home):
     prepare(home, "measured", {"train": 20}, ["cat", "dog"], shape=(4, 4, 1), features=features)
     with pytest.raises(DataError, match=r"features `image` and `label` \(a class\)\. Received: image, label"):
         data_of("tfds:measured")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "broken"])
+def test_a_prepared_set_has_regular_files_only(kind, home):
+    folder = prepare(home, "pets", {"train": 40}, ["cat", "dog"], shape=(4, 4, 1))
+    file = next(folder.glob("*train*"))
+    file.unlink()
+    if kind == "pipe":
+        os.mkfifo(file)  # TFDS would wait for a writer
+    else:
+        file.symlink_to("nowhere")
+    with pytest.raises(DataError, match=rf"{file.name}, which is not a regular file\. Remove that folder"):
+        data_of("tfds:pets")
+
+
+def test_a_prepared_set_must_fit_into_memory(home, monkeypatch):
+    prepare(home, "pets", {"train": 40, "test": 20}, ["cat", "dog"], shape=(6, 8, 3), stated=(None, None, 3))
+    for size in ("999999x999999", "999999999999999999x999999999999999999"):
+        with pytest.raises(DataError, match=r"The images in .* must fit into the memory of this machine"):
+            data_of(f"tfds:pets,size={size}")
+    monkeypatch.setattr(memory, "free_memory", lambda: 60 * 6 * 8 * 3 * 9)
+    assert data_of("tfds:pets,size=6x8").input_shape == (6, 8, 3)
+    monkeypatch.setattr(memory, "free_memory", lambda: 60 * 6 * 8 * 3 * 9 - 1)
+    with pytest.raises(DataError, match="must fit into the memory"):
+        data_of("tfds:pets,size=6x8")
 
 
 @pytest.mark.parametrize(

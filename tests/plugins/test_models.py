@@ -6,10 +6,12 @@ import pytest
 
 from kerastickets import registry
 from kerastickets.data.dataset import CROSS_ENTROPY, Data
-from kerastickets.errors import DataError, PluginError
+from kerastickets.errors import DataError, PluginError, RecipeError
+from kerastickets.foundations import memory
 from kerastickets.pruning.prune_model import prune
 from kerastickets.training.optimizers import make_optimizer
 from kerastickets.training.recipe import Recipe
+from kerastickets_plugins.models import parts
 
 
 def images(*shape, classes=10):
@@ -269,3 +271,64 @@ def test_mlp_refuses_bad_options():
         registry.create("models", "mlp:widths=0")
     with pytest.raises(PluginError, match=r"must be a Keras activation. Received: activation='rellu'"):
         build("mlp:activation=rellu", images(4))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "mlp:999999999999",
+        "mlp:999999999999999999-999999999999999999",
+        "vgg-19:width=999999999999999999",
+        "resnet-20:width=999999999999999999",
+        "krizhevsky-lrn:width=999999999999999999",
+    ],
+)
+def test_a_model_that_does_not_fit_into_memory_is_refused(spec):
+    with pytest.raises(
+        RecipeError, match=r"The weights of .* must fit into the memory of this machine, of which"
+    ):
+        build(spec, images(32, 32, 3))
+
+
+@pytest.mark.parametrize("width", [10**12, 2**63 - 1, 2**63, 10**20, 10**400])
+def test_widths_of_any_size_are_refused_by_one_error(width):
+    plugin = registry.create("models", "mlp", {"widths": (width,)})
+    with pytest.raises(RecipeError, match="The weights of mlp must fit into the memory of this machine"):
+        plugin(images(4, 4, 1))
+
+
+def test_widths_of_more_digits_than_an_integer_holds_are_refused():
+    with pytest.raises(PluginError, match="Option 'widths' of Mlp must be"):
+        registry.create("models", "mlp:99999999999999999999")
+
+
+@pytest.mark.parametrize("name", ["conv-2", "lenet-5", "lenet-300-100", "krizhevsky-lrn"])
+def test_large_images_make_a_model_too_large(name, monkeypatch):
+    # The first dense layer has a weight for every value of an image and each of its units.
+    build(name, images(32, 32, 3))
+    monkeypatch.setattr(memory, "free_memory", lambda: 100_000)
+    with pytest.raises(
+        RecipeError, match=r"must fit into the memory of this machine, of which 97.7 KiB are free"
+    ):
+        build(name, images(32, 32, 3))
+
+
+def test_weights_are_counted_before_they_are_allocated(monkeypatch):
+    counted = []
+    monkeypatch.setattr(parts, "check_weights", lambda model, weights: counted.append(weights))
+    for name, total in (
+        ("lenet-300-100", 266200),
+        ("lenet-5", 61470),
+        ("mlp:20-10", 28 * 28 * 20 + 200 + 100),
+    ):
+        build(name, images(28, 28, 1))
+        assert counted.pop() == total
+    for name, total in (("conv-2", 4300992), ("conv-4", 2425024), ("conv-6", 2261184)):
+        build(name, images(32, 32, 3))
+        assert counted.pop() == total
+
+
+@pytest.mark.parametrize("name", ["vgg-19", "resnet-20", "krizhevsky-lrn"])
+def test_a_width_is_at_least_1(name):
+    with pytest.raises(PluginError, match=r"`width` must be at least 1. Received: width=0"):
+        registry.create("models", f"{name}:width=0")

@@ -6,7 +6,7 @@ import pytest
 
 import kerastickets as kt
 from kerastickets.data.spec import data_digest, data_of
-from kerastickets.errors import PluginError
+from kerastickets.errors import DataError, PluginError
 from kerastickets.models.objective import Objective
 
 
@@ -114,3 +114,13 @@ def test_the_error_of_a_task_is_that_of_its_output():
     logs = model.evaluate(x, y, verbose=0, return_dict=True)
     assert logs["y1_mean_squared_error"] == pytest.approx(np.mean(y[:, 0] ** 2), rel=1e-5)
     assert logs["y2_mean_squared_error"] == pytest.approx(np.mean(y[:, 1] ** 2), rel=1e-5)
+
+
+def test_more_examples_than_fit_into_memory_are_refused():
+    with pytest.raises(DataError, match="The examples must fit into the memory of this machine"):
+        data_of("symbolic:train=999999999999999999")
+
+
+def test_noise_that_is_too_large_for_float32_is_refused():
+    with pytest.raises(DataError, match="must be finite"):
+        data_of("symbolic:noise=1e308")

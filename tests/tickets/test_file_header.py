@@ -85,7 +85,10 @@ def test_the_file_written_by_hand_is_a_ticket(path):
         (tensor("mask/k", data_offsets=[11, 12]), "must begin at byte 12. Received: 11"),
         (tensor("mask/k", data_offsets=[13, 14]), "must begin at byte 12. Received: 13"),
         (tensor("mask/k", shape=[2], data_offsets=[12, 14]), "truncated"),
-        (tensor("final/k", dtype="F32", shape=[0], data_offsets=[13, 13]), "equal keys and shapes"),
+        (
+            {"final/k": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}, **TENSORS},
+            "equal keys and shapes",
+        ),
         ({"init/k": TENSORS["init/k"]}, "longer than its header says"),
         (tensor("mask/k", comment="x"), "must have dtype, shape and data_offsets"),
         ({**TENSORS, "mask/k": 3}, "must have dtype, shape and data_offsets"),
@@ -174,7 +177,7 @@ def test_booleans_that_are_neither(path):
 
 @pytest.mark.parametrize("shape", [[0, 2**40, 2**40], [0, 2**70], [0] * 65])
 def test_an_empty_shape_beyond_numpy(path, shape):
-    tensors = {**TENSORS, "init/e": {"dtype": "F32", "shape": shape, "data_offsets": [13, 13]}}
+    tensors = {"init/e": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}, **TENSORS}
     assert "NumPy cannot hold" in refused(craft(path, tensors))
 
 
@@ -220,7 +223,7 @@ def test_metadata_spelled_otherwise(path):
 )
 def test_a_header_that_is_not_as_safetensors_writes_it(path, text):
     path.write_bytes(len(text).to_bytes(8, "little") + text)
-    assert "is not a ticket" in (message := refused(path)) or "was altered" in message
+    assert "not a ticket" in (message := refused(path)) or "was altered" in message
 
 
 @pytest.mark.parametrize("claim", [2**40, 2**63, 2**64 - 1, 100_000_001])

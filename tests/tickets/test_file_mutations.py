@@ -194,9 +194,8 @@ def reads(path, ticket, content, seed):
         return False
     if content == CONTENT:
         assert loaded == ticket, seed
-    else:  # forged with a right digest, or with other padding
-        assert Ticket.load(loaded.save(path)) == loaded, seed
-        path.write_bytes(content)
+    else:  # forged with a right digest
+        assert loaded.content() == content, seed
     return True
 
 
