@@ -9,7 +9,8 @@ import keras
 from kerastickets.errors import AlignError
 from kerastickets.models.deserialization import deserialize
 from kerastickets.models.initial_weights import python_random
-from kerastickets.models.variables import check_aligned, variables
+from kerastickets.models.proof import check_copy
+from kerastickets.models.variables import assign, check_aligned, snapshot, variables
 from kerastickets.tickets.layer_names import made_up, numbered
 
 # The keys of a Keras config under which layer names stand.
@@ -56,11 +57,29 @@ def architecture(model: keras.Model) -> dict[str, Any]:
     except (NotImplementedError, TypeError, ValueError):
         return {}
     build = node.get("build_config")
+    _add_vocabularies(node, _lookups(model))
     _clean(node)
     if not isinstance(model, keras.Sequential) and not hasattr(model, "_nodes_by_depth"):
         # Building a subclassed model needs its input shape, which only build_config holds.
         node["build_config"] = build
     return _rename(node, _new_names(node))
+
+
+def _lookups(model: keras.Model) -> dict[str, Any]:
+    """The layers that look words or numbers up in a vocabulary, by name."""
+    return {layer.name: layer for layer in model._flatten_layers() if hasattr(layer, "get_vocabulary")}
+
+
+def _add_vocabularies(node: Any, lookups: Mapping[str, Any]) -> None:
+    """Write into a config the vocabulary that a layer learned from data; Keras keeps it in a file beside the config."""
+    if not lookups:
+        return
+    config = node.get("config") if isinstance(node, dict) else None
+    if isinstance(config, dict) and config.get("vocabulary", "none") is None and config.get("name") in lookups:
+        words = lookups[config["name"]].get_vocabulary(include_special_tokens=False)
+        config["vocabulary"] = [word.item() if hasattr(word, "item") else word for word in words] or None
+    for child in _children(node):
+        _add_vocabularies(child, lookups)
 
 
 def _clean(node: Any) -> None:
@@ -140,7 +159,7 @@ def custom_classes(model: keras.Model) -> dict[str, type]:
 def faithful_architecture(
     model: keras.Model, custom_objects: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return `architecture(model)`, after checking that it rebuilds a model with the same keys and shapes.
+    """Return `architecture(model)`, after checking that it rebuilds a model that computes the same.
 
     Args:
         model: a built model.
@@ -150,8 +169,8 @@ def faithful_architecture(
         The architecture. It is empty if the model cannot be rebuilt from a config at all.
 
     Raises:
-        AlignError: the rebuilt model has different keys or shapes. This happens when a nested model and its
-            outer model share a layer, because Keras rebuilds it as two layers.
+        AlignError: the rebuilt model has different keys or shapes, as when a nested model and its outer model share a
+            layer, because Keras rebuilds it as two layers; or it computes something else.
     """
     config = architecture(model)
     if not config:
@@ -169,6 +188,8 @@ def faithful_architecture(
             f"The model rebuilt from its own config differs: {error} A layer shared between a nested and an"
             " outer model does this; build the model without sharing across that border, or pass a function."
         ) from error
+    assign(twin, snapshot(model))
+    check_copy(model, twin)
     return config
 
 

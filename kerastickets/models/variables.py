@@ -15,6 +15,7 @@ import numpy as np
 
 from kerastickets.errors import AlignError
 from kerastickets.foundations.tree import Tree
+from kerastickets.models.derived_state import derive
 from kerastickets.tickets.layer_names import numbered, stable_names
 
 
@@ -140,12 +141,15 @@ def _array(variable: keras.Variable) -> np.ndarray:
     return value.astype("float32") if value.dtype.name == "bfloat16" else np.array(value)
 
 
-def assign(model: keras.Layer, weights: Tree) -> None:
-    """Set the variables of `model` to `weights`.
+def assign(model: keras.Layer, weights: Tree) -> str:
+    """Set the variables of `model` to `weights`, and let its layers derive from them what they derive.
 
     Args:
         model: a built model.
         weights: arrays by key: one for each variable of `model`, of the same shape, and no others.
+
+    Returns:
+        A digest of what layers derive, see `derive`: compiled functions must be traced again if it changes.
 
     Raises:
         AlignError: keys or shapes differ. The message names the first mismatch.
@@ -154,6 +158,7 @@ def assign(model: keras.Layer, weights: Tree) -> None:
     check_aligned({key: v.shape for key, v in own.items()}, {key: a.shape for key, a in weights.items()})
     for key, variable in own.items():
         variable.assign(weights[key])
+    return derive(layer for _, layer in paths(model))
 
 
 def check_aligned(expected: Mapping[str, tuple[int, ...]], received: Mapping[str, tuple[int, ...]]) -> None:

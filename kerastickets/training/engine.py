@@ -179,6 +179,12 @@ class Engine:
             return self.model.reset_metrics
         return tf.function(self.model.reset_metrics, autograph=False).get_concrete_function()
 
+    def forget(self) -> None:
+        """Drop the compiled calls, so that the next ones are traced from the model as it is then."""
+        for name in ("steps", "_zero"):
+            self.__dict__.pop(name, None)
+        self._evaluations.clear()
+
     def results(self) -> Any:
         """At the end of a compiled call: stack all scalar metrics into one vector, so that one copy reads them all."""
         if self.layout.strategy is not None:

@@ -61,6 +61,8 @@ def evaluate(
     net = trainers.measured(ticket_source(ticket, data, model, custom_objects), data)
     name = "final" if "final" in ticket.snapshots else ticket.start
     assign(net, masked(ticket.weights(name), ticket.masks))
+    net.make_test_function(force=True)  # what a layer derives from its weights is traced into it
+    net.make_predict_function(force=True)
     x, y = getattr(data, split)
     facts: dict[str, Any] = {"split": split, "dataset": data_name(spec), "weights": name, "examples": len(x)}
     measured = net.evaluate(x, y, 1000, verbose=0, return_dict=True)

@@ -19,9 +19,10 @@ from kerastickets.errors import KerasTicketsError, RecipeError
 from kerastickets.foundations.environment import versions
 from kerastickets.foundations.termination import deferred
 from kerastickets.foundations.tree import Tree, masked
+from kerastickets.models.derived_state import derives
 from kerastickets.models.masking import assign_masks, attach, guard, matches
 from kerastickets.models.objective import Objective
-from kerastickets.models.variables import Place, assign, snapshot, variables, walk
+from kerastickets.models.variables import Place, assign, paths, snapshot, variables, walk
 from kerastickets.training.checkpoint import Checkpoint, Keeper, Pace
 from kerastickets.training.compilation import check_room, environment, use_jit
 from kerastickets.training.engine import Engine
@@ -70,6 +71,7 @@ class Trainer:
         self.layout = layout or Layout()
         self._group: InterleavedNets | None = None
         self._pace = Pace()
+        self._derived: str | None = None
         with self.layout.scope():
             self._make(build, keys, frozen, objective)
 
@@ -124,10 +126,17 @@ class Trainer:
             seed: the data seed, which also seeds random layers.
             first: the step that training would start at.
         """
-        assign(self.model, weights)
+        self._derive(assign(self.model, weights))
         assign_masks(self.model, masks)
         self.engine.reset(seed, first)
         return self.model
+
+    def _derive(self, digest: str) -> None:
+        """Trace the compiled functions again if what layers derive from their variables has changed."""
+        if self._derived not in (None, digest):
+            self.engine.forget()
+            self._group = None
+        self._derived = digest
 
     def train(
         self,
@@ -197,8 +206,10 @@ class Trainer:
 
     @property
     def takes_turns(self) -> bool:
-        """Whether several nets can share compiled calls: one device, no callbacks, no batches made by the data."""
-        return self.layout.strategy is None and not self.callbacks and self.data.batches is None
+        """Whether several nets can share compiled calls: one device, no callbacks, no batches made by the data, and no
+        layer that derives state from its variables, which is traced into the calls."""
+        alone = self.layout.strategy is not None or bool(self.callbacks) or self.data.batches is not None
+        return not alone and not any(derives(layer) for _, layer in paths(self.model))
 
     def _tried(self, start: Start) -> Outcome | KerasTicketsError:
         try:
@@ -274,7 +285,7 @@ class Trainer:
 
     def test(self, weights: Tree) -> Metrics:
         """The loss and metrics of `weights` on the test set. The weights stay in the model."""
-        assign(self.model, weights)
+        self._derive(assign(self.model, weights))
         return self.engine.evaluate("test")
 
     @property
