@@ -75,7 +75,11 @@ def _add_vocabularies(node: Any, lookups: Mapping[str, Any]) -> None:
     if not lookups:
         return
     config = node.get("config") if isinstance(node, dict) else None
-    if isinstance(config, dict) and config.get("vocabulary", "none") is None and config.get("name") in lookups:
+    if (
+        isinstance(config, dict)
+        and config.get("vocabulary", "none") is None
+        and config.get("name") in lookups
+    ):
         words = lookups[config["name"]].get_vocabulary(include_special_tokens=False)
         config["vocabulary"] = [word.item() if hasattr(word, "item") else word for word in words] or None
     for child in _children(node):
