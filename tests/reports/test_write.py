@@ -166,9 +166,7 @@ def test_an_empty_folder_and_none(tmp_path):
         report(tmp_path / "no")
 
 
-@pytest.mark.parametrize(
-    "provenance", [{"metrics": [1]}, {"parents": 3}, {"environment": "x"}], ids=str
-)
+@pytest.mark.parametrize("provenance", [{"metrics": [1]}, {"parents": 3}, {"environment": "x"}], ids=str)
 def test_provenance_of_another_kind_is_named(tmp_path, provenance):
     with pytest.raises(KerasTicketsError, match=r"in a provenance must be"):
         facts(tmp_path / "run", **provenance)
