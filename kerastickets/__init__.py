@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from kerastickets.foundations.tree import Tree as Tree
     from kerastickets.models.alignment import align as align
     from kerastickets.models.masking import (
+        guard as guard,
         masks_of as masks_of,
         sparsify as sparsify,
         strip as strip,

@@ -1,5 +1,6 @@
 """Keras callbacks that keep masks, or prune gradually, during your own `model.fit`."""
 
+import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from kerastickets.cutting.cut_scores import cut
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import Tree, kept, total
 from kerastickets.models.masking import assign_masks, masks_of, sparsify
+from kerastickets.models.pruned_weights import held_masks, reconcile
 from kerastickets.models.variables import snapshot
 from kerastickets.pruning.scoring import Batches, Scoring
 
@@ -21,9 +23,9 @@ def polynomial(
     """Make a gradual pruning schedule for `PruneDuringTraining`.
 
     Args:
-        begin: the optimizer step of the first pruning; at least 0.
-        end: the optimizer step at which sparsity reaches `final`; greater than `begin`.
-        every: the number of steps between prunings; at least 1.
+        begin: the batch of the first pruning; at least 0.
+        end: the batch at which sparsity reaches `final`; greater than `begin`.
+        every: the number of batches between prunings; at least 1.
         final: the sparsity at the end, in [0, 1); at least `initial`.
         initial: the sparsity at `begin`, in [0, 1).
         power: the exponent of the schedule. 1 is linear; 3 prunes fast at first and slowly at the end.
@@ -86,15 +88,19 @@ class KeepMasks(keras.callbacks.Callback):
             raise RecipeError("The model holds no masks to keep. Call sparsify(model) first, or give masks.")
         _enforce(self.model, masks)
 
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Set pruned weights to zero again if something else wrote to them."""
+        reconcile(self.model)
+
 
 class PruneDuringTraining(keras.callbacks.Callback):
     """Prune gradually during `model.fit`: score and cut the weights at each step of a schedule.
 
     Args:
         criterion: the name of a registered criterion (`"magnitude"`), or an instance.
-        schedule: a dict from optimizer steps (0 or more) to the sparsity of all prunable weights from that
-            step on. Sparsities must be in [0, 1) and must not decrease. `polynomial(...)` makes such a
-            schedule.
+        schedule: a dict from batches (0 or more), counted from the first one that this callback sees, to the
+            sparsity of all prunable weights from that batch on. Sparsities must be in [0, 1) and must not decrease.
+            `polynomial(...)` makes such a schedule.
         scope: `global` to compare scores over all layers; `layer` to give every layer the same density.
         data: `(x, y)` training arrays, for criteria that need data, such as for gradients.
         batch_size: examples per scoring batch; at most the number of examples is used.
@@ -136,6 +142,7 @@ class PruneDuringTraining(keras.callbacks.Callback):
         self.scope, self.data, self.batch_size, self.seed = scope, data, batch_size, seed
         self.include, self.exclude = include, exclude
         self._init: Tree = {}
+        self._batches = self._last = 0
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Attach the missing masks, make the optimizer mask gradients, and prune if due."""
@@ -144,16 +151,35 @@ class PruneDuringTraining(keras.callbacks.Callback):
         self._init = snapshot(self.model)
         self._prune_to_schedule()
 
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Batches are counted from 0 again."""
+        self._last = -1
+
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Prune if the optimizer has reached the next step of the schedule."""
+        """Prune if training has reached the next step of the schedule."""
+        # With several steps per execution, Keras calls this after the last of them only.
+        self._batches, self._last = self._batches + batch - self._last, batch
         self._prune_to_schedule()
 
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Make masks and weights agree, and warn if the schedule was not reached."""
+        reconcile(self.model)
+        last = max(self.schedule)
+        if self._batches < last:
+            masks = held_masks(self.model)
+            warnings.warn(
+                f"Training ended after {self._batches:,} batches, before the schedule's last step, {last:,}: "
+                f"{1 - kept(masks) / total(masks):.1%} of the prunable weights are pruned, not "
+                f"{self.schedule[last]:.1%}.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
     def _prune_to_schedule(self) -> None:
-        step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
-        reached = [at for at in self.schedule if at <= step]
+        reached = [at for at in self.schedule if at <= self._batches]
         if not reached:
             return
-        masks = masks_of(self.model)
+        masks = held_masks(self.model)
         keep = int(np.rint(total(masks) * (1 - self.schedule[reached[-1]])))
         if keep < kept(masks):
             scores = self.criterion(self._scoring(masks, list(self.schedule).index(reached[-1])))
@@ -165,13 +191,28 @@ class PruneDuringTraining(keras.callbacks.Callback):
         else:
             x, y = self.data
             batches = Batches((np.asarray(x), np.asarray(y)), min(self.batch_size, len(x)), self.seed, step)
-        loss = keras.losses.get(self.model.loss)
-        return Scoring(self.model, masks, self._init, None, batches, loss, self.seed)
+        return Scoring(self.model, masks, self._init, None, batches, _loss(self.model), self.seed)
 
 
 class _NoBatches:
     def __getitem__(self, n: int) -> Any:
         raise RecipeError("This criterion scores on data. Give PruneDuringTraining data=(x, y).")
+
+
+def _loss(model: keras.Model) -> Any:
+    """The model's loss; if it has none, or one per output, a function that says so when a criterion needs it."""
+    try:
+        loss = keras.losses.get(model.loss)
+    except (ValueError, TypeError):
+        loss = None
+    return _no_loss if loss is None else loss
+
+
+def _no_loss(*given: Any) -> Any:
+    raise RecipeError(
+        "This criterion scores by one loss. Received: a model that is not compiled with one loss. Take a criterion "
+        "that needs none, such as magnitude."
+    )
 
 
 def _enforce(model: keras.Model, masks: Tree) -> None:

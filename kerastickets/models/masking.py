@@ -15,6 +15,7 @@ import tensorflow as tf
 from kerastickets.errors import AlignError, RecipeError
 from kerastickets.foundations.tree import Tree
 from kerastickets.models.architecture import architecture, custom_classes, plain_class, rebuild
+from kerastickets.models.pruned_weights import held_masks, reconcile
 from kerastickets.models.variables import Mask, Place, assign, mask_of, paths, snapshot, variables, walk
 
 
@@ -137,8 +138,8 @@ def sparsify(
     for key in wanted:
         attach(own[key])
     assign_masks(model, masks or {})
-    guarded = getattr(model, "optimizer", None) is not None and guard(model.optimizer)
-    if guarded or not held.issuperset(wanted):
+    guarded = [guard(optimizer) for optimizer in optimizers_of(model)]
+    if any(guarded) or not held.issuperset(wanted):
         _retrace(model)
     return [_outcome(entry, wanted, held, masks) for entry in report]
 
@@ -184,9 +185,16 @@ def attach(variable: keras.Variable, value: keras.Variable | None = None) -> Mas
 
 
 def masks_of(model: keras.Layer) -> dict[str, np.ndarray]:
-    """The masks that `model` holds: boolean arrays by key, True where kept. Empty if it holds none."""
-    own = ((key, mask_of(variable)) for key, variable in variables(model).items())
-    return {key: keras.ops.convert_to_numpy(mask.value.value) != 0 for key, mask in own if mask}
+    """The masks that `model` holds: boolean arrays by key, True where kept. Empty if it holds none.
+
+    If something else wrote to the weights meanwhile, such as `load_weights` or `restore_best_weights`, pruned weights
+    are set to zero again, with a warning; see `reconcile`.
+
+    Raises:
+        RecipeError: a mask does not act on the weights that its layer computes with.
+    """
+    reconcile(model)
+    return held_masks(model)
 
 
 def assign_masks(model: keras.Layer, masks: Tree) -> None:
@@ -208,11 +216,44 @@ def assign_masks(model: keras.Layer, masks: Tree) -> None:
         own[key].assign(np.where(kept, keras.ops.convert_to_numpy(own[key].value), 0))
 
 
-def guard(optimizer: Any) -> bool:
-    """Make `optimizer` mask gradients at the start of `apply`. Returns False if it did so already.
+def optimizers_of(model: keras.Layer) -> list[Any]:
+    """The optimizers that a model holds: the one that it was compiled with, and those in its attributes.
 
-    At the end of `fit`, an optimizer may overwrite the weights with their averages. These averages are masked
-    too, because the average of a weight that was pruned during training is not zero.
+    A model with a `train_step` of its own may have several, as one with a generator and a discriminator.
+    """
+    held = [value for _, layer in paths(model) for value in vars(layer).values()]
+    flat = [
+        one
+        for value in held
+        for one in (
+            value.values()
+            if isinstance(value, dict)
+            else value
+            if isinstance(value, list | tuple)
+            else [value]
+        )
+    ]
+    found = [getattr(model, "optimizer", None), *flat]
+    return list({id(one): one for one in found if isinstance(one, keras.optimizers.Optimizer)}.values())
+
+
+def guard(optimizer: Any) -> bool:
+    """Make an optimizer mask gradients at the start of `apply`, for a training loop of your own.
+
+    `sparsify` guards the optimizers that the model holds. Guard yourself one that the model does not know. At the end
+    of `fit`, an optimizer may overwrite the weights with their averages. These averages are masked too, because the
+    average of a weight that was pruned during training is not zero.
+
+    Args:
+        optimizer: a Keras optimizer; it is changed in place.
+
+    Returns:
+        False if it was guarded already.
+
+    Example:
+        >>> optimizer = keras.optimizers.Adam()
+        >>> guard(optimizer), guard(optimizer)
+        (True, False)
     """
     if getattr(optimizer.apply, "masks_gradients", False):
         return False
@@ -248,7 +289,7 @@ def _masked(gradient: Any, variable: keras.Variable) -> Any:
 
 
 def strip(model: keras.Model) -> keras.Model:
-    """Remove the masks from a model. The weights stay as they are, zeros included.
+    """Remove the masks from a model. Pruned weights are and stay zero; see `reconcile`.
 
     Args:
         model: a model with masks.
@@ -266,15 +307,16 @@ def strip(model: keras.Model) -> keras.Model:
         >>> strip(model) is model, masks_of(model)
         (True, {})
     """
+    reconcile(model)
     if any(plain_class(type(layer)) is not type(layer) for _, layer in paths(model)):
         return _plain_copy(model)
     for variable in variables(model).values():
         mask = mask_of(variable)
         if mask is not None:
             variable.constraint = mask.inner
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and getattr(optimizer.apply, "masks_gradients", False):
-        del optimizer.apply, optimizer.finalize_variable_values
+    for optimizer in optimizers_of(model):
+        if getattr(optimizer.apply, "masks_gradients", False):
+            del optimizer.apply, optimizer.finalize_variable_values
     _retrace(model)
     return model
 
