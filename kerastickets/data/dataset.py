@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -81,8 +81,9 @@ class Data:
         batches: a function from a data seed to the training batches (a `tf.data.Dataset`). None uses the
             standard batches.
         labels: the name of each class. Empty if classes have only numbers.
-        scaling: `(mean, std)`, if the inputs are bytes standardised with these values: `x * std + mean` are
-            integers from 0 to 255. Numbers, or arrays that broadcast to one example. None for other inputs.
+        scaling: `(mean, std)`, if the inputs were standardised with these values: `x * std + mean` are the raw inputs.
+            Numbers, or arrays that broadcast to one example. None for other inputs.
+        raw: the type of the raw inputs that `scaling` leads to: `uint8` for integers from 0 to 255, or `float32`.
 
     Raises:
         DataError: a split is empty, lengths or shapes do not fit, a value is not finite, a label is not a
@@ -107,8 +108,11 @@ class Data:
     batches: Callable[[int], Any] | None = None
     labels: tuple[str, ...] = ()
     scaling: tuple[Any, Any] | None = None
+    raw: Literal["uint8", "float32"] = "uint8"
 
     def __post_init__(self) -> None:
+        if self.raw not in ("uint8", "float32"):
+            raise DataError(f"`raw` must be uint8 or float32. Received: raw={self.raw!r}")
         if self.classes is not None and min(self._classes, default=0) < 2:
             raise DataError(f"`classes` must be at least 2, or None. Received: classes={self.classes}")
         object.__setattr__(self, "labels", tuple(self.labels))
@@ -140,6 +144,18 @@ class Data:
         """The number of units that a model's last layer needs: one per class, or one per target."""
         targets = self.train[1]
         return sum(self._classes) or (targets.shape[-1] if targets.ndim > 1 else 1)
+
+    def standardised(self) -> dict[str, Any] | None:
+        """The `mean` and `std` by which callers must standardise raw inputs, as JSON; None if inputs are not raw."""
+        if self.scaling is None:
+            return None
+        return {
+            name: np.ravel(value).tolist() for name, value in zip(("mean", "std"), self.scaling, strict=True)
+        }
+
+    def provenance(self) -> dict[str, Any]:
+        """What a ticket keeps about the inputs: how floats were standardised. Bytes are described by their data set."""
+        return {"standardised": self.standardised()} if self.scaling is not None and self.raw == "float32" else {}
 
     @property
     def _classes(self) -> tuple[int, ...]:
@@ -199,7 +215,7 @@ class Data:
                 raise DataError(
                     f"Every class must have an example in train of data set '{self.name}'. "
                     f"Received: {len(present)} of {classes} classes, none of class {first}. "
-                    "Renumber the labels from 0."
+                    "Renumber the labels from 0. Whole numbers that are targets, not classes, must be floats."
                 )
 
     def _column(self, split: str, column: int) -> np.ndarray:

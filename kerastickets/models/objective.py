@@ -1,7 +1,7 @@
 """Choose the loss and the metrics of training: from the data set, or from the compiled model."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,7 @@ class Objective:
             raise DataError(
                 f"A model for {data.name} needs one output layer. Received: {len(outputs)} of them"
             )
+        _check_targets(data, outputs[0].shape if outputs else None)
         units = outputs[0].shape[-1] if outputs else None
         if units is not None and units != data.outputs:
             raise DataError(
@@ -101,6 +102,21 @@ def fitting_loss(loss: Loss, model: keras.Model) -> Any:
     if isinstance(loss, dict) and loss.get("config", {}).get("from_logits") and gives_probabilities(model):
         loss = loss | {"config": loss["config"] | {"from_logits": False}}
     return keras.losses.get(loss)
+
+
+def _check_targets(data: Data, shape: Sequence[int | None] | None) -> None:
+    """Refuse outputs that a loss would broadcast to targets of another shape."""
+    wanted = data.train[1].shape[1:] or (1,)
+    if data.classes is not None or shape is None or (len(wanted) < 2 and len(shape) == 2):
+        return  # the number of units is checked apart, with an error of its own
+    given = tuple(shape[1:])
+    if len(given) != len(wanted) or any(
+        own not in (None, whole) for own, whole in zip(given, wanted, strict=True)
+    ):
+        raise DataError(
+            f"A model for {data.name} must give outputs of the shape of its targets, {wanted}. Received: a model that "
+            f"gives {given}"
+        )
 
 
 def _metrics(data: Data) -> list[Any]:

@@ -232,6 +232,7 @@ def prepared(asked: TrainRequest) -> PreparedTraining:
             "options": said,
             "seeds": seeds | {"data": seed},
         }
+        provenance = {k: v for k, v in provenance.items() if k != "standardised"} | data.provenance()
         done = trained_level(subject.replace(provenance=provenance), outcome, trainer.environment)
         return Trained(done, outcome.rows, outcome.metrics)
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -29,14 +30,18 @@ class Npz:
     The file contains either x and y, which are split 80 / 10 / 10, or x_train, y_train, x_test and y_test. In
     the second case x_val and y_val (or x_validation and y_validation) are optional; without them, a tenth of
     train becomes the validation split. Integer labels `(n,)` or `(n, 1)` are classes, counted from 0. Floats
-    `(n,)` or `(n, outputs)` are regression targets with a squared-error loss. Inputs are standardised on the
-    training split: per column for arrays with two axes, over all values together for three axes, and per
-    channel (the last axis) for four or more axes. Arrays of other names are not read.
+    `(n,)`, `(n, outputs)` or of more axes are regression targets with a squared-error loss. Arrays of other names
+    are not read.
+
+    Inputs are standardised on the training split: per column for arrays with two axes, over all values together
+    for three axes, and per channel (the last axis) for four or more axes. Integers other than bytes are left as they
+    are, since they are numbers of words or the like; so are columns that hold nothing but 0 and 1.
 
     Args:
         file: path of the file. Pickled arrays are refused, because they could execute code.
         seed: random seed for drawing splits that the file does not define; these splits are stratified by
             class.
+        standardise: whether to standardise the inputs: `auto` as described, `yes` all of them, `no` none.
 
     Raises:
         DataError: the file or an array is missing or damaged, the arrays do not fit into memory, or they cannot
@@ -52,6 +57,7 @@ class Npz:
 
     file: str
     seed: int = 0
+    standardise: Literal["auto", "yes", "no"] = "auto"
 
     def __call__(self) -> Data:
         path = user_path(self.file)
@@ -59,15 +65,29 @@ class Npz:
         splits = _splits(_arrays(path, name), self.seed)
         x, y = splits[0]
         classes = max(int(labels.max(initial=0)) for _, labels in splits) + 1 if _has_classes(y) else None
-        mean, std = moments(x, {2: 0, 3: None}.get(x.ndim, tuple(range(x.ndim - 1))))
+        scaling = self._scaling(x)
+        if scaling is not None:
+            splits = [(standardise(x, *scaling), y) for x, y in splits]
         return Data(
             f"npz:{name}",
-            *((standardise(x, mean, std), y if classes else _targets(y)) for x, y in splits),
+            *((x, y if classes else _targets(y)) for x, y in splits),
             loss=CROSS_ENTROPY if classes else "mean_squared_error",
             metrics=("accuracy",) if classes else ("mean_absolute_error",),
             classes=classes,
-            scaling=(mean, std) if all(x.dtype == np.uint8 for x, _ in splits) else None,
+            scaling=scaling,
+            raw="uint8" if x.dtype == np.uint8 else "float32",
         )
+
+    def _scaling(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Mean and standard deviation of the training inputs; None if they stay as they are."""
+        numbers = _is_integer(x) and x.dtype != np.uint8
+        if self.standardise == "no" or (self.standardise == "auto" and numbers):
+            return None
+        mean, std = moments(x, {2: 0, 3: None}.get(x.ndim, tuple(range(x.ndim - 1))))
+        if self.standardise == "auto" and x.ndim == 2:
+            marks = ((x == 0) | (x == 1)).all(axis=0)
+            mean, std = np.where(marks, 0.0, mean), np.where(marks, 1.0, std)
+        return mean, std
 
 
 def _arrays(path: Path, file: str) -> list[Split]:
@@ -176,8 +196,7 @@ def _column(y: np.ndarray) -> np.ndarray:
 
 
 def _targets(y: np.ndarray) -> np.ndarray:
-    # Not -1, because a split drawn from few examples may be empty. `Data` then says so.
-    return y.reshape(len(y), math.prod(y.shape[1:]))
+    return y if y.ndim > 1 else y.reshape(len(y), 1)
 
 
 def _is_integer(y: np.ndarray | Header) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kerastickets.plugin import Data, DataError, ExportError, Ticket, generator
-from kerastickets_plugins.exporters.parts import READERS, Served, quiet, raw_bytes, write_archive
+from kerastickets_plugins.exporters.parts import READERS, Served, quiet, raw_inputs, write_archive
 from kerastickets_plugins.exporters.sparse_rows import by_rows
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class LiteRT:
             faster.
         int8: whether to quantise weights and activations to 8-bit integers (full integer quantisation), a
             quarter of the size. Inputs and outputs keep their types.
-        raw: whether the export takes raw uint8 images and standardises them itself.
+        raw: whether the export takes raw inputs, as bytes or floats, and standardises them itself.
         calibration: number of training examples from which `int8` learns the ranges of the activations, at
             least 1. They are drawn at random, but are the same every time.
 
@@ -74,7 +74,7 @@ class LiteRT:
 
     def inputs(self, x: np.ndarray, data: Data) -> np.ndarray:
         """Convert inputs of the data set to inputs of the export."""
-        return raw_bytes(x, data) if self.raw else x
+        return raw_inputs(x, data) if self.raw else x
 
     def __call__(
         self, ticket: Ticket, path: Path, *, model: "keras.Model | None" = None, data: Data | None = None

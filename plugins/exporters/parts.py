@@ -30,8 +30,8 @@ class Served:
         model: the model to export.
         name: name of its input.
         shape: the shape of one example, with None for each open size.
-        dtype: the type that it takes: the type of the model's input, or `uint8` for raw images.
-        scaling: mean and standard deviation by which raw images are standardised; None if inputs are not raw.
+        dtype: the type that it takes: the type of the model's input, or that of the data's raw inputs.
+        scaling: mean and standard deviation by which raw inputs are standardised; None if inputs are not raw.
     """
 
     model: "keras.Model"
@@ -49,18 +49,18 @@ class Served:
         Args:
             ticket: the ticket to build the model from if `model` is None.
             model: the model to export, or None.
-            data: fills in sizes that the model leaves open, and gives the scaling of raw images.
-            raw: whether the export takes raw images.
+            data: fills in sizes that the model leaves open, and gives the scaling of raw inputs.
+            raw: whether the export takes raw inputs.
 
         Raises:
             TicketError: the ticket is not trained, or cannot be built.
             KerasTicketsError: the model has several inputs or outputs.
-            DataError: `raw` is set, and the data set was not made of standardised bytes.
+            DataError: `raw` is set, and the data set was not standardised.
         """
         model = trained_model(ticket) if model is None else model
         scaling = scaling_of(data) if raw else None
         name, shape, dtype = _input(model, data)
-        return cls(model, name, shape, "uint8" if raw else dtype, scaling)
+        return cls(model, name, shape, data.raw if raw and data else dtype, scaling)
 
     def __call__(self, x: Any) -> Any:
         """The outputs for inputs `(n, ...)` of type `dtype`, in inference mode."""
@@ -108,41 +108,42 @@ def _input(model: "keras.Model", data: Data | None) -> tuple[str, tuple[int | No
 
 
 def scaling_of(data: Data | None) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and standard deviation by which the images of a data set were standardised.
+    """The mean and standard deviation by which the inputs of a data set were standardised.
 
     Raises:
-        DataError: there is no data, or it was not made of standardised bytes.
+        DataError: there is no data, or it was not standardised.
     """
     if data is None or data.scaling is None:
         given = "no data" if data is None else f"data set '{data.name}', which has no `scaling`"
         raise DataError(
-            f"raw=true needs a data set whose inputs were standardised from bytes. Received: {given}. "
+            f"raw=true needs a data set whose inputs were standardised. Received: {given}. "
             "Leave out `raw`, or give such a data set."
         )
     return data.scaling
 
 
-def raw_bytes(x: np.ndarray, data: Data) -> np.ndarray:
-    """Turn standardised inputs of a data set back into the original bytes.
+def raw_inputs(x: np.ndarray, data: Data) -> np.ndarray:
+    """Turn standardised inputs of a data set back into the raw ones.
 
     Args:
         x: standardised inputs `(n, ...)` of the data set.
         data: the data set; gives the `scaling`.
 
     Returns:
-        The inputs as uint8 `(n, ...)`.
+        The inputs `(n, ...)` of the type `data.raw`; floats up to rounding.
 
     Raises:
-        DataError: the data set was not made of standardised bytes.
+        DataError: the data set was not standardised.
 
     Example:
         >>> from kerastickets.plugin import create
         >>> digits = create("datasets", "digits")()
-        >>> raw_bytes(digits.test[0][:1], digits)[0, 2, :, 0].tolist()
+        >>> raw_inputs(digits.test[0][:1], digits)[0, 2, :, 0].tolist()
         [0, 0, 0, 3, 15, 2, 0, 0]
     """
     mean, std = scaling_of(data)
-    return np.clip(np.rint(x * std + mean), 0, 255).astype(np.uint8)
+    raw = x * std + mean
+    return raw.astype(np.float32) if data.raw == "float32" else np.clip(np.rint(raw), 0, 255).astype(np.uint8)
 
 
 def named_classes(data: Data | None) -> tuple[str, ...]:

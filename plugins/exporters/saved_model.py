@@ -13,7 +13,7 @@ from kerastickets_plugins.exporters.parts import (
     Served,
     named_classes,
     quiet,
-    raw_bytes,
+    raw_inputs,
     write_archive,
 )
 
@@ -31,7 +31,7 @@ class SavedModel:
     `class` (its number) and `probability`.
 
     Args:
-        raw: whether the export takes raw uint8 images and standardises them itself.
+        raw: whether the export takes raw inputs, as bytes or floats, and standardises them itself.
 
     Raises:
         DataError: `raw` is set and the data was not made of standardised bytes.
@@ -51,7 +51,7 @@ class SavedModel:
 
     def inputs(self, x: np.ndarray, data: Data) -> np.ndarray:
         """Convert inputs of the data set to inputs of the export."""
-        return raw_bytes(x, data) if self.raw else x
+        return raw_inputs(x, data) if self.raw else x
 
     def __call__(
         self, ticket: Ticket, path: Path, *, model: "keras.Model | None" = None, data: Data | None = None

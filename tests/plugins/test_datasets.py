@@ -265,7 +265,8 @@ def test_npz_images_of_bytes_are_standardised(shape, tmp_path):
     np.testing.assert_allclose(data.train[0].std(axis), 1, atol=1e-5)
     assert data.classes == 4
     assert np.rint(data.test[0] * data.scaling[1] + data.scaling[0]).max() == 255
-    assert load(npz(tmp_path, x=x.astype(float), y=Y)).scaling is None
+    assert data.raw == "uint8"
+    assert load(npz(tmp_path, x=x.astype(float), y=Y)).raw == "float32"
 
 
 def test_npz_of_float_targets_is_a_regression(tmp_path):
