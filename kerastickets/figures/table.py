@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerastickets.errors import RecipeError
+from kerastickets.foundations.strangers import is_number
 
 _DASH = "\N{EN DASH}"
 _MARKS = str.maketrans({"|": "\\|", "<": "&lt;", "\n": " ", "\r": " "})
@@ -171,6 +172,8 @@ def plain_value(value: Any) -> Any:
     Raises:
         RecipeError: the value has no JSON form.
     """
+    if isinstance(value, int) and not isinstance(value, bool) and not is_number(value):
+        raise RecipeError("A value must have at most 64 bits. Received: a larger integer.")
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, Mapping):

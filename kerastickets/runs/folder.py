@@ -138,7 +138,7 @@ class RunFolder:
         Raises:
             RecipeError: it was. Whatever is at the path now belongs to another command.
         """
-        if not self._holds():
+        if self._lock is not None and not self._holds():
             raise RecipeError(
                 f"{self.path} must stay in place while a run writes to it. Received: a folder that was removed or "
                 "replaced meanwhile. Nothing more was written. Run the same command again, or give another --out."

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerastickets.foundations.tree import Tree, masked, sealed
-from kerastickets.structure.layer_graph import LayerGraph, Op, layer_graph
+from kerastickets.structure.layer_graph import LayerGraph, Op, layer_graph, sound_architecture
 from kerastickets.structure.neuron_graph import Link, NeuronGraph, by_key
 from kerastickets.structure.reachability import Structure
 from kerastickets.structure.tracing import trace
@@ -27,6 +27,7 @@ _ACTIVATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 _UNCHANGED = {"Flatten", "Dropout", "AlphaDropout", "GaussianDropout", "GaussianNoise", "Identity"}
 
 
+@sound_architecture()
 def alive(ticket: Ticket) -> tuple[dict[str, np.ndarray], dict[str, Tree]]:
     """Remove the weights of a ticket that lie on no path from input to output.
 
@@ -74,6 +75,7 @@ def alive(ticket: Ticket) -> tuple[dict[str, np.ndarray], dict[str, Tree]]:
     return reduced, snapshots
 
 
+@sound_architecture()
 def alive_masks(ticket: Ticket) -> dict[str, np.ndarray]:
     """The masks that `alive` returns, without computing its snapshots."""
     return _reduced(ticket, layer_graph(ticket.architecture), trace(ticket))[0]

@@ -4,6 +4,7 @@ This needs no Keras. Nested models are written out inline, and every tensor has 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from kerastickets.errors import TicketError
 from kerastickets.tickets.layer_names import stable_names
 
 Shape = tuple[int | None, ...]
+_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,28 @@ class LayerGraph:
     outputs: tuple[int, ...]
 
 
+@contextmanager
+def sound_architecture() -> Iterator[None]:
+    """Turn what an architecture raises that Keras cannot have written into one error.
+
+    An architecture may come from a stranger's ticket. Reading it as if Keras had written it, and naming what does not
+    fit, takes less than checking each of its thousand entries.
+
+    Raises:
+        TicketError: the body meets entries that are missing, of another type, or do not fit the weights.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+        raise TicketError(
+            "An architecture must be what Keras writes, and fit the weights. Received: "
+            f"{type(error).__name__}: {str(error)[:_SHOWN]}"
+        ) from error
+    except MemoryError as error:
+        raise TicketError("The network of this architecture does not fit into memory.") from error
+
+
+@sound_architecture()
 def layer_graph(architecture: Mapping[str, Any]) -> LayerGraph:
     """Read the operations of a Sequential or Functional model, nested models included.
 

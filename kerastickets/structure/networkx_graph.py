@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from kerastickets.errors import TicketError
-from kerastickets.structure.layer_graph import layer_graph
+from kerastickets.structure.layer_graph import layer_graph, sound_architecture
 from kerastickets.structure.neuron_graph import Link
 from kerastickets.structure.reachability import Structure
 from kerastickets.structure.tracing import Tracer
@@ -124,6 +124,7 @@ def _categories(structure: Structure) -> list[str]:
     return [str(name) for name in names]
 
 
+@sound_architecture()
 def _sums(ticket: "Ticket", structure: Structure, snapshot: str) -> list[tuple[Link, Link]]:
     """For each link, two copies: one holds sums of kept weights, one holds sums of their absolute values."""
     weights, plan = ticket.weights(snapshot), layer_graph(ticket.architecture)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerastickets.errors import TicketError
-from kerastickets.structure.layer_graph import LayerGraph, Op, layer_graph
+from kerastickets.structure.layer_graph import LayerGraph, Op, layer_graph, sound_architecture
 from kerastickets.structure.neuron_graph import LayerNodes, Link, NeuronGraph
 from kerastickets.tickets.ticket import Ticket
 
@@ -45,6 +45,7 @@ _ACTIVATIONS = {
 _MIXING = {"softmax", "log_softmax", "sparsemax", "Softmax", "ops.Softmax", "ops.LogSoftmax"}
 # Weights that are not part of a path: they add a constant, whichever nodes feed the neuron.
 _CONSTANTS = ("bias", "beta")
+_MOST_NODES = 50_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,7 @@ class _Tensor:
     mixed: str = ""  # the name of the softmax that made the tensor, if one did
 
 
+@sound_architecture()
 def trace(ticket: Ticket) -> NeuronGraph:
     """Build the neuron graph of a ticket, from its architecture and its masks.
 
@@ -173,6 +175,8 @@ class Tracer:
 
     def _group(self, name: str, units: int, role: str) -> np.ndarray:
         start = self.groups[-1].stop if self.groups else 0
+        if start + units > _MOST_NODES:
+            raise TicketError(f"A network has at most {_MOST_NODES:,} nodes. Received: more, up to '{name}'.")
         self.groups.append(LayerNodes(name, start, start + units, role))
         return np.arange(start, start + units, dtype=np.int32)
 
@@ -271,18 +275,15 @@ class Tracer:
         kept = _summed(kernel)
         ins, outs = len(nodes) // groups, len(made) // groups
         for n in range(groups):
-            own = slice(n * outs, (n + 1) * outs)
-            rows = nodes[n * ins : (n + 1) * ins]
-            self.links.append(
-                Link(self._key(op, name), rows, made[own], kept[:, own], kernel.shape[0], n, axis)
-            )
+            rows, own = nodes[n * ins : (n + 1) * ins], slice(n * outs, (n + 1) * outs)
+            link = Link(self._key(op, name), rows, made[own], kept[:, own], kernel.shape[0], n, axis)
+            self.links.append(link)
         return _Tensor(made)
 
     def _depthwise(self, op: Op, nodes: np.ndarray, name: str) -> np.ndarray:
         kernel = self._kernel(op, name)
         kept = kernel.reshape(-1, kernel.shape[-2] * kernel.shape[-1])
-        role = op.name if name == "kernel" else f"{op.name}/depthwise"
-        made = self._group(role, kept.shape[1], "weights")
+        made = self._group(op.name if name == "kernel" else f"{op.name}/depthwise", kept.shape[1], "weights")
         rows = np.repeat(nodes, kernel.shape[-1])
         self.links.append(Link(self._key(op, name), rows, made, _summed(kept), kept.shape[0]))
         return made
@@ -293,9 +294,9 @@ class Tracer:
     def _shape(self, op: Op, name: str) -> tuple[int, ...]:
         key = self._key(op, name)
         if key not in self.shapes:
+            some = ", ".join(sorted(self.shapes)[:6])
             raise TicketError(
-                f"The architecture's layer '{op.name}' has the weight {key}. Received: a ticket without it; its "
-                f"keys are {', '.join(sorted(self.shapes)[:6])}."
+                f"The layer '{op.name}' has the weight {key}. Received: a ticket with {some} only."
             )
         return tuple(self.shapes[key])
 
