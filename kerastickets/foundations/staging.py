@@ -134,8 +134,11 @@ def _named_refusals(path: Path) -> Iterator[None]:
 def _held(path: Path) -> Iterator[Path]:
     """Give an empty temporary folder beside `path`, locked for this process. Remove it at the end."""
     part = path.absolute().with_name(f".{path.name}.part")
+    # A link here would lead to someone else's folder, which would be emptied.
+    if part.is_symlink() or (part.exists() and not part.is_dir()):
+        part.unlink()
     part.mkdir(exist_ok=True)
-    handle = os.open(part, os.O_RDONLY)
+    handle = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

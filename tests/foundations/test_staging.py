@@ -145,6 +145,24 @@ def test_the_mark_is_away_while_files_move(tmp_path, monkeypatch):
     assert moved == [("a", False), ("z", False), ("mark", False)]
 
 
+@pytest.mark.parametrize("kind", ["link", "dangling link", "file", "pipe"])
+def test_what_is_in_the_place_of_the_temporary_folder_is_not_followed(tmp_path, kind):
+    precious, part = tmp_path / "precious", tmp_path / "out" / ".a.part"
+    part.parent.mkdir()
+    if kind != "dangling link":
+        precious.mkdir()
+        (precious / "file").write_text("mine")
+    if kind == "file":
+        part.write_text("")
+    elif kind == "pipe":
+        os.mkfifo(part)
+    else:
+        part.symlink_to(precious)
+    make(tmp_path / "out" / "a", "whole")
+    assert kind == "dangling link" or (precious / "file").read_text() == "mine"
+    assert [one.name for one in (tmp_path / "out").iterdir()] == ["a"]
+
+
 def test_one_at_a_time(tmp_path):
     path = tmp_path / "a"
     with staged(path) as folder:
