@@ -66,7 +66,13 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+#: Those that a fast run of the tests leaves out: the others hold what these hold.
+SLOW = ("averages", "patience, the last weights", "batches made by the data", "bfloat16")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] if kind in SLOW else []) for kind in KINDS]
+)
 def test_a_training_that_was_stopped_goes_on_to_the_same_bits(tmp_path, stop_at, kind):
     build, on, dials = KINDS[kind]
     on = on() if on else None
@@ -231,6 +237,8 @@ def test_sigterm_writes_the_state_says_so_and_ends_with_143(tmp_path, request):
     source = tmp_path / "toy.safetensors"
     toy_ticket().save(source)
     command = ["train", source, "--dataset", "digits", *LONG, "--out", tmp_path / "done.safetensors"]
+    command += ["--checkpoint-every", "0.001"]
+    kept = tmp_path / "done.checkpoint"
     code = "from kerastickets_cli.start import kt; kt()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *map(str, command)],
@@ -239,9 +247,12 @@ def test_sigterm_writes_the_state_says_so_and_ends_with_143(tmp_path, request):
         text=True,
     )
     request.addfinalizer(process.kill)
-    time.sleep(12)
+    until = time.monotonic() + 60
+    while not kept.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    before = kept.stat().st_mtime_ns
     process.send_signal(signal.SIGTERM)
     said = process.communicate(timeout=60)
     assert (process.returncode, said[0]) == (EXIT_CODE, ""), said
     assert said[1].strip().endswith("Terminated. Its state is kept: the same command continues.")
-    assert (tmp_path / "done.checkpoint").is_file()
+    assert kept.stat().st_mtime_ns > before
