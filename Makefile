@@ -21,8 +21,11 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 BENCHMARKS := $(filter-out benchmarks/_% benchmarks/against.py,$(wildcard benchmarks/*.py))
 # What `make against` compares this checkout with.
 BASE ?= HEAD~1
+# How many inputs of each kind `make hostile` tries, from seed SEED on.
+COUNT ?= 1000
+SEED ?= 0
 
-.PHONY: help setup run test test-slow test-peers test-browser doctest check format format-check lint types wheel bench against gpu-check \
+.PHONY: help setup run test test-slow test-peers test-browser hostile kills doctest check format format-check lint types wheel bench against gpu-check \
 	saved-models constraints clean distclean
 
 help:  ## list the targets
@@ -62,6 +65,12 @@ test-peers: $(READY)  ## run the comparisons with torch.nn.utils.prune (installs
 
 test-browser: $(READY)  ## run the tests that open reports in headless Chromium; without Chromium they skip and say why
 	$(BIN)/python -m pytest -q -m browser tests
+
+hostile: $(READY)  ## try damaged and forged tickets, folders, arrays, images and models: make hostile COUNT=1000
+	$(BIN)/python -m tests.hostile --count $(COUNT) --seed $(SEED) --jobs $(WORKERS)
+
+kills: $(READY)  ## kill every command that writes at random moments, and run it again: make kills COUNT=100
+	$(BIN)/python -m tests.hostile.kills --count $(COUNT) --seed $(SEED)
 
 doctest: $(READY)  ## run the fast tests and every example in a docstring
 	$(PYTEST) --doctest-modules tests $(PACKAGES)

@@ -155,7 +155,11 @@ class Data:
 
     def provenance(self) -> dict[str, Any]:
         """What a ticket keeps about the inputs: how floats were standardised. Bytes are described by their data set."""
-        return {"standardised": self.standardised()} if self.scaling is not None and self.raw == "float32" else {}
+        return (
+            {"standardised": self.standardised()}
+            if self.scaling is not None and self.raw == "float32"
+            else {}
+        )
 
     @property
     def _classes(self) -> tuple[int, ...]:

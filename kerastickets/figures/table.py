@@ -18,6 +18,7 @@ from kerastickets.foundations.strangers import is_number
 
 _DASH = "\N{EN DASH}"
 _MARKS = str.maketrans({"|": "\\|", "<": "&lt;", "\n": " ", "\r": " "})
+_LONGEST_FORMAT, _LARGE = 20, re.compile(r"[0-9]{3}")
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,8 @@ def check_format(spec: str) -> None:
     Raises:
         RecipeError: `spec` is no number format. The message names it.
     """
+    if len(spec) > _LONGEST_FORMAT or _LARGE.search(spec):
+        raise RecipeError(f"A format must have a width and a precision below 100. Received: {spec[:80]!r}.")
     try:
         format(0.5, spec)
     except (ValueError, TypeError):

@@ -241,7 +241,7 @@ def _monitored(runs: Sequence[RunFacts]) -> str | None:
     known = {name for run in runs for row in run.rows for name, value in row.items() if value is not None}
     train = runs[0].recipe.get("train")
     monitor = train.get("monitor") if isinstance(train, Mapping) else None
-    return next((name for name in (monitor, *_LABELS) if name in known), None)
+    return next((name for name in (monitor, *_LABELS) if isinstance(name, str) and name in known), None)
 
 
 def _by_level(runs: Sequence[RunFacts], value: Callable[[LevelFacts], Any]) -> dict[int, list[float]]:

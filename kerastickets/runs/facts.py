@@ -97,6 +97,11 @@ class RunFacts:
             return summarise(ticket, tasks, counts)
 
         levels = [_level(files, level, timed, look) for level in range(files.finished)]
+        shapes = {tuple((row["key"], tuple(row["shape"])) for row in level.layers) for level in levels}
+        if len(shapes) > 1:
+            raise RecipeError(
+                f"The levels of a run have the same masks. Received: {folder} with tickets of other nets."
+            )
         match = _SEED.fullmatch(folder.name)
         seeds = recipe.get("seeds")
         known = seeds.get("init") if isinstance(seeds, dict) else None

@@ -52,7 +52,7 @@ class Level:
     ) -> "Level":
         """Make the row of a finished level."""
         metrics = dict(ticket.provenance.get("metrics") or {})
-        seconds = [row["seconds"] for row in rows if row.get("level") == level]
+        seconds = [row["seconds"] for row in rows if row.get("level") == level and "seconds" in row]
         names = ("early_stop_iteration", "stopped_iteration", "val_accuracy", "test_accuracy")
         return cls(
             level,

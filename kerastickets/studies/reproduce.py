@@ -15,6 +15,7 @@ from kerastickets.foundations.environment import machine, versions
 from kerastickets.foundations.files import named_refusals, write_text
 from kerastickets.foundations.process_pool import Pool
 from kerastickets.foundations.staging import published
+from kerastickets.foundations.strangers import is_finite
 from kerastickets.registry import plugin_options as options
 from kerastickets.reports.write import report
 from kerastickets.studies.job_kinds import work
@@ -137,7 +138,7 @@ class Reproduction:
             "command": command,
             "jobs": len(done),
             "processes": processes,
-            "seconds of all jobs": round(sum(results[job]["seconds"] for job in done), 1),
+            "seconds of all jobs": round(sum(_seconds(results[job]) for job in done), 1),
             "seconds of this command": round(time.perf_counter() - started, 1),
             "versions": versions(),
             "machine": machine(),
@@ -201,6 +202,12 @@ class _JobRunner:
         whole = sum(job.cost for job in known)
         share = (sum(job.cost for job in done) + part) / whole if whole else 1.0
         self._on_progress(Progress(len(done), len(known), share, tuple(self._running.values())))
+
+
+def _seconds(facts: Mapping[str, Any]) -> float:
+    """How long a job took; 0 if its result, which may come from elsewhere, does not say so."""
+    seconds = facts.get("seconds")
+    return float(seconds) if is_finite(seconds) else 0.0
 
 
 def said_tables(module: Study, dials: Any, trials: Sequence[Mapping[str, Any]]) -> list[Table]:

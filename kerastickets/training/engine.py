@@ -18,7 +18,7 @@ from kerastickets.distribution.devices import Layout, rows_of
 from kerastickets.distribution.replicas import averaging, shared_evaluation
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import integer
-from kerastickets.models.variables import paths
+from kerastickets.models.variables import mask_of, paths, variables
 from kerastickets.training.optimizers import build_optimizer
 
 # Large enough to be quick. It divides the usual 5 000 and 10 000 examples, so that no smaller batch remains.
@@ -113,19 +113,41 @@ class Engine:
 
     @property
     def state(self) -> list[Any]:
-        """The variables that decide how a training goes on: all that its compiled steps touch, and all weights.
+        """The variables that decide how a training goes on. With replicas, metrics are not among them: between two
+        evaluations, they differ from replica to replica."""
+        return [*self._known, *self._others]
 
-        Their order depends on the model only. With replicas, the metrics are left out: between two evaluations, they
-        differ from replica to replica.
-        """
+    @property
+    def _known(self) -> list[Any]:
+        """The variables of the model, its optimizer, metrics and masks, in an order that depends on the model only."""
         model = self.model
         if self.layout.strategy is not None:
             return [*model.variables, *model.optimizer.variables]
-        calls = (self.steps, self.evaluation("validation"))
-        used = [variable for call in calls for variable in getattr(call, "variables", ())]
         metrics = [variable for metric in model.metrics for variable in metric.variables]
-        kept = [v.value for v in (*model.variables, *model.optimizer.variables, *metrics)]
-        return list({id(variable): variable for variable in (*kept, *used)}.values())
+        masks = [mask.value for variable in variables(model).values() if (mask := mask_of(variable))]
+        known = [v.value for v in (*model.variables, *model.optimizer.variables, *metrics, *masks)]
+        return list({id(variable): variable for variable in known}.values())
+
+    @property
+    def _others(self) -> list[Any]:
+        """What only the compiled steps know, such as a counter in a `train_step` of one's own, sorted by name.
+
+        TensorFlow lists the variables of a compiled call in another order in each process.
+        """
+        if self.layout.strategy is not None:
+            return []
+        known = {id(variable) for variable in self._known}
+        used = [
+            v for call in (self.steps, self.evaluation("validation")) for v in getattr(call, "variables", ())
+        ]
+        others = {id(variable): variable for variable in used if id(variable) not in known}
+        return sorted(others.values(), key=lambda variable: str(variable.name))
+
+    @property
+    def ordered(self) -> bool:
+        """Whether `state` has the same order in every process: no two of the others share a name."""
+        names = [variable.name for variable in self._others]
+        return len({*names}) == len(names)
 
     def values(self) -> list[np.ndarray]:
         """The values of `state`."""

@@ -65,7 +65,13 @@ def evaluate(
     net.make_predict_function(force=True)
     x, y = getattr(data, split)
     facts: dict[str, Any] = {"split": split, "dataset": data_name(spec), "weights": name, "examples": len(x)}
-    measured = net.evaluate(x, y, 1000, verbose=0, return_dict=True)
+    try:
+        measured = net.evaluate(x, y, 1000, verbose=0, return_dict=True)
+    except (ValueError, TypeError) as error:
+        cause = " ".join(str(error).split())[:200]
+        raise RecipeError(
+            f"The net's loss and metrics must fit {data_name(spec)}. Received: {type(error).__name__}: {cause}"
+        ) from error
     # A metric can be one number per class. As in training, such metrics are left out.
     facts |= {key: float(value) for key, value in measured.items() if np.ndim(value) == 0}
     if isinstance(data.classes, int):

@@ -14,6 +14,7 @@ from kerastickets.data.dataset import Data
 from kerastickets.data.spec import data_digest, data_files, data_name, data_of, file_digest, find_data
 from kerastickets.errors import AlignError, PluginError, RecipeError
 from kerastickets.foundations.tree import Tree
+from kerastickets.models.keras_archive import check_archive
 from kerastickets.models.untrusted import refuse_unsafe
 from kerastickets.registry.plugin_options import unknown
 from kerastickets.tickets.ticket import Ticket
@@ -300,9 +301,12 @@ def _load(path: Path, custom_objects: Mapping[str, Any] | None) -> "keras.Model"
     import kerastickets.layers  # noqa: F401 - mask-aware layers must be registered before a file names them
 
     try:
+        check_archive(path)
         with warnings.catch_warnings():
             # The slots of a saved optimizer are not needed, since every level starts with a fresh optimizer.
             warnings.filterwarnings("ignore", "Skipping variable loading for optimizer", UserWarning)
             return keras.models.load_model(path, custom_objects=dict(custom_objects or {}), safe_mode=True)
+    except RecipeError:
+        raise
     except Exception as error:  # a damaged file or a custom class can raise anything
         raise RecipeError(f"{path} must be a model saved by Keras. Received: {error}") from error

@@ -243,10 +243,10 @@ class Trainer:
     def _keeper(self, start: Start) -> Keeper | None:
         """What keeps the state of a training; None if nothing does.
 
-        It cannot be kept with callbacks, whose own state is unknown, nor with several workers, which would have to stop
-        at the same step.
+        It cannot be kept with callbacks, whose own state is unknown; with several workers, which would have to stop at
+        the same step; nor if variables of the steps cannot be told apart in another process.
         """
-        if start.checkpoint is None or self.callbacks or self.layout.workers > 1:
+        if start.checkpoint is None or self.callbacks or self.layout.workers > 1 or not self.engine.ordered:
             return None
         # Each call ends with an average over the replicas, so more calls than evaluations would change the bits.
         pace = self._pace if self.layout.strategy is None else None

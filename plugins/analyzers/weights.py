@@ -139,7 +139,7 @@ def _signs(ticket: Ticket, key: str) -> tuple[int, int] | None:
     if "final" not in ticket.snapshots:
         return None
     mask = ticket.masks[key]
-    init, final = (np.sign(ticket.weights(name)[key][mask]) for name in ("init", "final"))
+    init, final = (np.sign(1 * ticket.weights(name)[key][mask]) for name in ("init", "final"))
     return int(np.count_nonzero((init == final) & (init != 0))), int(np.count_nonzero(init))
 
 

@@ -32,5 +32,7 @@ class Constant:
         ticket = check_tickets(self, tickets)
         init = dict(ticket.weights())
         for key in ticket.masks:
-            init[key] = sealed(np.sign(init[key]) * init[key].std(dtype="float64").astype(init[key].dtype))
+            init[key] = sealed(
+                np.sign(1 * init[key]) * init[key].std(dtype="float64").astype(init[key].dtype)
+            )
         return derive(self, tickets, snapshots={"init": init})

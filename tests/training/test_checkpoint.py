@@ -7,10 +7,12 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -135,6 +137,76 @@ def test_a_run_and_a_transfer_that_were_stopped_give_the_same_bytes(tmp_path, st
             == whole.ticket
         )
     assert checkpoint.files() == []
+
+
+def test_the_order_of_a_state_is_the_same_in_every_process(tmp_path):
+    """TensorFlow lists what a compiled call touches in any order. Masks of one shape must not be exchanged."""
+    made = trainer(doubled, **cosine())
+    made.load(start(doubled), masks(), seed=0)
+    engine = made.engine
+    order, touched = [id(variable) for variable in engine.state], list(engine.steps.variables)
+    assert len({*order} & {id(variable) for variable in touched}) > 5
+    for number in range(3):
+        mixed = np.random.default_rng(number).permutation(len(touched))
+        engine.__dict__["steps"] = SimpleNamespace(variables=[touched[n] for n in mixed])
+        assert [id(variable) for variable in engine.state] == order
+    assert engine.ordered
+    twins = [tf.Variable(0.0, name="twin") for _ in range(2)]
+    engine.__dict__["steps"] = SimpleNamespace(variables=twins)
+    assert not engine.ordered
+    kept = Start(start(doubled), masks(), 0, checkpoint=Checkpoint(tmp_path / "a"))
+    assert made._keeper(kept) is None
+
+
+ACROSS = """
+import sys
+from dataclasses import replace
+import keras
+from kerastickets.foundations.termination import Terminated
+from kerastickets.training.checkpoint import Checkpoint, Keeper, Pace
+from kerastickets.training.session import Start
+from kerastickets.training.trainer import Trainer
+from tests.helpers.training import data, digest, generator, recipe, start
+
+def build():
+    return keras.Sequential([keras.Input((4,)), *(keras.layers.Dense(4) for _ in range(4)), keras.layers.Dense(3)])
+
+visits, visit = [int(sys.argv[2])], Keeper.visit
+def watched(self, state):
+    visits[0] -= 1
+    self._checkpoint._written = -1e9
+    visit(self, state)
+    if not visits[0]:
+        raise Terminated
+Keeper.visit = watched
+Pace.until = lambda self, at, stop: min(stop, at + 3)
+weights = start(build)
+masks = {key: generator("m", key).random(w.shape) < 0.6 for key, w in weights.items() if w.ndim == 2}
+begin = Start(weights, masks, 3, identity="mine")
+if sys.argv[1]:
+    begin = replace(begin, checkpoint=Checkpoint(sys.argv[1]))
+rows = []
+try:
+    done = Trainer(build, data(), recipe(train="16it", eval_every="5it"), masks).train_many([begin])[0]
+    print("digest", digest(done.final))
+except Terminated:
+    print("digest", "stopped")
+"""
+
+
+@pytest.mark.slow
+def test_a_training_of_equal_layers_goes_on_in_other_processes(tmp_path):
+    def run(path, visits):
+        command = [sys.executable, "-c", ACROSS, str(path), str(visits)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        return done.stdout.split()[-1]
+
+    whole = run("", 0)
+    for number in range(4):
+        path = tmp_path / f"{number}.checkpoint"
+        assert run(path, 1 + number) == "stopped"
+        assert path.is_file()
+        assert run(path, 0) == whole
 
 
 @pytest.fixture
