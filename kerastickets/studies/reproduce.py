@@ -206,7 +206,7 @@ class _JobRunner:
 
 def _seconds(facts: Mapping[str, Any]) -> float:
     """How long a job took; 0 if its result, which may come from elsewhere, does not say so."""
-    seconds = facts.get("seconds")
+    seconds: Any = facts.get("seconds")
     return float(seconds) if is_finite(seconds) else 0.0
 
 
