@@ -33,7 +33,7 @@ def check_archive(path: Path) -> None:
     if len(members) > _MOST_MEMBERS:
         raise _refused(path, f"{len(members):,} members")
     names = [member.orig_filename for member in members]
-    odd = [name for name in names if "\0" in name or name.startswith("/") or ".." in Path(name).parts]
+    odd = [name for name in names if not name or "\0" in name or name[0] == "/" or ".." in Path(name).parts]
     if odd or len({*names}) < len(names):
         raise _refused(path, f"a member named {odd[0]!r}" if odd else "two members of one name")
     for member in members:

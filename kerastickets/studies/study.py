@@ -124,10 +124,13 @@ class Cache:
     def facts(self, job: Job) -> dict[str, Any] | None:
         """The facts of a finished job; None if it is not done."""
         try:
-            return read_json(self.place(job) / "result.json", "`kt reproduce`")
+            facts = read_json(self.place(job) / "result.json", "`kt reproduce`")
+            said = read_json(self.place(job) / "job.json", "`kt reproduce`").get("result")
         except RecipeError:
             # Whatever else stands there is no result: the job is done again, and its result replaces the file.
             return None
+        # Results that were kept before have no digest.
+        return facts if said in (None, _digest(facts)) else None
 
     def file(self, ticket: Input) -> Path:
         """The file of a finished job's ticket."""
@@ -168,11 +171,17 @@ class Cache:
 
     def keep(self, job: Job, facts: Mapping[str, Any]) -> dict[str, Any]:
         """Store the facts of a job, which marks it as done."""
-        about = {"verb": job.verb, "inputs": [[one.job.hash, one.name] for one in job.inputs]}
-        text = json.dumps(about | {"options": dict(job.options)}, indent=1, sort_keys=True)
+        about: dict[str, Any] = {"verb": job.verb, "inputs": [[one.job.hash, one.name] for one in job.inputs]}
+        about |= {"options": dict(job.options), "result": _digest(facts)}
+        text = json.dumps(about, indent=1, sort_keys=True)
         write_text(self.place(job) / "job.json", text)
         write_text(self.place(job) / "result.json", json.dumps(facts, sort_keys=True))
         return json.loads(json.dumps(facts))
+
+
+def _digest(facts: Mapping[str, Any]) -> str:
+    """The sha256 of a result, so that a damaged one is noticed although it is still JSON."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 class Results:

@@ -97,7 +97,14 @@ class Trainer:
         self.jit = allowed and use_jit(self.model, recipe.jit) and data.batches is None
         check_room(self.jit)
         augment = Augmentation.parse(recipe.augment)
-        self.engine = Engine(self.model, data, recipe.batch_size, self.jit, augment, self.layout)
+        try:
+            self.engine = Engine(self.model, data, recipe.batch_size, self.jit, augment, self.layout)
+        except (ValueError, TypeError) as error:  # Keras's own words about a loss or a metric
+            cause = " ".join(str(error).split())[:200]
+            raise RecipeError(
+                f"The loss and the metrics must fit the net's outputs and {data.name}. Received: "
+                f"{type(error).__name__}: {cause}"
+            ) from error
 
     def _prepare(self, keys: Collection[str], frozen: Collection[str]) -> None:
         own = variables(self.model)
