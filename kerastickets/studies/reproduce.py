@@ -223,7 +223,13 @@ def _reduced(module: Study, dials: Any) -> str:
 def write(what: Reproduction, results: Results, out: Path, facts: Mapping[str, Any]) -> Path:
     """Write the tables, figures and page of a study; its jobs must be done. Returns the page's path."""
     module, dials = what.module, what.dials
-    trials = [dict(trial) for trial in module.trials(dials, results)]
+    try:
+        trials = [dict(trial) for trial in module.trials(dials, results)]
+    except (LookupError, TypeError) as error:
+        raise RecipeError(
+            f"The results in {results.cache.folder} must be what `kt reproduce` wrote. Received: one that the study "
+            f"cannot read, {type(error).__name__}: {error}. Give another --cache."
+        ) from error
     tables, figures = said_tables(module, dials, trials), module.figures(dials, trials)
     said = _reduced(module, dials)
     facts = {**facts, "notes": [*filter(None, [said]), *module.notes(dials, trials)]}
