@@ -194,6 +194,8 @@ class Keeper:
 
     def resume(self) -> TrainingState | None:
         """Put the state that the file holds into the trainer, and return it; None if the file holds none."""
+        if not is_regular(self._checkpoint.path):  # and no variable needs to be read
+            return None
         state = self._checkpoint.read(self._identity, self._weights, self._engine.values())
         if state is not None:
             self._engine.restore(state.variables)

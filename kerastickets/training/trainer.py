@@ -71,7 +71,7 @@ class Trainer:
         self.layout = layout or Layout()
         self._group: InterleavedNets | None = None
         self._pace = Pace()
-        self._derived: str | None = None
+        self._derived = ""
         with self.layout.scope():
             self._make(build, keys, frozen, objective)
 
@@ -140,7 +140,7 @@ class Trainer:
 
     def _derive(self, digest: str) -> None:
         """Trace the compiled functions again if what layers derive from their variables has changed."""
-        if self._derived not in (None, digest):
+        if self._derived != digest:
             self.engine.forget()
             self._group = None
         self._derived = digest
@@ -225,9 +225,10 @@ class Trainer:
             return error
 
     def _alone(self, start: Start) -> Outcome:
+        self.begin(start)
+        # After `begin`: to know its variables, the keeper compiles the steps, which hold what layers derive by then.
         keeper = self._keeper(start)
         wishes = Training(self, start, self, keeper).wishes()
-        self.begin(start)
         metrics: Metrics | None = None
         # With a keeper, SIGTERM waits until the state is written.
         with self.layout.errors(), deferred() if keeper else nullcontext():

@@ -41,6 +41,13 @@ def test_what_a_layer_derives_from_its_weights_is_in_the_ticket():
     assert (np.asarray(built(x)) == np.asarray(model(x))).all()
 
 
+def test_a_run_that_keeps_its_state_derives_before_it_compiles(tmp_path):
+    model = normalised()
+    kept, plain = (first(model, data(), **more) for more in ({"out": tmp_path / "run"}, {}))
+    assert [row["val_loss"] for row in kept.rows] == [row["val_loss"] for row in plain.rows]
+    assert kept.rows[0]["val_loss"] < 10  # not that of inputs of a thousand
+
+
 def test_what_is_derived_is_traced_again_for_other_weights():
     """Two tickets of one architecture share a compiled trainer; each normalises by its own mean."""
     cache = TrainerCache()
