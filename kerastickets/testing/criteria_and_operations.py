@@ -17,7 +17,7 @@ from kerastickets.data.dataset import Data
 from kerastickets.errors import KerasTicketsError
 from kerastickets.foundations.duration import Duration
 from kerastickets.foundations.tree import Tree, kept, masked
-from kerastickets.models.masking import masks_of
+from kerastickets.models.pruned_weights import held_masks
 from kerastickets.pruning.scoring import Criterion, Scoring
 from kerastickets.testing.analyzers import check_analyzer
 from kerastickets.testing.datasets_and_models import check_dataset, check_model
@@ -240,7 +240,7 @@ def _state(scoring: Scoring) -> Tree:
     model, optimizer = scoring.model, scoring.model.optimizer
     variables = enumerate([*model.variables, *optimizer.variables])
     state = {f"{v.path} (variable {n})": np.array(keras.ops.convert_to_numpy(v)) for n, v in variables}
-    state |= {f"mask of {key}": mask for key, mask in masks_of(model).items()}
+    state |= {f"mask of {key}": mask for key, mask in held_masks(model).items()}
     for name, tree in {"masks": scoring.masks, "init": scoring.init, "rewind": scoring.rewind}.items():
         state |= {f"{key} in `{name}`": np.array(value) for key, value in (tree or {}).items()}
     return state
