@@ -78,9 +78,7 @@ def _own(file: int, part: str, folder: int | None = None) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return same_file(os.fstat(file), os.stat(part, dir_fd=folder, follow_symlinks=False))
-    except (
-        OSError
-    ):  # locked by another process, which may have renamed it meanwhile, or a system without locks
+    except OSError:  # another process holds or has renamed it, or the file system knows no locks
         return False
 
 

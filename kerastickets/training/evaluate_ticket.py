@@ -60,9 +60,10 @@ def evaluate(
     data = trainers.data(spec)
     net = trainers.measured(ticket_source(ticket, data, model, custom_objects), data)
     name = "final" if "final" in ticket.snapshots else ticket.start
-    assign(net, masked(ticket.weights(name), ticket.masks))
-    net.make_test_function(force=True)  # what a layer derives from its weights is traced into it
-    net.make_predict_function(force=True)
+    if assign(net, masked(ticket.weights(name), ticket.masks)):
+        # What layers derive from their weights is traced into these. Most nets derive nothing.
+        net.make_test_function(force=True)
+        net.make_predict_function(force=True)
     x, y = getattr(data, split)
     facts: dict[str, Any] = {"split": split, "dataset": data_name(spec), "weights": name, "examples": len(x)}
     try:
