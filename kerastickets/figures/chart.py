@@ -49,6 +49,8 @@ class Series:
     like: str = ""
 
     def __post_init__(self) -> None:
+        if self.x is None or self.y is None:
+            raise RecipeError(f"A series must have x and y. Received: {self.name!r} without one of them.")
         for name in ("x", "y", "low", "high"):
             if (values := getattr(self, name)) is not None:
                 object.__setattr__(self, name, tuple(plain_value(list(values))))

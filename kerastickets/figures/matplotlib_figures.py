@@ -11,7 +11,7 @@ from kerastickets.figures.chart import Chart, Figure, Graph, Heatmap, Series
 from kerastickets.figures.matplotlib_network import draw_network, net_size
 from kerastickets.figures.network import Network
 from kerastickets.figures.palette import LIGHT
-from kerastickets.figures.table import file_stem
+from kerastickets.figures.table import file_stem, shown_number
 from kerastickets.figures.ticket_tree import places
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def _draw_axes(axes: "Axes", chart: Chart, categories: list[str]) -> None:
 
 def _tick(value: float, spec: str) -> str:
     """The text of a tick. Ticks can lie anywhere, so a percentage keeps its digits: 97.5 % stays 97.5 %."""
-    return f"{value * 100:g}%" if spec.endswith("%") else format(value, spec or "g")
+    return f"{value * 100:g}%" if spec.endswith("%") else shown_number(value, spec or "g")
 
 
 def _fine(heatmap: Heatmap) -> bool:
@@ -287,7 +287,7 @@ def _draw_heatmap(canvas: "Canvas", axes: "Axes", heatmap: Heatmap) -> None:
     axes.set_ylabel(heatmap.y_label)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    bar = canvas.colorbar(image, ax=axes, format=lambda value, _: format(value, heatmap.format), pad=0.02)
+    bar = canvas.colorbar(image, ax=axes, format=lambda value, _: shown_number(value, heatmap.format), pad=0.02)
     bar.outline.set_visible(False)
     if not fine:
         _write_numbers(axes, values, heatmap.format, image.get_clim())

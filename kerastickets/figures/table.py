@@ -59,7 +59,7 @@ class Column:
             return value
         if not isinstance(value, int | float):
             return json.dumps(value, ensure_ascii=False)
-        return format(value, self.format or (".6g" if isinstance(value, float) else ""))
+        return shown_number(value, self.format)
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,19 @@ def plain_value(value: Any) -> Any:
     if isinstance(value, numbers.Real):
         return float(value) if math.isfinite(value) else None
     raise RecipeError(f"A value must be JSON. Received: {_short(value)} of {type(value).__name__}.")
+
+
+def shown_number(value: int | float, spec: str = "") -> str:
+    """A number as text. A format that fits whole numbers only, such as `d`, is not used for other numbers.
+
+    Example:
+        >>> shown_number(12, "d"), shown_number(0.5, "d"), shown_number(0.5, ".0%")
+        ('12', '0.5', '50%')
+    """
+    try:
+        return format(value, spec or (".6g" if isinstance(value, float) else ""))
+    except ValueError:
+        return format(value, ".6g")
 
 
 def file_stem(name: str) -> str:

@@ -77,8 +77,9 @@ def _read(path: Path, kind: type, make: Callable[[Any], Any]) -> Any:
 
 
 def _summary(facts: Mapping[str, Any]) -> str:
-    notes = facts.get("notes") or ()
-    texts = [notes] if isinstance(notes, str) else [f"- {note}" for note in notes]
+    notes = facts.get("notes")
+    notes = notes if isinstance(notes, str | list) else ()
+    texts = [notes] if isinstance(notes, str) else [f"- {note}" for note in notes if isinstance(note, str)]
     return "\n\n".join(filter(None, [str(facts.get("summary") or ""), "\n".join(texts)]))
 
 

@@ -83,3 +83,10 @@ def test_a_legend_names_one_series_of_each_colour():
     # Of a family too large for colours of their own, some.
     family = Chart("c", "", "", "", tuple(Series(f"level {n}", [0], [n]) for n in range(22)), "")
     assert family.named() == [0, 4, 8, 13, 17, 21]
+
+
+def test_a_series_without_x_is_refused():
+    facts = Chart("c", "C", "x", "y", (Series("s", [0], [1]),), "One point.").facts()
+    facts["series"][0]["x"] = None
+    with pytest.raises(RecipeError, match="x and y"):
+        Chart.of(facts)

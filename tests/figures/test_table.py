@@ -110,3 +110,8 @@ def test_plain_values():
 def test_no_name_leads_out_of_a_folder():
     assert "/" not in file_stem("../../etc/x y")
     assert file_stem("") == "unnamed"
+
+
+def test_a_format_of_whole_numbers_does_not_fail_on_others():
+    assert Column("level", format="d").show(3) == "3"
+    assert Column("level", format="d").show(2.5) == "2.5"
