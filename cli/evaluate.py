@@ -1,6 +1,6 @@
 """`kt eval`: measure a ticket on data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -27,9 +27,18 @@ from kerastickets_cli.output import emit, percent, say, table
     show_default=True,
     help="The part of the data set to measure on.",
 )
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Examples per step. A smaller number needs less memory.",
+)
 @own_model_option
 @json_option
-def evaluate(ticket: str, dataset: str | None, split: str, model: str | None, as_json: bool) -> None:
+def evaluate(
+    ticket: str, dataset: str | None, split: str, batch_size: int, model: str | None, as_json: bool
+) -> None:
     """Measure TICKET on data: loss, accuracy per class and task (squared error for targets), and calibration.
 
     If the ticket was trained, its final weights are measured. Otherwise the weights are measured that its training
@@ -43,7 +52,7 @@ def evaluate(ticket: str, dataset: str | None, split: str, model: str | None, as
         find_model(model)
         if dataset:
             find_data(dataset)
-        facts = measure(loaded, dataset, split=split, model=model)
+        facts = measure(loaded, dataset, split=split, batch_size=batch_size, model=model)
     if as_json:
         emit({"ticket": ticket, "digest": loaded.digest, **facts})
     else:
@@ -58,15 +67,21 @@ def _show(facts: Mapping[str, Any]) -> None:
     width = max(12, *map(len, numbers))
     for name, number in numbers.items():
         say(f"{name:{width}}  {number}")
-    if classes := facts.get("classes"):
-        say()
-        rows = [(row.get("name", row["class"]), row["count"], percent(row["accuracy"])) for row in classes]
-        say(table(("class", "count", "accuracy"), rows, left=0))
+    _show_classes(facts.get("classes"), "class")
+    for name, output in (facts.get("outputs") or {}).items():
+        _show_classes(output["classes"], f"class of {name}")
     if tasks := facts.get("tasks"):
         say()
         kinds = [name for name, value in next(iter(tasks.values())).items() if isinstance(value, float)]
         rows = [(name, *(_number(kind, row[kind]) for kind in kinds)) for name, row in tasks.items()]
         say(table(("task", *(kind.replace("_", " ") for kind in kinds)), rows))
+
+
+def _show_classes(classes: Sequence[Mapping[str, Any]] | None, heading: str) -> None:
+    if classes:
+        say()
+        rows = [(row.get("name", row["class"]), row["count"], percent(row["accuracy"])) for row in classes]
+        say(table((heading, "count", "accuracy"), rows, left=0))
 
 
 def _number(name: str, value: float) -> str:

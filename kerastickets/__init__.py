@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         task_cross_entropy as task_cross_entropy,
     )
     from kerastickets.data.joined import join_data as join_data
+    from kerastickets.data.own_arrays import data_from as data_from
     from kerastickets.errors import (
         AlignError as AlignError,
         DataError as DataError,

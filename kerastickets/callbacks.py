@@ -9,9 +9,12 @@ import numpy as np
 
 from kerastickets import registry
 from kerastickets.cutting.cut_scores import cut
+from kerastickets.data.splits import size as size_of
 from kerastickets.errors import RecipeError
+from kerastickets.foundations.structure import map_leaves
 from kerastickets.foundations.tree import Tree, kept, total
 from kerastickets.models.masking import assign_masks, masks_of, sparsify
+from kerastickets.models.objective import loss_function
 from kerastickets.models.pruned_weights import held_masks, reconcile
 from kerastickets.models.variables import snapshot
 from kerastickets.pruning.scoring import Batches, Scoring
@@ -102,7 +105,8 @@ class PruneDuringTraining(keras.callbacks.Callback):
             sparsity of all prunable weights from that batch on. Sparsities must be in [0, 1) and must not decrease.
             `polynomial(...)` makes such a schedule.
         scope: `global` to compare scores over all layers; `layer` to give every layer the same density.
-        data: `(x, y)` training arrays, for criteria that need data, such as for gradients.
+        data: `(x, y)` or `(x, y, sample_weight)`: training arrays in the structure that `fit` takes, for criteria
+            that need data, such as for gradients.
         batch_size: examples per scoring batch; at most the number of examples is used.
         include: glob patterns of weights to prune in addition to kernels and embeddings.
         exclude: glob patterns of weights not to prune.
@@ -130,7 +134,7 @@ class PruneDuringTraining(keras.callbacks.Callback):
         schedule: Mapping[int, float],
         *,
         scope: str = "global",
-        data: tuple[np.ndarray, np.ndarray] | None = None,
+        data: tuple[Any, ...] | None = None,
         batch_size: int = 60,
         include: Collection[str] = (),
         exclude: Collection[str] = (),
@@ -186,33 +190,16 @@ class PruneDuringTraining(keras.callbacks.Callback):
             assign_masks(self.model, cut(scores, keep, masks, self.scope))  # type: ignore[arg-type]
 
     def _scoring(self, masks: Tree, step: int) -> Scoring:
-        if self.data is None:
-            batches: Any = _NoBatches()
-        else:
-            x, y = self.data
-            batches = Batches((np.asarray(x), np.asarray(y)), min(self.batch_size, len(x)), self.seed, step)
-        return Scoring(self.model, masks, self._init, None, batches, _loss(self.model), self.seed)
+        split = None if self.data is None else map_leaves(np.asarray, tuple(self.data))
+        size = split and min(self.batch_size, size_of(split))
+        batches: Any = Batches(split, size, self.seed, step) if split and size else _NoBatches()
+        loss = loss_function(self.model, split)
+        return Scoring(self.model, masks, self._init, None, batches, loss, self.seed)
 
 
 class _NoBatches:
     def __getitem__(self, n: int) -> Any:
         raise RecipeError("This criterion scores on data. Give PruneDuringTraining data=(x, y).")
-
-
-def _loss(model: keras.Model) -> Any:
-    """The model's loss; if it has none, or one per output, a function that says so when a criterion needs it."""
-    try:
-        loss = keras.losses.get(model.loss)
-    except (ValueError, TypeError):
-        loss = None
-    return _no_loss if loss is None else loss
-
-
-def _no_loss(*given: Any) -> Any:
-    raise RecipeError(
-        "This criterion scores by one loss. Received: a model that is not compiled with one loss. Take a criterion "
-        "that needs none, such as magnitude."
-    )
 
 
 def _enforce(model: keras.Model, masks: Tree) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         task_cross_entropy as task_cross_entropy,
     )
     from kerastickets.data.joined import join_data as join_data
+    from kerastickets.data.own_arrays import data_from as data_from
     from kerastickets.data.parts import (
         class_splits as class_splits,
         of_classes as of_classes,

@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from kerastickets.data.arrays import numbers_of
+from kerastickets.data.splits import Split as Split, arrayed, check_like, checked_split, shapes, size
 from kerastickets.errors import DataError
+from kerastickets.foundations.structure import is_nested
 
-Split = tuple[np.ndarray, np.ndarray]
 Loss = str | Mapping[str, Any]
 
 #: The loss of a classification data set whose models end in logits.
@@ -66,17 +67,23 @@ class Data:
     that already have that dtype are views, not copies. Data that cannot be trained on is refused here, with an
     error that names the problem.
 
+    Inputs and labels may be tuples, lists or dicts of arrays, as `fit` takes them for models with several inputs or
+    outputs. In such a structure, whole numbers of labels stay whole numbers, and float targets become float32.
+
     Args:
         name: the name of the data set in tables and provenance.
-        train: `(x, y)`: inputs `(n, ...)`, and labels `(n,)` or targets `(n, outputs)`. For several
-            classification tasks, labels `(n, tasks)`.
+        train: `(x, y)` or `(x, y, sample_weight)`: inputs `(n, ...)`, and labels `(n,)`, label maps `(n, ...)` or
+            targets `(n, ...)`. For several classification tasks, labels `(n, tasks)`. Sample weights `(n,)` are
+            numbers of at least 0 that multiply each example's loss.
         validation: the validation split in the same form, taken out of the training data. It is used for
             selection and for early stopping.
         test: the test split in the same form. It is never used for selection.
-        loss: a Keras loss identifier that JSON can hold: a name or `{"class_name": ..., "config": ...}`.
+        loss: a Keras loss identifier that JSON can hold: a name or `{"class_name": ..., "config": ...}`. None leaves
+            it to the model, which must then be compiled with a loss.
         metrics: Keras metric identifiers, or functions without arguments that make a metric.
         classes: the number of classes (at least 2); labels are 0 to classes - 1. For several classification
-            tasks, a tuple with one number per column of labels. None if `y` holds targets.
+            tasks, a tuple with one number per column of labels. None if `y` holds targets, or if the model decides
+            what its whole numbers are.
         tasks: the tasks of the data set by name. Empty for a single task.
         batches: a function from a data seed to the training batches (a `tf.data.Dataset`). None uses the
             standard batches.
@@ -101,9 +108,9 @@ class Data:
     train: Split
     validation: Split
     test: Split
-    loss: Loss
-    metrics: tuple[str | Mapping[str, Any] | Callable[[], Any], ...]
-    classes: int | tuple[int, ...] | None
+    loss: Loss | None = None
+    metrics: tuple[str | Mapping[str, Any] | Callable[[], Any], ...] = ()
+    classes: int | tuple[int, ...] | None = None
     tasks: Mapping[str, Task] = field(default_factory=dict)
     batches: Callable[[int], Any] | None = None
     labels: tuple[str, ...] = ()
@@ -123,9 +130,9 @@ class Data:
                 f"Received: labels={self.labels}"
             )
         for name in ("train", "validation", "test"):
-            object.__setattr__(self, name, self._checked(name, *getattr(self, name)))
+            object.__setattr__(self, name, self._checked(name, getattr(self, name)))
         for name in ("validation", "test"):
-            self._check_like_train(name)
+            check_like(getattr(self, name), self.train, name, self.name)
         self._check_classes()
         object.__setattr__(self, "loss", _json_ready(self.name, self.loss))
         object.__setattr__(self, "metrics", tuple(self.metrics))
@@ -136,14 +143,48 @@ class Data:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of one example (without the batch axis)."""
-        return self.train[0].shape[1:]
+        """The shape of one example (without the batch axis).
+
+        Raises:
+            DataError: the data set has several inputs. `input_shapes` has the shape of each.
+        """
+        if is_nested(self.train[0]):
+            raise DataError(
+                f"One input is needed here. Received: data set '{self.name}' with {self.input_shapes}"
+            )
+        return tuple(self.train[0].shape[1:])
+
+    @property
+    def input_shapes(self) -> Any:
+        """The shape of one example of each input, in the structure of the inputs."""
+        return shapes(self.train[0])
 
     @property
     def outputs(self) -> int:
-        """The number of units that a model's last layer needs: one per class, or one per target."""
+        """The number of units that a model's last layer needs: one per class, or one per target.
+
+        Raises:
+            DataError: the data set has labels for several outputs, or does not say what its labels are.
+        """
         targets = self.train[1]
+        if is_nested(targets) or not self.declared:
+            what = (
+                f"labels {shapes(targets)}" if is_nested(targets) else "labels without `loss` and `classes`"
+            )
+            raise DataError(
+                f"The number of outputs is not known. Received: data set '{self.name}' with {what}. Give a model that "
+                "is compiled for them, or a data set with `loss` and `classes`."
+            )
         return sum(self._classes) or (targets.shape[-1] if targets.ndim > 1 else 1)
+
+    @property
+    def declared(self) -> bool:
+        """Whether the data set says what its labels are. If not, a compiled model decides."""
+        return self.loss is not None or self.classes is not None
+
+    def count(self, split: str) -> int:
+        """The number of examples of `train`, `validation` or `test`."""
+        return size(getattr(self, split))
 
     def standardised(self) -> dict[str, Any] | None:
         """The `mean` and `std` by which callers must standardise raw inputs, as JSON; None if inputs are not raw."""
@@ -169,39 +210,40 @@ class Data:
         return self.classes if isinstance(self.classes, tuple) else (self.classes,)
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{name}={len(getattr(self, name)[1])}" for name in ("train", "validation", "test"))
-        return f"Data({self.name!r}, {sizes}, inputs={self.input_shape}, outputs={self.outputs})"
+        sizes = ", ".join(f"{name}={self.count(name)}" for name in ("train", "validation", "test"))
+        known = self.declared and not is_nested(self.train[1])
+        labels = f"outputs={self.outputs}" if known else f"labels={shapes(self.train[1])}"
+        return f"Data({self.name!r}, {sizes}, inputs={self.input_shapes}, {labels})"
 
-    def _checked(self, split: str, x: Any, y: Any) -> Split:
+    def _checked(self, split: str, given: Any) -> Split:
         where = f"{split} of data set '{self.name}'"
-        x = numbers_of(x, np.float32, f"Inputs in {where}")
-        if x.ndim < 2:
+        if (
+            isinstance(given, tuple | list)
+            and len(given) > 1
+            and is_nested(arrayed(given[1]))
+            and self.classes is not None
+        ):
             raise DataError(
-                f"Inputs in {where} must have a batch axis and at least one more. Received: shape={x.shape}"
+                f"`classes` are for one array of labels. Received: classes={self.classes} with several in {where}. "
+                "Leave it out, and compile the model with a loss for each output."
             )
-        if self.classes is not None and np.asarray(y).dtype.kind not in "biu":
-            raise DataError(f"Labels in {where} must be integers. Received: dtype={np.asarray(y).dtype}")
-        y = numbers_of(y, np.float32 if self.classes is None else np.int64, f"Labels in {where}")
-        if isinstance(self.classes, int) and y.ndim != 1:
-            raise DataError(f"Labels in {where} must have one axis. Received: shape={y.shape}")
-        if isinstance(self.classes, tuple) and y.shape[1:] != (len(self.classes),):
-            raise DataError(
-                f"Labels in {where} must be (n, {len(self.classes)}), a column for each task. "
-                f"Received: shape={y.shape}"
-            )
-        if len(x) != len(y):
-            raise DataError(
-                f"Every example in {where} must have one label. Received: {len(x)} and {len(y)} labels"
-            )
-        return x, y
+        return checked_split(given, where, self._labels)
 
-    def _check_like_train(self, split: str) -> None:
-        for what, mine, train in zip(("inputs", "labels"), getattr(self, split), self.train, strict=True):
-            if mine.shape[1:] != train.shape[1:]:
-                raise DataError(
-                    f"The {what} in {split} of data set '{self.name}' must have the shape of those in train, "
-                    f"{train.shape[1:]}. Received: {mine.shape[1:]}"
-                )
+    def _labels(self, y: Any, what: str) -> np.ndarray:
+        array = np.asarray(y)
+        if self.classes is None:
+            whole = array.dtype.kind in "biu" and (self.loss is None or ", part " in what)
+            return numbers_of(y, np.int64 if whole else np.float32, what)
+        if array.dtype.kind not in "biu":
+            raise DataError(f"{what} must be integers. Received: dtype={array.dtype}")
+        labels = numbers_of(y, np.int64, what)
+        if isinstance(self.classes, int) and labels.ndim == 2 and labels.shape[1] == 1:
+            return labels[:, 0]  # as in Keras's own data sets
+        if isinstance(self.classes, tuple) and labels.shape[1:] != (len(self.classes),):
+            raise DataError(
+                f"{what} must be (n, {len(self.classes)}), a column for each task. Received: shape={labels.shape}"
+            )
+        return labels
 
     def _check_classes(self) -> None:
         for column, classes in enumerate(self._classes):
@@ -224,7 +266,7 @@ class Data:
 
     def _column(self, split: str, column: int) -> np.ndarray:
         labels: np.ndarray = getattr(self, split)[1]
-        return labels if labels.ndim == 1 else labels[:, column]
+        return labels[:, column] if isinstance(self.classes, tuple) else labels.reshape(-1)
 
     def _check_tasks(self) -> None:
         counts = tuple(len(task.outputs) for task in self.tasks.values())
@@ -233,10 +275,10 @@ class Data:
                 f"Each of the {len(self.classes)} columns of labels of data set '{self.name}' must have its task, "
                 f"with an output for each of {self.classes} classes. Received: tasks with outputs {counts}"
             )
-        size = int(np.prod(self.input_shape))
+        inputs = int(np.prod(self.input_shape)) if self.tasks else 0
         for name, task in self.tasks.items():
             for what, positions, end in (
-                ("inputs", task.inputs, size),
+                ("inputs", task.inputs, inputs),
                 ("outputs", task.outputs, self.outputs),
             ):
                 if not positions or min(positions) < 0 or max(positions) >= end:
@@ -263,7 +305,9 @@ def _fits(own: int, whole: int) -> bool:
     return own in (1, whole)
 
 
-def _json_ready(name: str, loss: Loss) -> Any:
+def _json_ready(name: str, loss: Loss | None) -> Any:
+    if loss is None:
+        return None
     try:
         copy = json.loads(json.dumps(loss))
     except TypeError:

@@ -105,7 +105,7 @@ def adapted(data: Data, shape: Shape, how: str) -> Data:
         needed = [step for step in _needed(data.input_shape, shape) if step in steps]
         if needed:
             train, validation, test = (
-                (_stepped(x, needed, shape), y) for x, y in (data.train, data.validation, data.test)
+                (_stepped(x, needed, shape), *rest) for x, *rest in (data.train, data.validation, data.test)
             )
             # Changed pixels are no longer standardised bytes, so `scaling` does not apply.
             data = dataclasses.replace(data, train=train, validation=validation, test=test, scaling=None)

@@ -19,6 +19,7 @@ from kerastickets.data.dataset import (
     task_cross_entropy,
 )
 from kerastickets.errors import DataError
+from kerastickets.foundations.structure import is_nested
 from kerastickets.foundations.tree import generator
 
 _SPLITS = ("train", "validation", "test")
@@ -184,6 +185,7 @@ def _tasks(data: Data, place: tuple[int, ...], start: int) -> Iterable[tuple[str
     plain = re.sub(r"[^\w.-]+", "-", data.name).strip("-")
     own = {f"{plain}-{name}": task for name, task in data.tasks.items()}
     if not own or isinstance(data.classes, int):
+        assert data.loss is not None, "A data set to join has a loss."
         own = {plain: Task(tuple(range(len(place))), tuple(range(data.outputs)), data.loss)}
     for name, task in own.items():
         inputs = tuple(place[position] for position in task.inputs)
@@ -219,7 +221,11 @@ def _check(sets: Sequence[Data]) -> None:
             raise DataError(
                 f"A data set that makes its own batches cannot be joined. Received: '{data.name}'"
             )
-        if data.train[1].ndim > 2:
+        if is_nested(data.train[0]) or is_nested(data.train[1]) or len(data.train) > 2:
+            raise DataError(
+                f"Data sets to join must have one input, one output and no sample weights. Received: {data!r}"
+            )
+        if data.train[1].ndim > (1 if isinstance(data.classes, int) else 2):
             raise DataError(
                 f"Targets to join must be (n, outputs). Received: '{data.name}' with {data.train[1].shape}"
             )

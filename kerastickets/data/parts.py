@@ -8,6 +8,7 @@ import numpy as np
 
 from kerastickets.data.arrays import shuffled
 from kerastickets.data.dataset import Data, Split
+from kerastickets.data.splits import rows as rows_of
 from kerastickets.errors import DataError, RecipeError
 from kerastickets.foundations.tree import generator
 from kerastickets.registry.plugin_options import unknown
@@ -40,7 +41,7 @@ def of_classes(data: Data, names: Sequence[str]) -> Data:
         >>> of_classes(data, ["c", "a"]).train[1].tolist()
         [1, 0, 0]
     """
-    if not isinstance(data.classes, int):
+    if not isinstance(data.classes, int) or data.train[1].ndim > 1:
         raise DataError(
             f"Classes can be chosen only from a data set with one task of classes. "
             f"Received: {data.name}[{','.join(names)}]"
@@ -116,8 +117,9 @@ def class_splits(
 
 
 def _renumbered(split: Split, place: np.ndarray) -> Split:
-    x, y = split[0], place[split[1]]
-    return x[y >= 0], y[y >= 0]
+    x, y, *weights = split
+    y = place[y]
+    return rows_of((x, y, *weights), y >= 0)
 
 
 def train_part(data: Data, size: int | float | None, seed: int) -> Data:
@@ -142,40 +144,43 @@ def train_part(data: Data, size: int | float | None, seed: int) -> Data:
     """
     if size is None:
         return data
-    x, y = data.train
+    whole = data.count("train")
     # Compared before rounding, because infinity and NaN have no nearest integer, and integers may exceed any float.
-    known = size <= len(y) if isinstance(size, int) else 0 <= size <= 1
-    count = (size if isinstance(size, int) else round(size * len(y))) if known else 0
+    known = size <= whole if isinstance(size, int) else 0 <= size <= 1
+    count = (size if isinstance(size, int) else round(size * whole)) if known else 0
     reason = None
     if data.batches is not None:
         reason = "which makes its own training batches"
     elif count < 1:
-        reason = f"with {len(y)} training examples"
+        reason = f"with {whole} training examples"
     if reason:
         received = f"a number beyond {_LARGEST_SHOWN:,}" if abs(size) >= _LARGEST_SHOWN else size
         raise RecipeError(f"`train_size` must fit data set '{data.name}', {reason}. Received: {received}")
     rows = np.sort(shuffled(_strata(data), "train-size", seed)[:count])
-    if data.classes is not None and any(
-        len(np.unique(part)) < len(np.unique(whole))
-        for part, whole in zip(np.atleast_2d(y[rows].T), np.atleast_2d(y.T), strict=True)
-    ):
+    columns = [] if data.classes is None else label_columns(data.train[1], data.classes)
+    if any(len(np.unique(column[rows])) < len(np.unique(column)) for column in columns):
         raise RecipeError(
             f"`train_size` must leave an example of every class of data set '{data.name}'. "
             f"Received: {size}, {count} examples. Raise it."
         )
-    return dataclasses.replace(data, train=(x[rows], y[rows]))
+    return dataclasses.replace(data, train=rows_of(data.train, rows))
 
 
 def _strata(data: Data) -> np.ndarray:
     """The strata that keep their proportions: the class, or for several tasks the combination of classes.
 
-    Targets form a single stratum.
+    Targets form a single stratum, and so do label maps.
     """
     y = data.train[1]
-    if data.classes is None:
-        return np.zeros(len(y), int)
+    if data.classes is None or (isinstance(data.classes, int) and y.ndim > 1):
+        return np.zeros(data.count("train"), int)
     # Combinations are numbered as they occur: the number of possible ones may exceed any integer type.
     return y if y.ndim == 1 else np.unique(y, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def label_columns(y: np.ndarray, classes: int | tuple[int, ...]) -> list[np.ndarray]:
+    """The labels of each task; of a single task, all labels of each example."""
+    return [*y.T] if isinstance(classes, tuple) else [y]
 
 
 def tenths(x: np.ndarray, y: np.ndarray, parts: int, *key: int | str) -> list[Split]:

@@ -16,9 +16,11 @@ import numpy as np
 from kerastickets import registry
 from kerastickets.data.dataset import Data
 from kerastickets.data.joined import join_data
+from kerastickets.data.own_arrays import data_from_own, is_own
 from kerastickets.data.parts import of_classes
 from kerastickets.errors import DataError, PluginError
 from kerastickets.foundations.reading import is_regular, open_regular, reason, shown_name, user_path
+from kerastickets.foundations.structure import named_leaves
 from kerastickets.tickets.ticket import Ticket
 
 # Classes stand after the name, or at the end. Brackets elsewhere belong to a file name.
@@ -95,8 +97,14 @@ def find_data(spec: Any) -> FoundData:
         return spec
     if isinstance(spec, Data):
         return FoundData(spec, lambda: spec)
+    if is_own(spec):
+        data = data_from_own(spec)
+        return FoundData(data, lambda: data)
     if not isinstance(spec, str):
-        raise DataError(f"A data set must be a name or a kerastickets.Data. Received: {type(spec).__name__}")
+        raise DataError(
+            "A data set must be a name, a kerastickets.Data, (x, y), a tf.data.Dataset or a keras.utils.PyDataset. "
+            f"Received: {type(spec).__name__}"
+        )
     if len(parts := summands(spec)) > 1:
         found = [find_data(part) for part in parts]
         return FoundData(spec, lambda: join_data([one.make() for one in found]))
@@ -140,8 +148,10 @@ def _made(found: Callable[[], Any], spec: str) -> Data:
     return made if classes is None else of_classes(made, classes)
 
 
-def data_spec(ticket: Ticket, data: str | Data | None) -> str | Data:
+def data_spec(ticket: Ticket, data: Any) -> str | Data:
     """The data to use: `data`, or if it is None the data set that the ticket was found on.
+
+    Arrays and data sets of TensorFlow and Keras become a `Data`; see `data_from`.
 
     Raises:
         DataError: `data` is None and the ticket does not name its data set.
@@ -149,7 +159,9 @@ def data_spec(ticket: Ticket, data: str | Data | None) -> str | Data:
     found_on = ticket.provenance.get("dataset")
     if data is None and not found_on:
         raise DataError("The ticket does not say which data it was found on. Give a data set.")
-    return str(found_on) if data is None else data
+    if data is None:
+        return str(found_on)
+    return data_from_own(data) if is_own(data) else data
 
 
 def data_name(spec: Any) -> str:
@@ -206,7 +218,11 @@ def data_digest(data: Data) -> str:
     """The sha256 over all arrays of a data set. A run's recipe records it to detect changed data."""
     digest = hashlib.sha256()
     for split in (data.train, data.validation, data.test):
-        for array in split:
-            digest.update(f"{array.dtype}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data)
+        for name, array in named_leaves(split):
+            # The names of one input and one label, `0` and `1`, are left out, as they always were.
+            if "." in name or array is None or name == "2":
+                digest.update(name.encode())
+            if array is not None:
+                digest.update(f"{array.dtype}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

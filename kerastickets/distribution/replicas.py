@@ -4,50 +4,52 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from kerastickets.data.splits import size as count_of
 from kerastickets.distribution.devices import Layout, replica_number, rows_of
 from kerastickets.errors import RecipeError
 from kerastickets.models.variables import walk
 
 
-def shared_evaluation(layout: Layout, model: keras.Model, x: np.ndarray, y: np.ndarray, size: int) -> Any:
+def shared_evaluation(layout: Layout, model: keras.Model, split: Any, size: int) -> Any:
     """Compile an evaluation that divides the examples among replicas; every example counts once.
 
     Args:
         layout: a layout with more than one replica.
         model: a model whose metrics add up over replicas, as Keras's metrics do.
-        x: inputs.
-        y: labels.
+        split: `(x, y)` or `(x, y, sample_weight)`, arrays in any structure.
         size: examples per step and replica. The last step of a replica takes all its remaining examples: up
             to twice as many.
 
     Raises:
         RecipeError: there are fewer examples than replicas.
     """
-    if len(x) < layout.replicas:
+    examples = count_of(split)
+    if examples < layout.replicas:
         raise RecipeError(
-            f"Each of {layout.replicas} replicas needs an example to evaluate. Received: a split of {len(x)}. "
+            f"Each of {layout.replicas} replicas needs an example to evaluate. Received: a split of {examples}. "
             "Use strategy=default, or more data."
         )
-    share, left = divmod(len(x), layout.replicas)
+    share, left = divmod(examples, layout.replicas)
     whole = max(0, share // size - 1)
 
-    def shares(x: Any, y: Any) -> None:
+    def shares(arrays: Any) -> None:
+        def measured(at: Any, count: Any) -> None:
+            model.test_step(tf.nest.map_structure(lambda array: rows_of(array, at, count), arrays))
+
         # If the examples do not divide evenly, the first replicas take one more each.
         one = tf.cast(replica_number() < left, tf.int32)
         begin = replica_number() * share + tf.minimum(replica_number(), left)
 
         def body(i: Any) -> Any:
-            model.test_step((rows_of(x, begin + i * size, size), rows_of(y, begin + i * size, size)))
+            measured(begin + i * size, size)
             return i + 1
 
         tf.while_loop(lambda i: i < whole, body, [tf.constant(0)], parallel_iterations=1)
-        at, rest = begin + whole * size, share - whole * size + one
-        model.test_step((rows_of(x, at, rest), rows_of(y, at, rest)))
+        measured(begin + whole * size, share - whole * size + one)
 
-    return layout.compiled(shares, layout.keep(x), layout.keep(y))
+    return layout.compiled(shares, tf.nest.map_structure(layout.keep, split))
 
 
 def averaging(layout: Layout, model: keras.Model) -> Callable[[], Any]:

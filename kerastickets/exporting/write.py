@@ -34,7 +34,7 @@ def export(
     exporter: str | Exporter,
     path: str | Path | None = None,
     *,
-    data: str | Data | None = None,
+    data: Any = None,
     compact: bool = False,
     model: Any = None,
     custom_objects: Mapping[str, Any] | None = None,
@@ -52,8 +52,8 @@ def export(
         ticket: a trained ticket or its file.
         exporter: a registered name, options included (`litert:sparse=true`), or an instance.
         path: the file or folder to write; None writes to `saved_models/` in the working folder.
-        data: a data set's name or a `Data`. None takes the ticket's own data set; if that cannot be loaded,
-            the export is verified on 64 standard-normal examples.
+        data: a data set's name, a `Data` or arrays (see `data_from`). None takes the ticket's own data set; if that
+            cannot be loaded, the export is verified on 64 standard-normal examples.
         compact: remove the parts of the model that pruning made useless, see `kerastickets.compact`.
         model: builds the model, for tickets without an architecture.
         custom_objects: your classes by name.

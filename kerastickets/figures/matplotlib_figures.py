@@ -287,7 +287,9 @@ def _draw_heatmap(canvas: "Canvas", axes: "Axes", heatmap: Heatmap) -> None:
     axes.set_ylabel(heatmap.y_label)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    bar = canvas.colorbar(image, ax=axes, format=lambda value, _: shown_number(value, heatmap.format), pad=0.02)
+    bar = canvas.colorbar(
+        image, ax=axes, format=lambda value, _: shown_number(value, heatmap.format), pad=0.02
+    )
     bar.outline.set_visible(False)
     if not fine:
         _write_numbers(axes, values, heatmap.format, image.get_clim())

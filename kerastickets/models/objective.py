@@ -1,29 +1,38 @@
-"""Choose the loss and the metrics of training: from the data set, or from the compiled model."""
+"""Choose the loss and the metrics of training: from the data set, from the compiled model, or from the ticket."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
 import kerastickets.data.losses  # noqa: F401 - registers the losses that a data set may name
-from kerastickets.data.dataset import Data, Loss
-from kerastickets.data.metrics import task_metrics
-from kerastickets.errors import DataError
+from kerastickets.data.dataset import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, Data, Loss
+from kerastickets.data.metrics import LogitAccuracy, task_metrics
+from kerastickets.errors import DataError, RecipeError
+from kerastickets.foundations.structure import is_nested
+from kerastickets.models.label_fit import check_broadcast, check_fit, has_one_unit
+from kerastickets.models.recorded_objective import again, read_part, record_part
+
+_PARTS = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss and its metrics.
+    """A loss and its metrics, as `compile` takes them.
 
     Args:
-        loss: any value that `compile(loss=)` accepts.
+        loss: any value that `compile(loss=)` accepts; None if the model's layers add their own losses.
         metrics: a function that makes new metrics.
+        loss_weights: the weights of several losses.
+        weighted_metrics: a function that makes new metrics that sample weights apply to.
     """
 
     loss: Any
-    metrics: Callable[[], list[Any]]
+    metrics: Callable[[], Any]
+    loss_weights: Any = None
+    weighted_metrics: Callable[[], Any] = lambda: None
 
     @classmethod
     def of(cls, data: Data, model: keras.Model) -> "Objective":
@@ -31,50 +40,101 @@ class Objective:
 
         Args:
             data: the data set; its `loss` and `metrics` are used.
-            model: must have one output layer, with as many units as the data set has outputs. If it ends in
-                softmax or sigmoid, its outputs are probabilities, and the loss gets `from_logits=False`.
+            model: its outputs must fit the labels: a unit for each class, one unit for two classes, or the shape of
+                the targets. If it ends in softmax or sigmoid, its outputs are probabilities, and the loss gets
+                `from_logits=False`.
 
         Raises:
-            DataError: the model has more than one output layer or another number of units; or it gives
-                probabilities although the data set has several tasks.
+            DataError: the outputs do not fit; the data set has no loss; or the model gives probabilities although the
+                data set has several tasks.
         """
-        outputs = getattr(model, "outputs", None) or ()
-        if len(outputs) > 1:
+        if data.loss is None:
             raise DataError(
-                f"A model for {data.name} needs one output layer. Received: {len(outputs)} of them"
+                f"A model for {data.name} must be compiled with a loss, or the data set must name one. Received: "
+                "neither. Call model.compile(...), or give Data(loss=...)."
             )
-        _check_targets(data, outputs[0].shape if outputs else None)
-        units = outputs[0].shape[-1] if outputs else None
-        if units is not None and units != data.outputs:
-            raise DataError(
-                f"A model for {data.name} needs {data.outputs} outputs. Received: a model with {units}"
-            )
+        check_fit(data, model)
         if isinstance(data.classes, tuple) and gives_probabilities(model):
             raise DataError(
                 f"A model for {data.name} must end in logits, without softmax or sigmoid: its outputs serve "
                 f"{len(data.classes)} tasks. Received: a model that gives probabilities"
             )
-        return cls(fitting_loss(data.loss, model), lambda: _metrics(data))
+        one_unit = has_one_unit(data, model)
+        loss = BINARY_CROSS_ENTROPY if one_unit and data.loss == CROSS_ENTROPY else data.loss
+        logits = one_unit and not gives_probabilities(model)
+        return cls(fitting_loss(loss, model), lambda: _metrics(data, logits))
 
     @classmethod
     def compiled(cls, model: keras.Model, data: Data) -> "Objective | None":
-        """The loss and metrics that `model` was compiled with; None if it is not compiled or has no loss.
+        """The losses and metrics that `model` was compiled with.
 
-        Without metrics of its own, the model gets the metrics of `data`.
+        It is None if the model is not compiled, or was compiled without a loss for data that names one. Without
+        metrics of its own, the model gets the metrics of `data`.
 
         Raises:
-            DataError: the model was compiled with more than one loss.
+            DataError: a loss of Keras would broadcast the labels to outputs of another shape.
         """
-        if not getattr(model, "compiled", False) or getattr(model, "loss", None) is None:
+        if not getattr(model, "compiled", False):
             return None
-        losses = keras.tree.flatten(model.loss)
-        if len(losses) > 1:
-            raise DataError(f"A model for {data.name} needs one loss. Received: {len(losses)}, from compile")
+        loss = getattr(model, "loss", None)
+        if loss is None and data.declared:
+            return None
+        _check(model, data, loss)
+        single = len(getattr(model, "outputs", None) or [None]) == 1
+        loss = loss[0] if single and isinstance(loss, list) and len(loss) == 1 else loss
         # Use the objects passed to compile: their serialized form lacks unregistered functions and classes.
-        given = keras.tree.flatten(getattr(model._compile_metrics, "_user_metrics", None) or [])
-        if not given:
-            return cls(losses[0], lambda: _metrics(data))
-        return cls(losses[0], lambda: [_again(metric) for metric in given])
+        given, weighted = (
+            getattr(model._compile_metrics, name, None)
+            for name in ("_user_metrics", "_user_weighted_metrics")
+        )
+        given = keras.tree.flatten(given) if single and given else given
+        metrics = (lambda: _again(given)) if given or weighted else lambda: _metrics(data)
+        weights = getattr(model._compile_loss, "_user_loss_weights", None)
+        return cls(loss, metrics, weights, lambda: _again(weighted))
+
+    @classmethod
+    def recorded(cls, facts: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> "Objective":
+        """The objective that `record` described.
+
+        Args:
+            facts: the entry of a ticket, which may come from anybody.
+            custom_objects: the caller's losses and metrics by name.
+
+        Raises:
+            RecipeError: a loss or a metric is one that no file can hold, or one of the caller's own that is not among
+                `custom_objects`.
+        """
+        parts = {name: read_part(facts.get(name), name, custom_objects) for name in _PARTS}
+        return cls(
+            parts["loss"],
+            lambda: _again(parts["metrics"]),
+            parts["loss_weights"],
+            lambda: _again(parts["weighted_metrics"]),
+        )
+
+    def compile(self, model: keras.Model, data: Data, optimizer: Any = "rmsprop") -> None:
+        """Compile a model with new metrics of this objective, without XLA.
+
+        Args:
+            model: the model.
+            data: the data that the model is for.
+            optimizer: an optimizer of Keras.
+
+        Raises:
+            DataError: a loss of Keras would broadcast the labels to outputs of another shape.
+            RecipeError: the model's class has a `compile` of its own that does not take these arguments.
+        """
+        _check(model, data, self.loss)
+        # Left out where they are not given: a `compile` of one's own may not take them.
+        further = {"loss_weights": self.loss_weights, "weighted_metrics": self.weighted_metrics()}
+        further = {name: value for name, value in further.items() if value is not None}
+        try:
+            model.compile(optimizer, self.loss, metrics=self.metrics(), jit_compile=False, **further)
+        except TypeError as error:
+            raise RecipeError(
+                f"The class {type(model).__name__} must take compile(optimizer, loss, metrics=..., jit_compile=...). "
+                f"Received: {' '.join(str(error).split())[:200]}"
+            ) from error
 
     def describe(self) -> Any:
         """The loss as JSON. A function, or a loss that cannot be serialized, is described by its name."""
@@ -83,7 +143,65 @@ class Objective:
             known = keras.losses.serialize(loss) if isinstance(loss, keras.losses.Loss) else loss
             return json.loads(json.dumps(known))
         except (TypeError, ValueError, NotImplementedError):
+            if is_nested(loss):
+                return record_part(loss)
             return str(getattr(loss, "__qualname__", type(loss).__qualname__))
+
+    def record(self) -> dict[str, Any]:
+        """The objective as JSON, for a ticket. `recorded` reads it back.
+
+        What no file can hold, such as a lambda, is recorded by its name, and asked for when it is needed.
+        """
+        parts = {
+            "loss": self.loss,
+            "loss_weights": self.loss_weights,
+            "metrics": self.metrics(),
+            "weighted_metrics": self.weighted_metrics(),
+        }
+        return {name: record_part(part) for name, part in parts.items() if part is not None}
+
+
+def _check(model: keras.Model, data: Data, loss: Any) -> None:
+    check_broadcast(data, model, keras.tree.flatten(loss) if loss is not None else [])
+
+
+def loss_function(model: keras.Model, split: Sequence[Any] | None = None) -> Callable[..., Any]:
+    """The loss that a model was compiled with, as a function of labels, predictions and sample weights.
+
+    Regularisation, and losses that layers add, are not part of it.
+
+    Args:
+        model: a compiled model.
+        split: the `(x, y)` or `(x, y, sample_weight)` that it is for; None for one array of labels.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile(loss=keras.losses.MeanSquaredError())
+        >>> float(loss_function(model)(keras.ops.ones((2, 1)), keras.ops.zeros((2, 1))))
+        1.0
+    """
+    single = split is None or (len(split) == 2 and not is_nested(split[1]))
+    if model.loss is None or (single and not is_nested(model.loss)):
+        loss = keras.losses.get(model.loss)
+        return _no_loss if loss is None else loss
+
+    def of_all(y: Any, predictions: Any, *weights: Any) -> Any:
+        try:
+            return model._compile_loss(y, predictions, *weights)
+        except (ValueError, TypeError, KeyError) as error:
+            raise RecipeError(
+                "The labels to score on must have the structure that `fit` takes, a part for each output with a loss. "
+                f"Received: {' '.join(str(error).split())[:200]}"
+            ) from error
+
+    return of_all
+
+
+def _no_loss(*given: Any) -> Any:
+    raise RecipeError(
+        "This criterion scores by the loss that a model is compiled with. Received: a model without one. Take a "
+        "criterion that needs none, such as magnitude."
+    )
 
 
 def fitting_loss(loss: Loss, model: keras.Model) -> Any:
@@ -104,24 +222,16 @@ def fitting_loss(loss: Loss, model: keras.Model) -> Any:
     return keras.losses.get(loss)
 
 
-def _check_targets(data: Data, shape: Sequence[int | None] | None) -> None:
-    """Refuse outputs that a loss would broadcast to targets of another shape."""
-    wanted = data.train[1].shape[1:] or (1,)
-    if data.classes is not None or shape is None or (len(wanted) < 2 and len(shape) == 2):
-        return  # the number of units is checked apart, with an error of its own
-    given = tuple(shape[1:])
-    if len(given) != len(wanted) or any(
-        own not in (None, whole) for own, whole in zip(given, wanted, strict=True)
-    ):
-        raise DataError(
-            f"A model for {data.name} must give outputs of the shape of its targets, {wanted}. Received: a model that "
-            f"gives {given}"
-        )
+def _metrics(data: Data, logits: bool = False) -> Any:
+    """The metrics of the data set, and the metrics of its tasks unless a metric has the same name already.
 
-
-def _metrics(data: Data) -> list[Any]:
-    """The metrics of the data set, and the metrics of its tasks unless a metric has the same name already."""
-    own = [_metric(metric) for metric in data.metrics]
+    With `logits`, the model has a single logit for two classes: it predicts 1 above 0, and not above 0.5 as Keras's
+    accuracy would have it.
+    """
+    if is_nested(data.train[1]):
+        each = [[_metric(metric) for metric in data.metrics] for _ in keras.tree.flatten(data.train[1])]
+        return each if data.metrics else []
+    own = [LogitAccuracy() if logits and metric == "accuracy" else _metric(metric) for metric in data.metrics]
     names = {getattr(metric, "name", metric) for metric in own}
     return [*own, *(metric for metric in task_metrics(data) if metric.name not in names)]
 
@@ -132,11 +242,15 @@ def _metric(metric: Any) -> Any:
     return metric if isinstance(metric, str) else keras.metrics.get(metric)
 
 
-def _again(metric: Any) -> Any:
-    """A new copy of a metric, without the values that the user's metric has accumulated."""
-    if isinstance(metric, keras.metrics.Metric):
-        return type(metric).from_config(metric.get_config())
-    return metric
+def _again(metrics: Any) -> Any:
+    """New copies of metrics in any structure, without the values that the user's metrics have accumulated."""
+    if isinstance(metrics, Mapping):
+        return {key: _again(value) for key, value in metrics.items()}
+    if isinstance(metrics, list | tuple):
+        return [_again(value) for value in metrics]
+    if isinstance(metrics, keras.metrics.Metric):
+        return again(metrics)
+    return metrics
 
 
 def gives_probabilities(model: keras.Model) -> bool:

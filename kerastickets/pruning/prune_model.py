@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
-from kerastickets.data.dataset import Data
 from kerastickets.foundations.rows import Row
 from kerastickets.pruning.job import PruneJob, PruneSettings
 from kerastickets.pruning.loop import find_tickets
@@ -18,7 +17,7 @@ from kerastickets.training.trainer_cache import TrainerCache
 
 def prune(
     model: Any,
-    data: str | Data,
+    data: Any,
     criterion: Any = "magnitude",
     *,
     start: Ticket | str | Path | None = None,
@@ -41,7 +40,9 @@ def prune(
         model: a registered name (`"lenet-300-100"`, `"mlp:widths=38-38"`), a `.keras` file,
             `"package.module:function"`, a function `(data) -> keras.Model`, or a `keras.Model`. A `keras.Model` is
             not changed, and its weights are the initial ones. None takes the model of `start`.
-        data: a registered name (`"mnist"`, `"mnist[0,1]"`, `"npz:points.npz"`) or a `Data`.
+        data: a registered name (`"mnist"`, `"mnist[0,1]"`, `"npz:points.npz"`), a `Data`, or what Keras users have:
+            `(x, y)`, `(x, y, sample_weight)`, a `tf.data.Dataset` or a `keras.utils.PyDataset`, also as a dict of
+            `train`, `validation` and `test`; see `data_from`. The model must then be compiled with a loss.
         criterion: a registered name (`"magnitude"`, `"snip:batches=4"`) or an instance.
         start: a ticket or its file. The run continues from its mask and initial weights.
         seed: random seed for initial weights, data order and scoring batches.

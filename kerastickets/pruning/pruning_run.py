@@ -263,4 +263,4 @@ class PruningRun:
             "start": start,
             "versions": versions(),
             "environment": {},
-        } | prepared.whole.provenance()
+        } | (prepared.whole.provenance() | prepared.source.compiled())

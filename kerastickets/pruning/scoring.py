@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kerastickets.data.arrays import shuffled
+from kerastickets.data.splits import rows, size as size_of
 from kerastickets.errors import RecipeError
+from kerastickets.foundations.structure import is_nested, map_leaves
 from kerastickets.foundations.tree import Tree, generator
 
 if TYPE_CHECKING:
     import keras
 
-Batch = tuple[np.ndarray, np.ndarray]
+Batch = tuple[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Batches:
     """The batches of one scoring, drawn by (seed, scoring step). No two of them share an example.
 
     Args:
-        split: the arrays `(x, y)` of training data to draw from.
+        split: the training data to draw from: `(x, y)` or `(x, y, sample_weight)`, arrays in any structure.
         size: examples per batch.
         seed: the scoring seed.
         step: the number of this scoring, from 0. Each scoring draws its own batches.
@@ -39,28 +41,37 @@ class Batches:
         True
     """
 
-    split: Batch
+    split: tuple[Any, ...]
     size: int
     seed: int
     step: int
     stratified: bool = False
 
     def __getitem__(self, n: int) -> Batch:
-        x, y = self.split
-        if not 0 <= n < len(x) // self.size:
+        x, y = rows(self.split[:2], self._rows(n))
+        return x, y
+
+    def weights(self, n: int) -> Any:
+        """The sample weights of a batch; None if the data has none."""
+        return rows(self.split[2], self._rows(n)) if len(self.split) > 2 else None
+
+    def _rows(self, n: int) -> np.ndarray:
+        there_are = size_of(self.split) // self.size
+        if not 0 <= n < there_are:
             raise RecipeError(
-                f"There are {len(x) // self.size} batches of {self.size} to score on. "
+                f"There are {there_are} batches of {self.size} to score on. "
                 f"Received: a request for {n + 1}. Lower `batches` or the batch size."
             )
-        rows = self._order()[n * self.size : (n + 1) * self.size]
-        return x[rows], y[rows]
+        return self._order()[n * self.size : (n + 1) * self.size]
 
     def _order(self) -> np.ndarray:
         y, key = self.split[1], ("scoring", self.seed, self.step)
         if not self.stratified:
-            return generator(*key).permutation(len(y))
-        if y.ndim != 1 or y.dtype.kind not in "iu":
-            what = f"labels of {y.shape[1]} tasks" if y.dtype.kind in "iu" else f"targets of {y.dtype}"
+            return generator(*key).permutation(size_of(self.split))
+        if is_nested(y) or y.ndim != 1 or y.dtype.kind not in "iu":
+            what = "labels of several outputs" if is_nested(y) else f"targets of {y.dtype}"
+            if not is_nested(y) and y.dtype.kind in "iu":
+                what = f"labels of {y.shape[1]} tasks" if y.ndim == 2 else f"labels {y.shape}"
             raise RecipeError(
                 f"Stratified batches need one class per example. Received: {what}. Leave out `stratified`."
             )
@@ -78,7 +89,8 @@ class Scoring:
         init: the initial weights of all variables, unmasked.
         rewind: the weights that later levels start from, unmasked; None if they are `init`.
         batches: batches of data to score on, `batches[0]`, `batches[1]`, ...
-        loss: the training loss, `(y, predictions) -> scalar`, without regularisation.
+        loss: the training loss, `(y, predictions) -> scalar`, without regularisation. With sample weights it takes
+            them as a third argument.
         seed: random seed for criteria that draw random numbers.
     """
 
@@ -149,13 +161,15 @@ class Scoring:
         own = variables(self.model)
         found: list[dict[str, Any]] = []
         for n in range(batches):
-            x, y = (tf.constant(array) for array in self.batches[n])
+            x, y = map_leaves(tf.constant, self.batches[n])
+            weights = getattr(self.batches, "weights", lambda n: None)(n)
+            given = (y,) if weights is None else (y, map_leaves(tf.constant, weights))
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(list(watched.values()))
                 mapping = [(own[key], substitute(own[key], value)) for key, value in watched.items()]
                 # Inside this scope no variable is assigned, so statistics and seeds stay unchanged.
                 with keras.StatelessScope(state_mapping=mapping):
-                    loss = self.loss(y, self.model(x, training=True))
+                    loss = self.loss(given[0], self.model(x, training=True), *given[1:])
             found.append(tape.gradient(loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO))
         return {
             key: _mean([tf.convert_to_tensor(gradients[key]).numpy() for gradients in found])

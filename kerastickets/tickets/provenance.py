@@ -44,6 +44,7 @@ _ENTRIES: Mapping[str, tuple[str, _Check]] = {
     "metrics": ("an object of finite numbers", _objects_of(lambda value: value is None or is_finite(value))),
     "versions": ("an object of texts", _objects_of(_text)),
     "environment": ("an object", _object),
+    "compiled": ("an object", _object),
 }
 
 

@@ -1,7 +1,9 @@
 """Whether XLA compiles a model's training, and what else besides the recipe decides the bits on one machine."""
 
 import os
+import re
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,6 +17,10 @@ from kerastickets.training.recipe import Jit
 _CELLS = (keras.layers.SimpleRNNCell, keras.layers.GRUCell, keras.layers.LSTMCell)
 # Fractions of the memory maps that the system allows.
 _WARN, _REFUSE = 0.7, 0.95
+# What TensorFlow says when XLA, and not the net itself, fails.
+_XLA = re.compile(
+    r"XLA|tf2xla|unsupported operations|compile-time constant|during compilation", re.IGNORECASE
+)
 
 
 def use_jit(model: keras.Model, jit: Jit) -> bool:
@@ -60,6 +66,39 @@ def check_room(jit: bool) -> None:
     if found[0] > _REFUSE * found[1]:
         raise RecipeError(said)
     warnings.warn(said, RuntimeWarning, stacklevel=2)
+
+
+def compiled_or_not(engine: Any, call: Callable[[], Any], forget: Callable[[], None]) -> Any:
+    """Run a compiled call; if XLA cannot compile it, and need not, go on without XLA.
+
+    XLA compiles a call when it runs for the first time, before it changes anything.
+
+    Args:
+        engine: has `jit`, whether XLA compiles, and `jit_needed`, whether it must.
+        call: makes the compiled function if it is not there, and runs it.
+        forget: drops all compiled functions.
+
+    Raises:
+        RecipeError: XLA cannot compile the call, and `jit=on` demands it.
+    """
+    try:
+        return call()
+    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, tf.errors.InternalError) as error:
+        if not engine.jit or not _XLA.search(str(error)):
+            raise
+        cause = " ".join(str(error).split())[:200]
+        if engine.jit_needed:
+            raise RecipeError(
+                f"With jit=on, XLA must be able to compile the net. Received: {cause}. Use jit=auto or jit=off."
+            ) from error
+        warnings.warn(
+            f"XLA cannot compile this net, so it trains without XLA: {cause}. jit=off says so at once.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        engine.jit = False
+        forget()
+        return call()
 
 
 def _convolves(layer: keras.Layer) -> bool:

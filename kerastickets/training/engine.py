@@ -6,7 +6,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,31 +14,15 @@ import tensorflow as tf
 
 from kerastickets.data.augmentation import PLAIN, Augmentation
 from kerastickets.data.dataset import Data
+from kerastickets.data.splits import rows
 from kerastickets.distribution.devices import Layout, rows_of
 from kerastickets.distribution.replicas import averaging, shared_evaluation
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import integer
 from kerastickets.models.variables import mask_of, paths, variables
+from kerastickets.training.compilation import compiled_or_not
+from kerastickets.training.epoch_order import EpochOrder, Part
 from kerastickets.training.optimizers import build_optimizer
-
-# Large enough to be quick. It divides the usual 5 000 and 10 000 examples, so that no smaller batch remains.
-_EVALUATION_BATCH = 1000
-# How many examples the order given to one call covers: several epochs of a small set, one of a large set.
-_BLOCK = 2**16
-
-
-class Part(NamedTuple):
-    """Steps that one call can run.
-
-    Args:
-        block: number of the block of epochs that contains the steps.
-        steps: the number of steps.
-        numbers: the arguments of `Engine.run` after `order`: first, count, key and base.
-    """
-
-    block: int
-    steps: int
-    numbers: tuple[int, int, int, int]
 
 
 class Engine:
@@ -49,8 +33,10 @@ class Engine:
         data: the data set.
         batch_size: examples per training step, over all replicas.
         jit: whether XLA compiles training and evaluation.
+        jit_needed: whether a net that XLA cannot compile is refused.
         augment: the augmentation of the images of each training step.
         layout: where the engine runs. The model was made in its scope.
+        eval_batch_size: examples per step of an evaluation, in each replica.
 
     Raises:
         RecipeError: the batch is larger than the training data, the replicas cannot share it evenly, or the
@@ -65,21 +51,22 @@ class Engine:
         jit: bool,
         augment: Augmentation = PLAIN,
         layout: Layout | None = None,
+        eval_batch_size: int = 1000,
+        jit_needed: bool = False,
     ) -> None:
-        self.layout = layout or Layout()
+        self.layout, self.eval_batch_size = layout or Layout(), eval_batch_size
         self.layout.check_batch(batch_size)
         augment.check(data)
         self._augment = augment
-        self.model, self.data, self.jit = model, data, jit
-        self.examples = len(data.train[0])
+        self.model, self.data, self.jit, self.jit_needed = model, data, jit, jit_needed
+        examples = data.count("train")
         self.batch_size = batch_size
-        if batch_size > self.examples:
+        if batch_size > examples:
             raise RecipeError(
-                f"`batch_size` must be at most the {self.examples} training examples of {data.name}. "
+                f"`batch_size` must be at most the {examples} training examples of {data.name}. "
                 f"Received: batch_size={batch_size}"
             )
-        self.per_epoch = self.examples // batch_size
-        self._epochs = max(1, _BLOCK // self.examples)
+        self.order = EpochOrder(examples, batch_size)
         self._build_state()
         # The values of a fresh optimizer. They include its learning rate and loss scale, so zeros would not do.
         self._fresh = [np.array(v.numpy()) for v in model.optimizer.variables]
@@ -92,8 +79,8 @@ class Engine:
 
     def _build_state(self) -> None:
         """Create metric, loss and optimizer variables without a training step that would have to be undone."""
-        x, y = (array[: self.batch_size] for array in self.data.train)
-        self.layout.run(lambda batch, at: self.model.test_step(batch), (tf.constant(x), tf.constant(y)))
+        batch = tf.nest.map_structure(tf.constant, rows(self.data.train, slice(self.batch_size)))
+        self.layout.run(lambda batch, at: self.model.test_step(batch), batch)
         self._copies = build_optimizer(self.model.optimizer, self.model.trainable_variables)
         self.model.reset_metrics()
 
@@ -171,17 +158,17 @@ class Engine:
                 self._stream = iter(self.data.batches(seed).repeat().skip(first))
             results = self.steps(self._stream, tf.constant(count))
         while count and not self.data.batches:
-            part = self.part(seed, first, count)
-            results = self.steps(self._resident_order(seed, part.block), *map(tf.constant, part.numbers))
+            part = self.order.part(first, count)
+            given = self._resident_order(seed, part.block), *map(tf.constant, self.numbers(part, seed))
+            results = compiled_or_not(self, lambda given=given: self.steps(*given), self.forget)  # type: ignore[misc]
             first, count = first + part.steps, count - part.steps
         self._average()
         return self._metrics(results)
 
     def evaluate(self, split: str) -> dict[str, float]:
         """Loss and metrics on all of `split`: `"validation"` or `"test"`."""
-        call = self.evaluation(split)
         self._zero()
-        return self._metrics(call())
+        return self._metrics(compiled_or_not(self, lambda: self.evaluation(split)(), self.forget))
 
     def evaluation(self, split: str) -> Any:
         """The compiled call that evaluates a split."""
@@ -226,63 +213,50 @@ class Engine:
         own = self.model.get_metrics_result()
         return {name: float(value) for name, value in own.items() if np.ndim(value) == 0}
 
-    def part(self, seed: int, first: int, count: int) -> "Part":
-        """The steps from `first` to `first + count` that one call can run: up to the end of a block of epochs."""
-        block, at = divmod(first, self._epochs * self.per_epoch)
-        run = min(count, self._epochs * self.per_epoch - at)
-        return Part(block, run, (at, run, self._augment.key(seed), first - at))
-
-    @property
-    def block(self) -> int:
-        """The number of examples in one order."""
-        return self._epochs * self.examples
-
-    def order(self, seed: int, block: int) -> np.ndarray:
-        """The orders of all epochs of a block in one array. One call per epoch would cost tiny nets half their time."""
-        epochs = range(block * self._epochs, (block + 1) * self._epochs)
-        orders = [np.random.default_rng([seed, epoch]).permutation(self.examples) for epoch in epochs]
-        return np.concatenate(orders).astype("int32")
+    def numbers(self, part: Part, seed: int) -> tuple[int, int, int, int]:
+        """The arguments of `run` after `order`, for a part of a training."""
+        return part.first, part.steps, self._augment.key(seed), part.base
 
     def _resident_order(self, seed: int, block: int) -> Any:
         if self._order is None or self._order[0] != (seed, block):
-            self._order = (seed, block), tf.constant(self.order(seed, block))
+            self._order = (seed, block), tf.constant(self.order.rows(seed, block))
         return self._order[1]
 
     @cached_property
-    def _resident(self) -> tuple[Any, Any]:
-        x, y = (self.layout.keep(array) for array in self.data.train)
-        return x, y
+    def _resident(self) -> Any:
+        """The training split on the device, in its structure."""
+        return tf.nest.map_structure(self.layout.keep, self.data.train)
 
     def run(self, order: Any, first: Any, count: Any, key: Any, base: Any) -> None:
         """Within a compiled call: run some steps on data that stays on the device.
 
         Args:
-            order: the result of `order`.
+            order: the rows of a block; see `EpochOrder.rows`.
             first: the first step, counted from the beginning of the block.
             count: the number of steps.
             key: the key of the augmentation.
             base: the number of the block's first step.
         """
         model, size, augment = self.model, self.batch_size, self._augment
-        x, y = self._resident
+        resident = self._resident
 
         def body(i: Any) -> Any:
             # A Python slice of `order` has no static length, which XLA needs.
-            epoch, at = i // self.per_epoch, i % self.per_epoch
-            rows = tf.slice(order, [epoch * self.examples + at * size], [size])
+            epoch, at = i // self.order.per_epoch, i % self.order.per_epoch
+            chosen = tf.slice(order, [epoch * self.order.examples + at * size], [size])
 
-            def step(rows: Any, at: Any, x: Any, y: Any) -> None:
-                images = augment(tf.gather(x, rows), key, base + i, batch=size, at=at)
-                model.train_step((images, tf.gather(y, rows)))
+            def step(chosen: Any, at: Any, resident: Any) -> None:
+                x, *rest = tf.nest.map_structure(lambda array: tf.gather(array, chosen), resident)
+                model.train_step((augment(x, key, base + i, batch=size, at=at), *rest))
 
-            self.layout.run(step, rows, x, y)
+            self.layout.run(step, chosen, resident)
             return i + 1
 
         tf.while_loop(lambda i: i < first + count, body, [first], parallel_iterations=1)
 
     def _compile_resident(self) -> Any:
         _ = self._resident  # made before compilation, outside of the graph
-        order = tf.TensorSpec((self.block,), tf.int32)
+        order = tf.TensorSpec((self.order.length,), tf.int32)
         numbers = [tf.TensorSpec((), tf.int32)] * 4
 
         @tf.function(jit_compile=self.jit, autograph=False, input_signature=[order, *numbers])
@@ -308,9 +282,8 @@ class Engine:
         return steps
 
     def _compile_evaluation(self, split: str) -> Any:
-        x, y = getattr(self.data, split)
         if self.layout.replicas > 1:
-            return shared_evaluation(self.layout, self.model, x, y, _EVALUATION_BATCH)
+            return shared_evaluation(self.layout, self.model, getattr(self.data, split), self.eval_batch_size)
         measure = self.measuring(split)
 
         @tf.function(jit_compile=self.jit, autograph=False)
@@ -322,28 +295,30 @@ class Engine:
 
     def measuring(self, split: str) -> Callable[[], None]:
         """A function that, within a compiled call, adds all examples of a split to the metrics."""
-        x, y = getattr(self.data, split)
-        model, size = self.model, min(len(x), _EVALUATION_BATCH)
+        examples = self.data.count(split)
+        model, size = self.model, min(examples, self.eval_batch_size)
         # The last bit of a sum depends on which other operations XLA fuses it with. XLA compiles a loop that it
         # cannot see through in the same way wherever the loop stands. So the loop's lengths are made here, outside of
         # the graph, and each batch is found by the loop's counter, in an array with one row more than a single batch.
-        xs, ys = (tf.constant(np.concatenate([array, array[:1]])) for array in (x, y))
-        whole, rest = (tf.constant(count) for count in divmod(len(x), size))
+        arrays = tf.nest.map_structure(
+            lambda array: tf.constant(np.concatenate([array, array[:1]])), getattr(self.data, split)
+        )
+        whole, rest = (tf.constant(count) for count in divmod(examples, size))
 
         def measured(at: Any, count: int) -> None:
-            model.test_step((rows_of(xs, at, count), rows_of(ys, at, count)))
+            model.test_step(tf.nest.map_structure(lambda array: rows_of(array, at, count), arrays))
 
         def body(i: Any) -> Any:
             measured(i * size, size)
             return i + 1
 
         def odd(i: Any) -> Any:
-            measured((whole + i) * size, len(x) % size)
-            return i + len(x)
+            measured((whole + i) * size, examples % size)
+            return i + examples
 
         def measure() -> None:
             tf.while_loop(lambda i: i < whole, body, [tf.constant(0)], parallel_iterations=1)
-            if len(x) % size:
+            if examples % size:
                 tf.while_loop(lambda i: i < rest, odd, [tf.constant(0)], parallel_iterations=1)
 
         return measure

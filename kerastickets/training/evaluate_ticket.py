@@ -9,6 +9,8 @@ import numpy as np
 from kerastickets.data.dataset import Data
 from kerastickets.data.spec import data_spec
 from kerastickets.errors import RecipeError
+from kerastickets.foundations.strangers import is_count
+from kerastickets.foundations.structure import leaves, named_leaves
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.model_source import data_name
 from kerastickets.training.train_ticket import ticket_source
@@ -17,9 +19,10 @@ from kerastickets.training.trainer_cache import TrainerCache
 
 def evaluate(
     ticket: Ticket | str | Path,
-    data: str | Data | None = None,
+    data: Any = None,
     *,
     split: str = "test",
+    batch_size: int = 1000,
     model: Any = None,
     custom_objects: Mapping[str, Any] | None = None,
     trainers: TrainerCache | None = None,
@@ -29,8 +32,9 @@ def evaluate(
     Args:
         ticket: a ticket or its file. Its `final` weights are measured if it has them, or else the weights that
             its training starts from.
-        data: a data set's name or a `Data`; None takes the one that the ticket was found on.
+        data: a data set's name, a `Data` or arrays (see `data_from`); None takes the one that the ticket was found on.
         split: `train`, `validation` or `test`.
+        batch_size: examples per step; at least 1. A smaller number needs less memory.
         model: the model's name, file, function or object, for tickets without an architecture.
         custom_objects: your classes by name.
         trainers: the cache that jobs of this process share.
@@ -39,10 +43,11 @@ def evaluate(
         JSON-ready facts: `split`, `dataset`, `weights`, `examples`, and the loss and metrics. Classification also
         has `classes` (the accuracy per class) and `calibration` (the expected error over 15 bins). A data set with
         `tasks` has these facts per task, by name, with the task's own `loss` and `accuracy` (or
-        `mean_squared_error` for targets); `mean_loss` is the mean of the losses of the tasks.
+        `mean_squared_error` for targets); `mean_loss` is the mean of the losses of the tasks. A net with several
+        outputs has the classes and the calibration of each in `outputs`, by name.
 
     Raises:
-        RecipeError: there is no such split.
+        RecipeError: there is no such split, or the batch size is less than 1.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -55,6 +60,8 @@ def evaluate(
     ticket = Ticket.of(ticket)
     if split not in ("train", "validation", "test"):
         raise RecipeError(f"`split` must be train, validation or test. Received: split={split!r}")
+    if not is_count(batch_size) or batch_size < 1:
+        raise RecipeError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
     spec = data_spec(ticket, data)
     trainers = trainers or TrainerCache()
     data = trainers.data(spec)
@@ -64,10 +71,12 @@ def evaluate(
         # What layers derive from their weights is traced into these. Most nets derive nothing.
         net.make_test_function(force=True)
         net.make_predict_function(force=True)
-    x, y = getattr(data, split)
-    facts: dict[str, Any] = {"split": split, "dataset": data_name(spec), "weights": name, "examples": len(x)}
+    x, y, *weights = getattr(data, split)
+    facts: dict[str, Any] = {"split": split, "dataset": data_name(spec), "weights": name}
+    facts["examples"] = data.count(split)
+    given = {"sample_weight": weights[0]} if weights else {}
     try:
-        measured = net.evaluate(x, y, 1000, verbose=0, return_dict=True)
+        measured = net.evaluate(x, y, batch_size, verbose=0, return_dict=True, **given)
     except (ValueError, TypeError) as error:
         cause = " ".join(str(error).split())[:200]
         raise RecipeError(
@@ -75,20 +84,22 @@ def evaluate(
         ) from error
     # A metric can be one number per class. As in training, such metrics are left out.
     facts |= {key: float(value) for key, value in measured.items() if np.ndim(value) == 0}
-    if isinstance(data.classes, int):
-        facts |= _by_class(_probabilities(net, x), y, data.classes, data.labels)
     if data.tasks and not isinstance(data.classes, int):
-        facts["tasks"] = _by_task(net, x, y, data)
+        facts["tasks"] = _by_task(net, x, y, data, batch_size)
         facts["mean_loss"] = float(np.mean([task["loss"] for task in facts["tasks"].values()]))
-    return facts
+        return facts
+    outputs = _by_output(net, x, y, data, batch_size)
+    if outputs and "" not in outputs:
+        return facts | {"outputs": outputs}
+    return facts | outputs.get("", {})
 
 
-def _by_task(net: Any, x: np.ndarray, y: np.ndarray, data: Data) -> dict[str, Any]:
+def _by_task(net: Any, x: np.ndarray, y: np.ndarray, data: Data, batch_size: int) -> dict[str, Any]:
     """Measure each task by its own outputs. Labels have one column per task, targets one column per output."""
     from kerastickets.data.metrics import task_metrics
     from kerastickets.models.objective import fitting_loss
 
-    outputs = np.asarray(net.predict(x, batch_size=1000, verbose=0), "float64")
+    outputs = np.asarray(net.predict(x, batch_size=batch_size, verbose=0), "float64")
     y = y.reshape(len(y), -1)
     metrics = {metric.name: metric for metric in task_metrics(data)}
     facts: dict[str, Any] = {}
@@ -115,13 +126,49 @@ def _of_classes(logits: np.ndarray, labels: np.ndarray, classes: int) -> dict[st
     return {"accuracy": accuracy, **_by_class(probabilities, labels, classes)}
 
 
-def _probabilities(net: Any, x: np.ndarray) -> np.ndarray:
-    from scipy.special import softmax
+def _by_output(net: Any, x: Any, y: Any, data: Data, batch_size: int) -> dict[str, Any]:
+    """The accuracy per class and the calibration of each output that tells classes apart, by the output's name.
 
-    outputs = np.asarray(net.predict(x, batch_size=1000, verbose=0), "float64")
+    The name is empty if there is a single output.
+    """
+    import keras
+
+    from kerastickets.models.label_fit import class_count
+
+    labels = leaves(y)
+    losses = keras.tree.flatten(net.loss) if net.loss is not None else [None]
+    losses = losses * len(labels) if len(losses) == 1 else losses
+    shapes = [tuple(one.shape[1:]) for one in getattr(net, "outputs", None) or ()]
+    if len(shapes) == len(labels) == len(losses):
+        counts = [class_count(data, *parts) for parts in zip(labels, shapes, losses, strict=True)]
+    else:
+        counts = [data.classes if isinstance(data.classes, int) else None]
+    if not any(counts) or len(counts) != len(labels):
+        return {}
+    names = [""] if len(labels) == 1 else [name for name, _ in named_leaves(y)]
+    predicted = keras.tree.flatten(net.predict(x, batch_size=batch_size, verbose=0))
+    found: dict[str, Any] = {}
+    for name, label, output, count, loss in zip(names, labels, predicted, counts, losses, strict=True):
+        if count:
+            likely = _probabilities(net, output, label, loss)
+            found[name] = _by_class(likely, label.reshape(-1), count, data.labels)
+    return found
+
+
+def _probabilities(net: Any, outputs: np.ndarray, labels: np.ndarray, loss: Any) -> np.ndarray:
+    """The probability of each class for every label, `(labels, classes)`."""
+    from scipy.special import expit, softmax
+
+    from kerastickets.models.label_fit import takes_logits
     from kerastickets.models.objective import gives_probabilities
 
-    return outputs if gives_probabilities(net) else softmax(outputs, axis=1)
+    rows = np.asarray(outputs, "float64").reshape(labels.size, -1)
+    logits = takes_logits(loss)
+    logits = not gives_probabilities(net) if logits is None else logits
+    if rows.shape[1] == 1:  # one unit for two classes
+        ones = expit(rows) if logits else rows
+        return np.hstack([1 - ones, ones])
+    return softmax(rows, axis=1) if logits else rows
 
 
 def _by_class(

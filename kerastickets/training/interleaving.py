@@ -19,6 +19,7 @@ import tensorflow as tf
 from kerastickets.errors import KerasTicketsError
 from kerastickets.foundations.tree import Tree, masked
 from kerastickets.models.variables import variables
+from kerastickets.training.compilation import compiled_or_not
 from kerastickets.training.engine import Engine
 from kerastickets.training.session import Metrics, NetTrainer, Outcome, Start, Steps, Training, Wish
 
@@ -35,7 +36,7 @@ class InterleavedNets:
         self.engine, self.size = engine, size
         self._calls: dict[str, Any] = {}
         self._rows: list[tuple[int, int] | None] = [None] * size
-        self._orders = np.zeros((size, engine.block), "int32")
+        self._orders = np.zeros((size, engine.order.length), "int32")
         self._resident_orders: Any = None
         self._weights: dict[str, np.ndarray] | None = None
 
@@ -86,13 +87,15 @@ class InterleavedNets:
         found: dict[int, Metrics] = {}
         left = dict(wished)
         while left:
-            parts = {m: self.engine.part(seeds[m], s.first, s.until - s.first) for m, s in left.items()}
+            parts = {m: self.engine.order.part(s.first, s.until - s.first) for m, s in left.items()}
             self._order({member: (seeds[member], part.block) for member, part in parts.items()})
             numbers, fresh = np.zeros((self.size, 4), "int32"), np.zeros(self.size, bool)
             for member, part in parts.items():
-                numbers[member], fresh[member] = part.numbers, not left[member].resume
-            given = self._resident_orders, tf.constant(numbers), tf.constant(fresh)
-            found |= self._named(self._train(*given, *self._live(left)), left)
+                numbers[member] = self.engine.numbers(part, seeds[member])
+                fresh[member] = not left[member].resume
+            given = (self._resident_orders, tf.constant(numbers), tf.constant(fresh), *self._live(left))
+            results = compiled_or_not(self.engine, lambda given=given: self._train(*given), self._forget)  # type: ignore[misc]
+            found |= self._named(results, left)
             after = {m: Steps(s.first + parts[m].steps, s.until, True) for m, s in left.items()}
             left = {member: steps for member, steps in after.items() if steps.first < steps.until}
         self._weights = None
@@ -100,9 +103,19 @@ class InterleavedNets:
 
     def evaluate(self, split: str, members: Collection[int]) -> dict[int, Metrics]:
         """Loss and metrics of each of `members` on all of `split`."""
-        if split not in self._calls:
-            self._calls[split] = self._compile_evaluation(split)
-        return self._named(self._calls[split](*self._live(members)), members)
+
+        def call() -> Any:
+            if split not in self._calls:
+                self._calls[split] = self._compile_evaluation(split)
+            return self._calls[split](*self._live(members))
+
+        return self._named(compiled_or_not(self.engine, call, self._forget), members)
+
+    def _forget(self) -> None:
+        """Drop the compiled calls."""
+        self._calls.clear()
+        self.__dict__.pop("_train", None)
+        self.engine.forget()
 
     def weights(self, member: int) -> Tree:
         """The current weights of a member. bfloat16 becomes float32."""
@@ -129,7 +142,7 @@ class InterleavedNets:
         made: dict[tuple[int, int], np.ndarray] = {}
         for member, key in new.items():
             if key not in made:
-                made[key] = self.engine.order(*key)
+                made[key] = self.engine.order.rows(*key)
             self._orders[member], self._rows[member] = made[key], key
         if new:
             self._resident_orders = tf.constant(self._orders)
@@ -137,7 +150,7 @@ class InterleavedNets:
     @cached_property
     def _train(self) -> Any:
         engine = self.engine
-        orders = tf.TensorSpec((self.size, engine.block), tf.int32)
+        orders = tf.TensorSpec((self.size, engine.order.length), tf.int32)
         numbers, fresh = tf.TensorSpec((self.size, 4), tf.int32), tf.TensorSpec((self.size,), tf.bool)
 
         def steps(orders: Any, numbers: Any, fresh: Any, members: Any, live: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kerastickets import registry
 from kerastickets.data.dataset import Data
 from kerastickets.data.spec import data_digest, data_files, data_name, data_of, file_digest, find_data
+from kerastickets.data.splits import rows
 from kerastickets.errors import AlignError, PluginError, RecipeError
 from kerastickets.foundations.tree import Tree
 from kerastickets.models.keras_archive import check_archive
@@ -63,6 +64,10 @@ class Source:
     objective: "Objective | None" = None
     files: Mapping[str, str] = field(default_factory=dict)
     masks: Tree = field(default_factory=dict)
+
+    def compiled(self) -> dict[str, Any]:
+        """For provenance: the loss and metrics that the model was compiled with. Empty if the data decides them."""
+        return {"compiled": self.objective.record()} if self.objective else {}
 
 
 def find_model(spec: Any) -> Any:
@@ -178,7 +183,7 @@ def _from_function(function: Callable[..., Any], data: Data, name: str) -> Sourc
         if not isinstance(model, keras.Model):
             raise RecipeError(f"{name} must return a keras.Model. Received: {type(model).__name__}")
         if not model.built:
-            model(data.train[0][:1])
+            model(rows(data.train[0], slice(1)))
         return model
 
     model = fresh(build, 0)
@@ -247,12 +252,16 @@ def _from_model(
 
 
 def _from_ticket(ticket: Ticket, custom_objects: Mapping[str, Any] | None) -> Source:
+    from kerastickets.models.objective import Objective
+
+    compiled = ticket.provenance.get("compiled")
     return Source(
         str(ticket.provenance.get("model") or "ticket"),
         lambda: ticket.build(custom_objects),
         ticket.architecture,
         lambda seed: ticket.weights("init"),
         ticket_recipe(ticket, custom_objects or {}),
+        Objective.recorded(compiled, custom_objects or {}) if compiled else None,
     )
 
 

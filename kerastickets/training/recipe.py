@@ -46,6 +46,7 @@ class TrainSettings(TypedDict, total=False):
     warmup: Duration | str | int
     augment: str
     jit: Jit
+    eval_batch_size: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ class Recipe:
         augment: change training images at random: none, flip (half of them, left to right), crop:4 (a random crop
             after padding by 4 pixels of zeros) or flip+crop:4.
         jit: compile training with XLA: always (on), never (off), or where it pays (auto: every layer supports it and,
-            on CPU, no layer convolves or draws random numbers).
+            on CPU, no layer convolves or draws random numbers). With auto, a net that XLA cannot compile trains
+            without it, with a warning.
+        eval_batch_size: examples per step of an evaluation, in each replica. A smaller number needs less memory.
 
     Raises:
         RecipeError: a setting is out of range. The message names it and the value received.
@@ -103,15 +106,17 @@ class Recipe:
     warmup: Duration = Duration(0, "it")
     augment: str = setting("none", metavar="HOW")
     jit: Jit = "auto"
+    # Large enough to be quick. It divides the usual 5 000 and 10 000 examples, so that no smaller batch remains.
+    eval_batch_size: int = 1000
 
     def __post_init__(self) -> None:
         for name in ("train", "eval_every", "warmup"):
             object.__setattr__(self, name, Duration.parse(getattr(self, name)))
         for name in ("train", "eval_every"):
             _need(getattr(self, name).count >= 1, name, "be at least one iteration", getattr(self, name))
-        _need(
-            _whole(self.batch_size) and self.batch_size >= 1, "batch_size", "be at least 1", self.batch_size
-        )
+        for name in ("batch_size", "eval_batch_size"):
+            value = getattr(self, name)
+            _need(_whole(value) and value >= 1, name, "be at least 1", value)
         ok = self.patience is None or (_whole(self.patience) and self.patience >= 1)
         _need(ok, "patience", "be at least 1, or none", self.patience)
         ok = isinstance(self.monitor, str) and self.monitor.startswith("val_")
@@ -169,11 +174,13 @@ class Recipe:
     def describe(self) -> dict[str, Any]:
         """The recipe as JSON, as `run.json` and a ticket's provenance record it."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if values["eval_batch_size"] == Recipe.eval_batch_size:
+            del values["eval_batch_size"]  # recipes of runs from before this setting existed stay the same
         return {name: str(v) if isinstance(v, Duration) else v for name, v in values.items()}
 
     def per_epoch(self, data: "Data") -> int:
         """Iterations per epoch of `data`: the number of whole batches, but at least one."""
-        return max(1, len(data.train[0]) // self.batch_size)
+        return max(1, data.count("train") // self.batch_size)
 
     @property
     def minimise(self) -> bool:

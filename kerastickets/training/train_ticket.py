@@ -68,7 +68,7 @@ class PreparedTraining:
 
 def train(
     ticket: Ticket | str | Path,
-    data: str | Data | None = None,
+    data: Any = None,
     *,
     start: str | None = None,
     freeze: Collection[str] = (),
@@ -87,7 +87,7 @@ def train(
 
     Args:
         ticket: a ticket or its file.
-        data: a data set's name or a `Data`; None takes the one that the ticket was found on.
+        data: a data set's name, a `Data` or arrays (see `data_from`); None takes the one that the ticket was found on.
         start: where to start. A snapshot: `init`, `rewind@K`, `rewind` (the latest step) or `final`. Or a control:
             `random-reinit` (the ticket's mask, new weights), `dense` (the ticket's weights, no mask) or
             `small-dense` (a narrower dense net with about as many weights as the ticket keeps). None takes the
@@ -232,7 +232,8 @@ def prepared(asked: TrainRequest) -> PreparedTraining:
             "options": said,
             "seeds": seeds | {"data": seed},
         }
-        provenance = {k: v for k, v in provenance.items() if k != "standardised"} | data.provenance()
+        provenance = {k: v for k, v in provenance.items() if k not in ("standardised", "compiled")}
+        provenance |= data.provenance() | source.compiled()
         done = trained_level(subject.replace(provenance=provenance), outcome, trainer.environment)
         return Trained(done, outcome.rows, outcome.metrics)
 

@@ -20,12 +20,13 @@ from kerastickets.foundations.environment import versions
 from kerastickets.foundations.termination import deferred
 from kerastickets.foundations.tree import Tree, masked
 from kerastickets.models.derived_state import derives
-from kerastickets.models.masking import assign_masks, attach, guard, matches
-from kerastickets.models.objective import Objective
-from kerastickets.models.variables import Place, assign, paths, snapshot, variables, walk
+from kerastickets.models.masking import assign_masks, attach, guard
+from kerastickets.models.objective import Objective, loss_function
+from kerastickets.models.variables import assign, paths, snapshot, variables, walk
 from kerastickets.training.checkpoint import Checkpoint, Keeper, Pace
 from kerastickets.training.compilation import check_room, environment, use_jit
 from kerastickets.training.engine import Engine
+from kerastickets.training.freezing import freeze
 from kerastickets.training.interleaving import InterleavedNets, train_together
 from kerastickets.training.optimizers import make_optimizer
 from kerastickets.training.recipe import Recipe
@@ -91,14 +92,17 @@ class Trainer:
         optimizer, self._position = make_optimizer(recipe, self.total, self.per_epoch)
         self.layout.check_optimizer(optimizer)
         objective = objective or Objective.of(data, self.model)
-        self.loss = keras.losses.get(objective.loss)
-        self.model.compile(optimizer, objective.loss, metrics=objective.metrics(), jit_compile=False)
+        objective.compile(self.model, data, optimizer)
+        self.loss = loss_function(self.model, data.train)
         guard(self.model.optimizer)
-        self.jit = allowed and use_jit(self.model, recipe.jit) and data.batches is None
-        check_room(self.jit)
+        jit = allowed and use_jit(self.model, recipe.jit) and data.batches is None
+        check_room(jit)
         augment = Augmentation.parse(recipe.augment)
         try:
-            self.engine = Engine(self.model, data, recipe.batch_size, self.jit, augment, self.layout)
+            self.engine = Engine(
+                *(self.model, data, recipe.batch_size, jit, augment, self.layout, recipe.eval_batch_size),
+                jit_needed=recipe.jit == "on",
+            )
         except (ValueError, TypeError) as error:  # Keras's own words about a loss or a metric
             cause = " ".join(str(error).split())[:200]
             raise RecipeError(
@@ -111,13 +115,18 @@ class Trainer:
         for key in keys:
             attach(own[key])
         places = list(walk(self.model))
-        _freeze(places, frozen)
+        freeze(places, frozen)
         for place in places:
             decays = place.variable.trainable and place.variable.name.endswith(
                 ("kernel", "embeddings", "bias")
             )
             if decays and (self.recipe.l1 or self.recipe.l2):
                 place.variable.regularizer = keras.regularizers.L1L2(self.recipe.l1, self.recipe.l2)
+
+    @property
+    def jit(self) -> bool:
+        """Whether XLA compiles the training."""
+        return self.engine.jit
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -326,21 +335,3 @@ def watched(splits: Collection[str]) -> tuple[str, ...]:
         if isinstance(splits, str) or split not in ("train", "test"):
             raise RecipeError(f"`watch` must be a list of train and test. Received: watch={splits!r}")
     return tuple(sorted(splits))
-
-
-def _freeze(places: Collection[Place], patterns: Collection[str]) -> None:
-    """Stop the weights that `patterns` match from training."""
-    named = {pattern: [place for place in places if matches(place.key, pattern)] for pattern in patterns}
-    for pattern, found in named.items():
-        if not found:
-            keys = ", ".join(place.key for place in places)
-            raise RecipeError(f"`freeze` must name a weight. Received: {pattern!r}. Weights: {keys}")
-        for place in found:
-            place.variable.trainable = False
-    if not any(place.variable.trainable for place in places):
-        raise RecipeError(f"Something must be left to train. Received: freeze={[*patterns]}")
-    for place in (place for found in named.values() for place in found):
-        # Statistics change without a gradient, so a layer that is frozen as a whole must not update them either.
-        whole = not any(other.variable.trainable for other in places if other.layer is place.layer)
-        if whole and isinstance(place.layer, keras.layers.BatchNormalization):
-            place.layer.trainable = False

@@ -107,7 +107,7 @@ class TrainerCache:
             net = source.build()
             objective = source.objective or Objective.of(data, net)
             # Without XLA, because its convolutions on CPU take a hundred times as long.
-            net.compile(loss=objective.loss, metrics=objective.metrics(), jit_compile=False)
+            objective.compile(net, data)
             return net
 
         if not source.architecture or source.objective:

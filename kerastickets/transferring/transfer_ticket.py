@@ -11,7 +11,7 @@ from typing import Any, Unpack
 from kerastickets import registry
 from kerastickets.data.dataset import Data
 from kerastickets.data.image_shape import check_fits, parse_adapt
-from kerastickets.data.spec import data_files, data_name
+from kerastickets.data.spec import data_files, data_name, data_spec
 from kerastickets.errors import RecipeError, TicketError
 from kerastickets.foundations.duration import Duration
 from kerastickets.foundations.rows import Row
@@ -65,7 +65,7 @@ class Transferred:
 def transfer(
     protocol: str | Transfer,
     ticket: Ticket | str | Path,
-    target: str | Data,
+    target: Any,
     *,
     seed: int | None = None,
     trainers: TrainerCache | None = None,
@@ -85,7 +85,7 @@ def transfer(
     Args:
         protocol: a registered name (`"ticket"`, `"new-head:density=ticket"`) or an instance.
         ticket: a ticket or its file.
-        target: a data set's name, or a `Data`. Its test split never selects anything.
+        target: a data set's name, a `Data` or arrays (see `data_from`). Its test split never selects anything.
         seed: random seed of the data order and of new weights; None takes the ticket's own data seed.
         trainers: trainers to share with other trainings of this process.
         custom_objects: your classes by name, for the training. Protocols that rebuild the model (for a new
@@ -121,6 +121,7 @@ def transfer(
     """
     made = registry.create("transfers", protocol) if isinstance(protocol, str) else protocol
     ticket = Ticket.of(ticket)
+    target = data_spec(ticket, target)
     trainers = trainers or TrainerCache()
     given = {name: value for name, value in dials.items() if value is not None}
     own = {k: v for k, v in ticket_recipe(ticket, custom_objects or ()).items() if k != "train_size"}
@@ -147,7 +148,7 @@ def transfer(
     assert engine.trained is not None
     moved = _with(engine.trained, **said)
     metrics = engine.phases[-1]["metrics"]
-    return Transferred(moved, tuple(engine.rows), metrics, tuple(engine.phases), len(data.train[0]))
+    return Transferred(moved, tuple(engine.rows), metrics, tuple(engine.phases), data.count("train"))
 
 
 def main_duration(ticket: Ticket) -> Duration:
@@ -260,6 +261,8 @@ class _PhaseTrainer:
         start = f"rewind@{done}" if done else "init"
         recipe = self.recipe.describe() | {"train_size": None}
         said = dict(phase.ticket.provenance) | {"start": start, "recipe": recipe}
+        if self.data.declared:
+            said.pop("compiled", None)  # the loss is that of the target, not the one of the source
         subject = phase.ticket.replace(snapshots={"init": begin, start: begin}, provenance=said)
         loss = phase.loss
         outcome = train(

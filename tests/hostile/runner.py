@@ -73,6 +73,7 @@ class Worker:
             "refused": [],
             "failures": [failure],
             "said": {},
+            "warned": [],
             "seconds": 0.0,
             "peak": 0,
         }

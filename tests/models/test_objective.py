@@ -15,6 +15,12 @@ def ending(*tail):
     return keras.Sequential([keras.Input((4,)), layers.Dense(6), *tail])
 
 
+def targets():
+    """Three floats for each example of four numbers."""
+    split = nets.vectors()[0], np.zeros((24, 3))
+    return Data("targets", split, split, split, "mse")
+
+
 def functional(make):
     x = keras.Input((4,))
     return keras.Model(x, make(x))
@@ -164,16 +170,22 @@ def test_metrics_of_the_users_model_do_not_count_our_batches():
 
 
 def test_without_metrics_the_datas_are_reported():
-    assert Objective.compiled(compiled("mse", None), nets.data()).metrics() == ["accuracy"]
+    loss = "sparse_categorical_crossentropy"
+    assert Objective.compiled(compiled(loss, None), nets.data()).metrics() == ["accuracy"]
 
 
 def test_two_losses_are_one_too_many():
     model = nets.two_outputs()
     model.compile("adam", ["mse", "mae"])
-    with pytest.raises(DataError, match=r"needs one loss. Received: 2, from compile"):
+    with pytest.raises(DataError, match=r"2 outputs needs labels for each. Received: labels for 1 "):
         Objective.compiled(model, nets.data())
-    single = compiled(["mse"], None)
-    assert Objective.compiled(single, nets.data()).loss == "mse"
+    single = compiled(["sparse_categorical_crossentropy"], None)
+    assert Objective.compiled(single, nets.data()).loss == "sparse_categorical_crossentropy"
+
+
+def test_labels_are_not_broadcast_to_outputs():
+    with pytest.raises(DataError, match=r"mse must compare .* outputs \(3,\) and labels \(\) of vectors"):
+        Objective.compiled(compiled("mse", None), nets.data())
 
 
 def test_a_loaded_model_brings_its_objective(tmp_path):
@@ -190,4 +202,4 @@ def test_a_loss_is_described_as_json_or_by_its_name():
     assert of["config"]["from_logits"] is True
     assert json.loads(json.dumps(of)) == of
     assert Objective.compiled(compiled(own_loss, None), nets.data()).describe() == "own_loss"
-    assert Objective.compiled(compiled("mse", None), nets.data()).describe() == "mse"
+    assert Objective.compiled(compiled(["mse"], None), targets()).describe() == "mse"

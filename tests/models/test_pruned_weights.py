@@ -182,7 +182,7 @@ def test_a_schedule_that_was_not_reached_is_said():
         )
 
 
-def test_two_losses_are_no_matter_where_no_loss_is_needed():
+def test_two_losses_are_no_matter():
     x, y = points()
     inputs = keras.Input((10,))
     model = keras.Model(inputs, [layers.Dense(2, name="a")(inputs), layers.Dense(1, name="b")(inputs)])
@@ -190,5 +190,7 @@ def test_two_losses_are_no_matter_where_no_loss_is_needed():
     given = {"x": x, "y": [y, x[:, :1]], "batch_size": 20, "verbose": 0}
     model.fit(**given, callbacks=[PruneDuringTraining("magnitude", {2: 0.5})])
     assert zeros(model) == 15
-    with pytest.raises(RecipeError, match="scores by one loss"):
+    with pytest.raises(RecipeError, match="must have the structure that `fit` takes"):
         model.fit(**given, callbacks=[PruneDuringTraining("snip", {2: 0.6}, data=(x, y))])
+    model.fit(**given, callbacks=[PruneDuringTraining("snip", {2: 0.6}, data=(x, given["y"]))])
+    assert zeros(model) == 18
