@@ -1,7 +1,7 @@
 """Decide whether a net fits its labels: the one place that compares outputs with labels, targets and the loss."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -9,9 +9,52 @@ import numpy as np
 
 from kerastickets.data.dataset import Data
 from kerastickets.errors import DataError
-from kerastickets.foundations.structure import is_nested, leaves
+from kerastickets.foundations.structure import is_nested, leaves, named_leaves
 
 Shape = tuple[int | None, ...]
+
+
+def check_inputs(data: Data, model: keras.Model) -> None:
+    """Refuse a model that takes other inputs than a data set has.
+
+    Args:
+        data: the data set.
+        model: the model. A model whose inputs are not known fits.
+
+    Raises:
+        DataError: the number of inputs, the names in a dict, or a shape is another.
+    """
+    taken, given = input_specs(model), data.input_shapes
+    if taken is None:
+        return
+    if isinstance(given, Mapping) and not isinstance(taken, Mapping):
+        taken = {one.name: one for one in keras.tree.flatten(taken)}  # Keras finds them by name
+    wanted = {name: tuple(one.shape[1:]) for name, one in named_leaves(taken)}
+    own = {name: tuple(x.shape[1:]) for name, x in named_leaves(data.train[0])}
+    by_name = isinstance(given, Mapping)
+    fits = {*wanted} <= {*own} if by_name else len(wanted) == len(own)
+    shapes = [own[name] for name in wanted] if fits and by_name else [*own.values()]
+    if not fits or not all(map(_taken, shapes, wanted.values())):
+        raise DataError(
+            f"A model for {data.name} must take inputs {_said(own)}. Received: a model that takes {_said(wanted)}"
+        )
+
+
+def _taken(shape: Shape, wanted: Shape) -> bool:
+    """Whether Keras takes an example of a shape: it adds or drops a last axis of length 1."""
+    return (
+        same(wanted, shape) or same(wanted, (*shape, 1)) or (shape[-1:] == (1,) and same(wanted, shape[:-1]))
+    )
+
+
+def _said(shapes: Mapping[str, Shape]) -> str:
+    return str(shapes.get("", shapes))
+
+
+def input_specs(model: keras.Model) -> Any:
+    """The inputs of a functional model, in their structure; None for another model."""
+    # A Sequential model keeps the functional model that it is made of.
+    return getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None)
 
 
 def check_fit(data: Data, model: keras.Model) -> None:

@@ -12,7 +12,7 @@ from kerastickets.data.dataset import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, Data,
 from kerastickets.data.metrics import LogitAccuracy, task_metrics
 from kerastickets.errors import DataError, RecipeError
 from kerastickets.foundations.structure import is_nested
-from kerastickets.models.label_fit import check_broadcast, check_fit, has_one_unit
+from kerastickets.models.label_fit import check_broadcast, check_fit, check_inputs, has_one_unit
 from kerastickets.models.recorded_objective import again, read_part, record_part
 
 _PARTS = ("loss", "loss_weights", "metrics", "weighted_metrics")
@@ -53,6 +53,7 @@ class Objective:
                 f"A model for {data.name} must be compiled with a loss, or the data set must name one. Received: "
                 "neither. Call model.compile(...), or give Data(loss=...)."
             )
+        check_inputs(data, model)
         check_fit(data, model)
         if isinstance(data.classes, tuple) and gives_probabilities(model):
             raise DataError(
@@ -162,6 +163,7 @@ class Objective:
 
 
 def _check(model: keras.Model, data: Data, loss: Any) -> None:
+    check_inputs(data, model)
     check_broadcast(data, model, keras.tree.flatten(loss) if loss is not None else [])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerastickets.errors import AlignError
 from kerastickets.foundations.tree import generator
+from kerastickets.models.label_fit import input_specs
 
 # Images of open size must survive several halvings.
 _OPEN = 32
@@ -61,7 +62,7 @@ def example_batch(model: keras.Model) -> Any:
 
     Floats are drawn from the normal distribution, integers are 0 or 1, texts are words, open axes have 32 entries.
     """
-    specs = _specs(model)
+    specs = input_specs(model)
     if specs is None:
         shape = getattr(model, "_build_shapes_dict", None) or {}
         first = [*shape.values()][:1]
@@ -73,12 +74,6 @@ def example_batch(model: keras.Model) -> Any:
             return None
         specs = keras.KerasTensor((None, *first[0][1:]), model.compute_dtype)
     return keras.tree.map_structure(_example, specs)
-
-
-def _specs(model: keras.Model) -> Any:
-    """The inputs of a functional model, in their structure; None for another model."""
-    # A Sequential model keeps the functional model that it is made of.
-    return getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None)
 
 
 def _size(axis: Any) -> bool:
@@ -132,5 +127,5 @@ def _first_difference(model: keras.Model, twin: keras.Model, batch: Any) -> str:
 
 def _by_layer(model: keras.Model, batch: Any) -> Iterator[tuple[str, list[np.ndarray]]]:
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    found = _call(keras.Model(_specs(model), [layer.output for layer in layers]), batch)
+    found = _call(keras.Model(input_specs(model), [layer.output for layer in layers]), batch)
     return ((layer.name, _flat(value)) for layer, value in zip(layers, found, strict=True))

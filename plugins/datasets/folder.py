@@ -46,6 +46,7 @@ class Folder:
             size.
         color: `rgb` reads images with three channels, `gray` with one.
         seed: random seed for drawing missing splits.
+        standardise: `no` leaves the values of the images as they are, from 0 to 255.
 
     Raises:
         DataError: there is no such folder, a class has no image, an image cannot be read or has another size
@@ -56,6 +57,7 @@ class Folder:
     size: tuple[int, int] | None = None
     color: Literal["rgb", "gray"] = "rgb"
     seed: int = 0
+    standardise: Literal["yes", "no"] = "yes"
 
     def __post_init__(self) -> None:
         if self.size is not None and min(self.size) < 1:
@@ -69,15 +71,17 @@ class Folder:
         missing = [part for part in ("validation", "test") if part not in found]
         train, *drawn = tenths(*found["train"], len(missing), "folder", self.seed)
         found |= dict(zip(missing, drawn, strict=True)) | {"train": train}
-        mean, std = moments(train[0], (0, 1, 2))
+        scaling = moments(train[0], (0, 1, 2)) if self.standardise == "yes" else None
+        if scaling is not None:
+            found = {part: (standardise(x, *scaling), y) for part, (x, y) in found.items()}
         return Data(
             f"folder:{shown_name(home.name)}",
-            *((standardise(x, mean, std), y) for x, y in map(found.get, ("train", "validation", "test"))),
+            *(found[part] for part in ("train", "validation", "test")),
             loss=CROSS_ENTROPY,
             metrics=("accuracy",),
             classes=len(labels),
             labels=labels,
-            scaling=(mean, std),
+            scaling=scaling,
         )
 
     def _splits(self, files: dict[str, Labelled]) -> dict[str, Split]:

@@ -29,7 +29,8 @@ class Npz:
 
     The file contains either x and y, which are split 80 / 10 / 10, or x_train, y_train, x_test and y_test. In
     the second case x_val and y_val (or x_validation and y_validation) are optional; without them, a tenth of
-    train becomes the validation split. Integer labels `(n,)` or `(n, 1)` are classes, counted from 0. Floats
+    train becomes the validation split. Integer labels `(n,)` or `(n, 1)` are classes, counted from 0; those of more
+    axes are a class for each word or pixel. Floats
     `(n,)`, `(n, outputs)` or of more axes are regression targets with a squared-error loss. Arrays of other names
     are not read.
 
@@ -64,7 +65,7 @@ class Npz:
         name = shown_name(path.name)
         splits = _splits(_arrays(path, name), self.seed)
         x, y = splits[0]
-        classes = max(int(labels.max(initial=0)) for _, labels in splits) + 1 if _has_classes(y) else None
+        classes = max(int(labels.max(initial=0)) for _, labels in splits) + 1 if _is_integer(y) else None
         scaling = self._scaling(x)
         if scaling is not None:
             splits = [(standardise(x, *scaling), y) for x, y in splits]
@@ -110,6 +111,8 @@ def _arrays(path: Path, file: str) -> list[Split]:
         for name, header in headers.items():
             with naming(name):
                 arrays[name] = archive.read(name, header)
+    for _, y in pairs:
+        _check_marks(arrays[y], y, file)
     return [(arrays[x], _column(arrays[y])) for x, y in pairs]
 
 
@@ -143,11 +146,15 @@ def _check_pair(pair: tuple[str, str], headers: Mapping[str, Header], file: str)
             f"{pair[0]} of '{file}' must have one or more examples as rows of one or more values, with labels. "
             f"Received: shapes {x.shape} and {y.shape}. A column of single values has the shape (n, 1)"
         )
-    # Keras's own data sets have labels (n, 1). One-hot rows are refused, because they could also be targets.
-    if _is_integer(y) and y.shape[1:] not in ((), (1,)):
+
+
+def _check_marks(y: np.ndarray, name: str, file: str) -> None:
+    """Refuse rows of integers that are all 0 or 1: one-hot rows, several marks or a sequence of classes."""
+    if _is_integer(y) and y.ndim == 2 and y.shape[1] > 1 and y.max() <= 1:
         raise DataError(
-            f"{pair[1]} of '{file}' must be integers (n,) as classes, or floats (n, outputs) as targets. "
-            f"Received: {y.dtype} {y.shape}. One-hot rows become classes with y.argmax(axis=1)"
+            f"{name} of '{file}' must be integers (n,) as classes, or floats (n, outputs) as targets. "
+            f"Received: {y.dtype} {y.shape}, with nothing but 0 and 1. One-hot rows become classes with "
+            "y.argmax(axis=1), several marks become floats, a sequence of two classes gets the shape (n, length, 1)"
         )
 
 
@@ -185,14 +192,15 @@ def _splits(found: list[Split], seed: int) -> list[Split]:
 def _cut(whole: Split, parts: int, seed: int) -> list[Split]:
     """Split off `parts` tenths of the data; returns the rest first, then the tenths."""
     x, y = whole
-    order = shuffled(y if _has_classes(y) else np.zeros(len(y)), "npz", seed)
+    order = shuffled(y if _is_integer(y) and y.ndim == 1 else np.zeros(len(y)), "npz", seed)
     tenth = len(x) // 10
     ends = [slice(tenth * part, tenth * (part + 1)) for part in range(parts)]
     return [(x[order[part]], y[order[part]]) for part in [slice(tenth * parts, None), *ends]]
 
 
 def _column(y: np.ndarray) -> np.ndarray:
-    return y[:, 0] if _is_integer(y) and y.ndim == 2 else y
+    """Labels without a last axis of length 1, as Keras's own data sets and label maps have it."""
+    return y[..., 0] if _is_integer(y) and y.ndim > 1 and y.shape[-1] == 1 else y
 
 
 def _targets(y: np.ndarray) -> np.ndarray:
@@ -201,7 +209,3 @@ def _targets(y: np.ndarray) -> np.ndarray:
 
 def _is_integer(y: np.ndarray | Header) -> bool:
     return y.dtype.kind in "biu"
-
-
-def _has_classes(y: np.ndarray) -> bool:
-    return y.ndim == 1 and _is_integer(y)

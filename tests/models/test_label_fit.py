@@ -137,3 +137,46 @@ def test_a_loss_of_keras_broadcasts_no_labels(loss, labels, refused):
             Objective(loss, list).compile(dense(4), whole)
     else:
         Objective.compiled(model, whole).compile(dense(4), whole)
+
+
+def two_inputs(**names):
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    joined = layers.Concatenate()([a, b])
+    inputs = {"a": a, "b": b} if names else [a, b]
+    return keras.Model(inputs, layers.Dense(2)(joined))
+
+
+@pytest.mark.parametrize(
+    ("x", "model", "message"),
+    [
+        (np.zeros((N, 3)), lambda: dense(2), r"must take inputs \(3,\). Received: a model that takes \(4,\)"),
+        (
+            np.zeros((N, 2)),
+            lambda: two_inputs(),
+            r"must take inputs \(2,\). Received: a model that takes {'0': ",
+        ),
+        ({"a": np.zeros((N, 2)), "c": np.zeros((N, 3))}, lambda: two_inputs(), "takes {'a': "),
+        ({"a": np.zeros((N, 3)), "b": np.zeros((N, 2))}, lambda: two_inputs(by=1), "takes {'a': "),
+        ((np.zeros((N, 3)), np.zeros((N, 2))), lambda: two_inputs(), "takes {'0': "),
+    ],
+)
+def test_other_inputs_are_refused(x, model, message):
+    split = x, BINARY
+    with pytest.raises(DataError, match=message):
+        Objective.of(Data("toy", split, split, split, CROSS_ENTROPY, (), 2), model())
+
+
+@pytest.mark.parametrize(
+    ("x", "model"),
+    [
+        ({"a": np.zeros((N, 2)), "b": np.zeros((N, 3)), "more": np.zeros((N, 1))}, lambda: two_inputs(by=1)),
+        ({"b": np.zeros((N, 3)), "a": np.zeros((N, 2))}, lambda: two_inputs()),
+        ([np.zeros((N, 2)), np.zeros((N, 3))], lambda: two_inputs()),
+        (np.zeros((N, 5, 1)), lambda: keras.Sequential([keras.Input((None,)), layers.Embedding(3, 2)])),
+    ],
+)
+def test_inputs_that_keras_takes_fit(x, model):
+    from kerastickets.models.label_fit import check_inputs
+
+    split = x, BINARY
+    check_inputs(Data("toy", split, split, split), model())

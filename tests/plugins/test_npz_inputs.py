@@ -106,3 +106,24 @@ def test_the_type_of_raw_inputs_is_checked():
     x, y = np.eye(4), np.array([0, 1, 1, 0])
     with pytest.raises(DataError, match="`raw` must be uint8 or float32"):
         Data("toy", (x, y), (x, y), (x, y), "mse", (), 2, raw="int8")
+
+
+def test_a_class_for_each_pixel(tmp_path):
+    x, y = np.zeros((20, 4, 4, 1), "float32"), (np.arange(20 * 16) % 3).reshape(20, 4, 4, 1)
+    np.savez(tmp_path / "maps.npz", x=x, y=y)
+    data = data_of(f"npz:{tmp_path}/maps.npz")
+    assert (data.classes, data.train[1].shape) == (3, (16, 4, 4))
+
+
+def test_a_class_for_each_word(tmp_path):
+    words = np.arange(60).reshape(20, 3) % 5
+    np.savez(tmp_path / "tags.npz", x=words, y=words)
+    data = data_of(f"npz:{tmp_path}/tags.npz")
+    assert (data.classes, data.train[1].shape) == (5, (16, 3))
+    assert np.array_equal(data.train[0], data.train[1])  # the same order for words and tags
+
+
+def test_rows_of_marks_are_ambiguous(tmp_path):
+    np.savez(tmp_path / "marks.npz", x=np.zeros((20, 3)), y=np.eye(2, dtype=int)[np.arange(20) % 2])
+    with pytest.raises(DataError, match=r"nothing but 0 and 1. One-hot rows become classes with y.argmax"):
+        data_of(f"npz:{tmp_path}/marks.npz")

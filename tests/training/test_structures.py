@@ -125,6 +125,19 @@ def test_label_maps():
     assert sum(shares) / (20 * 16) == pytest.approx(facts["accuracy"])
 
 
+def test_padding_counts_in_no_class():
+    words = np.tile([[1, 2, 0]], (20, 1))  # 0 is padding
+    labels = np.tile([[0, 1, 1]], (20, 1))
+    model = keras.Sequential([keras.Input((3,)), layers.Embedding(3, 2, mask_zero=True), layers.Dense(2)])
+    model.compile("adam", LOGITS, metrics=["accuracy"])
+    data = thirds(words, labels)
+    ticket = kt.prune(model, data, **QUICK).tickets[-1]
+    facts = kt.evaluate(ticket, data)
+    assert [row["count"] for row in facts["classes"]] == [20, 20]
+    shares = [row["accuracy"] * row["count"] for row in facts["classes"]]
+    assert sum(shares) / 40 == pytest.approx(facts["accuracy"])
+
+
 def test_sample_weights_count_in_training_scoring_and_evaluation():
     """Examples of weight 0 might as well not be there."""
     x, y = normal(20, 4), np.arange(20) % 2
