@@ -17,7 +17,7 @@ import numpy as np
 from kerastickets.compaction.layer_calls import Call, Calls
 from kerastickets.structure.neuron_graph import NeuronGraph
 from kerastickets.structure.reachability import Structure
-from kerastickets.structure.tracing import Tracer
+from kerastickets.structure.unit_tracing import UnitTracer
 
 # Two constants are equal if their relative difference is at most this many times the machine epsilon.
 _ROUNDING = 16
@@ -86,7 +86,7 @@ class KeptUnits:
         """
         linked = {key: value != 0 for key, value in weights.items() if value.ndim > 1}
         shapes = {key: value.shape for key, value in weights.items()}
-        graph = Tracer(linked, shapes, calls.plan, hold=True).graph()
+        graph = UnitTracer(linked, shapes, calls.plan).graph()
         weighted = tuple(_weighted(calls, graph, weights))
         self = cls(calls, graph, Structure.of_graph(graph, linked), weighted, dict(graph.held))
         self._hold_whole_layers()

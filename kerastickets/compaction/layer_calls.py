@@ -102,22 +102,45 @@ def calls_of(model: keras.Model) -> Calls:
         >>> [(call.op.name, found.values[call.op.output].shape) for call in found.calls]
         [('flatten', (1, 64)), ('dense', (1, 6)), ('dense_1', (1, 10))]
     """
+    plan, walker, outputs = _walked(model, symbolic=False)
+    fixed = all(None not in shape for _, shape in plan.inputs)
+    values = {n: keras.ops.convert_to_numpy(value) for n, value in walker.values.items()}
+    return Calls(plan, tuple(walker.calls), values, outputs, fixed)
+
+
+def plan_of(model: keras.Model) -> LayerGraph:
+    """The operations of a live model with the shapes of all tensors. Nothing is computed; open sizes stay None.
+
+    Args:
+        model: a Sequential or Functional model with any layers.
+
+    Raises:
+        TicketError: the model is neither Sequential nor Functional.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> [(op.name, op.made) for op in plan_of(toy_ticket().build()).ops]
+        [('flatten', (None, 64)), ('dense', (None, 6)), ('dense_1', (None, 10))]
+    """
+    return _walked(model, symbolic=True)[0]
+
+
+def _walked(model: keras.Model, symbolic: bool) -> tuple[LayerGraph, "_Walker", Any]:
+    """Go through a model: its plan, the walker with calls and values, and the structure of its outputs."""
     graph = graph_of(model)
     if graph is None:
         raise TicketError(
             "The calls of a model can be followed only if it is Sequential or Functional. Received: "
             f"{type(model).__name__}, a model whose own code decides which layer feeds which."
         )
-    walker = _Walker({id(layer): path for path, layer in reversed([*paths(model)])})
+    walker = _Walker({id(layer): path for path, layer in reversed([*paths(model)])}, symbolic)
     given = [walker.given(tensor) for tensor in graph.inputs]
     outputs = walker.through(graph, given)
     inputs = tuple(
         (slot.number, tuple(tensor.shape[1:])) for slot, tensor in zip(given, graph.inputs, strict=True)
     )
     ends = tuple(slot.number for slot in keras.tree.flatten(outputs))
-    fixed = all(None not in shape for _, shape in inputs)
-    values = {n: keras.ops.convert_to_numpy(value) for n, value in walker.values.items()}
-    return Calls(LayerGraph(inputs, tuple(walker.ops), ends), tuple(walker.calls), values, outputs, fixed)
+    return LayerGraph(inputs, tuple(walker.ops), ends), walker, outputs
 
 
 def graph_of(model: Any) -> Any:
@@ -139,12 +162,15 @@ _FUNCTIONAL = keras.Model(*[keras.Input((1,))] * 2)
 @dataclass
 class _Walker:
     paths: Mapping[int, tuple[str, ...]]
+    symbolic: bool = False  # values are shapes and types without numbers
     ops: list[Op] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     values: dict[int, Any] = field(default_factory=dict)
 
     def given(self, tensor: Any) -> Slot:
         """A slot for an input tensor of zeros."""
+        if self.symbolic:
+            return self._slot(keras.KerasTensor(tensor.shape, tensor.dtype))
         shape = (1, *(size or _ANY for size in tensor.shape[1:]))
         return self._slot(keras.ops.zeros(shape, tensor.dtype))
 
@@ -163,8 +189,9 @@ class _Walker:
 
     def _call(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         taken = [part for part in keras.tree.flatten((args, kwargs)) if isinstance(part, Slot)]
+        run = operation.compute_output_spec if self.symbolic else operation
         made = keras.tree.map_structure(
-            self._slot, operation(*filled(args, self.values), **filled(kwargs, self.values))
+            self._slot, run(*filled(args, self.values), **filled(kwargs, self.values))
         )
         ops = [self._op(operation, taken, slot, args, kwargs) for slot in keras.tree.flatten(made)]
         self.ops += ops
