@@ -4,7 +4,7 @@ An operation that cannot be followed raises no error. Each of its outputs then c
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +37,7 @@ class UnitTracer(Tracer):
         shapes: the shapes of all weights by key.
         plan: the operations.
         units: the units of the layers, for layers with an inside: attention and recurrence.
+        masked: the numbers of tensors that say which of their steps later layers leave out.
     """
 
     strict = False
@@ -47,9 +48,10 @@ class UnitTracer(Tracer):
         shapes: Mapping[str, Any],
         plan: LayerGraph,
         units: Sequence[LayerUnits] = (),
+        masked: Collection[int] = (),
     ) -> None:
         super().__init__(masks, shapes, plan)
-        self.units = units
+        self.units, self._masked = units, masked
         #: The nodes of the units inside an operation, by the number of its output: heads, recurrent units, features.
         self.inside: dict[int, tuple[LayerUnits, np.ndarray]] = {}
         #: The links of elementwise products, two or more per product.
@@ -78,6 +80,9 @@ class UnitTracer(Tracer):
     def made(self, op: Op) -> TensorNodes:
         """The output of an operation, by the rules of this class or else of `Tracer`."""
         given = [self.tensors[tensor] for tensor in op.inputs]
+        if any(tensor in self._masked for tensor in op.inputs) and op.output not in self._masked:
+            # What it makes of constants depends on the steps that the input leaves out.
+            raise unfollowed(op, "it leaves steps out")
         if op.kind == "Permute":
             return self._permuted(op, given[0])
         if op.kind == "Reshape" and len(op.config.get("target_shape", ())) != 1:
@@ -145,14 +150,12 @@ class UnitTracer(Tracer):
 
     def _einsum(self, op: Op, nodes: np.ndarray, equation: str) -> TensorNodes:
         """An einsum that is a dense layer on the last axis."""
-        given, _, made = equation.replace(" ", "").partition("->")
-        taken, _, kernel = given.partition(",")
-        if sorted(kernel) != sorted({taken[-1], made[-1]}) or made[:-1] != taken[:-1]:
+        axes = einsum_axes(equation)
+        if axes is None:
             raise unfollowed(op, "it is not a dense layer on the last axis")
-        mask = np.moveaxis(self.kernel_of(op, "kernel"), kernel.index(taken[-1]), 0)
+        mask = np.moveaxis(self.kernel_of(op, "kernel"), axes[0], 0)
         cols = self.new_nodes(op.name, mask.shape[1], "weights")
-        axis = kernel.index(made[-1]) - 2
-        self.links.append(Link(self.key_of(op, "kernel"), nodes, cols, mask != 0, axis=axis))
+        self.links.append(Link(self.key_of(op, "kernel"), nodes, cols, mask != 0, axis=axes[1] - 2))
         return TensorNodes(cols)
 
     def _embedded(self, op: Op, units: LayerUnits, given: TensorNodes) -> TensorNodes:
@@ -187,6 +190,8 @@ class UnitTracer(Tracer):
         """Recurrent units, which their input and they themselves feed."""
         config = op.config
         names = {key.rpartition("/")[2]: key for key in units.axes}
+        if op.inputs[0] in self._masked:
+            raise unfollowed(op, "it leaves steps out")
         plain = len(op.inputs) == 1 and not (config.get("return_state") or config.get("stateful"))
         if (
             not plain
@@ -213,6 +218,26 @@ class UnitTracer(Tracer):
         found = np.zeros((units.count, by_index.shape[1]), bool)
         np.logical_or.at(found, axis.units, by_index)
         return found.T if rows else found
+
+
+def einsum_axes(equation: str) -> tuple[int, int] | None:
+    """The axes of the inputs and outputs in the kernel of an einsum that is a dense layer on the last axis.
+
+    Args:
+        equation: of the input and the kernel, as EinsumDense takes it.
+
+    Returns:
+        The two axes; None if the einsum is something else.
+
+    Example:
+        >>> einsum_axes("abc,cd->abd"), einsum_axes("...x,yx->...y"), einsum_axes("abc,bd->adc")
+        ((0, 1), (1, 0), None)
+    """
+    given, _, made = equation.replace(" ", "").partition("->")
+    taken, _, kernel = given.partition(",")
+    if len(kernel) != 2 or sorted(kernel) != sorted((taken[-1:], made[-1:])) or made[:-1] != taken[:-1]:
+        return None
+    return kernel.index(taken[-1]), kernel.index(made[-1])
 
 
 def _first(axes: tuple[UnitAxis, ...]) -> bool:

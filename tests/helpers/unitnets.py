@@ -167,3 +167,47 @@ def data_for(model) -> Data:
     return Data(
         "fitting", (x[:12], y[:12]), (x[12:18], y[12:18]), (x[18:], y[18:]), "mean_squared_error", (), None
     )
+
+
+def embedded():
+    """An embedding, a recurrent layer without bias, and one whose two biases differ."""
+    x = keras.Input((6,))
+    h = layers.Embedding(9, 5)(x)
+    h = layers.LSTM(4, return_sequences=True, use_bias=False)(h)
+    h = layers.Dense(4, activation="relu")(h)
+    return keras.Model(x, layers.Dense(2)(layers.GRU(3, reset_after=True)(h)))
+
+
+def einsums():
+    """Dense layers written as einsums, one with its kernel the other way round."""
+    x = keras.Input((4, 3))
+    h = layers.EinsumDense("abc,cd->abd", (4, 6), bias_axes="d", activation="relu")(x)
+    h = layers.EinsumDense("abc,dc->abd", (4, 5), activation="tanh")(h)
+    return keras.Model(x, layers.Dense(2)(layers.Flatten()(h)))
+
+
+def moved():
+    """Units that go to another axis and come back, through Reshape, Permute and a flattened tensor."""
+    x = keras.Input((4, 3))
+    h = layers.Dense(6, activation="relu")(x)
+    h = layers.Permute((2, 1))(h)
+    h = layers.Activation("tanh")(h)
+    h = layers.Reshape((6, 2, 2))(h)
+    h = layers.Permute((2, 3, 1))(h)
+    h = layers.Conv2D(5, 1, activation="relu")(h)
+    h = layers.Reshape((2, 2, 5))(layers.Reshape((20,))(h))
+    return keras.Model(x, layers.Dense(2)(layers.Flatten()(h)))
+
+
+def gated():
+    """Products: a gate beside the channels, an activation by hand, and one gate for all channels."""
+    x = keras.Input((6, 6, 2))
+    h = layers.Conv2D(5, 3, activation="relu")(x)
+    h = layers.Multiply()([h, layers.Activation("sigmoid")(h)])
+    h = h * layers.Conv2D(5, 1, activation="sigmoid")(h)
+    h = layers.Multiply()([h, layers.Conv2D(1, 1, activation="sigmoid")(h)])
+    return keras.Model(x, layers.Dense(2)(layers.GlobalAveragePooling2D()(h)))
+
+
+#: Further nets that compaction goes through.
+FURTHER = {"embedded": embedded, "einsums": einsums, "moved": moved, "gated": gated}
