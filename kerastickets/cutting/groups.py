@@ -131,6 +131,58 @@ def best_units(scores: Tree, keep: int, masks: Tree, groups: Groups) -> dict[str
     return {key: np.logical_and(masks[key], place < fitting) for key, place in places.items()}
 
 
+def unit_sums(values: Tree, groups: Groups) -> dict[int, float]:
+    """The sum of the values of each unit over all its weights, by the unit's number.
+
+    Args:
+        values: real numbers by key.
+        groups: the units of some of the keys, or of all.
+
+    Example:
+        >>> unit_sums({"a": np.array([[1.0, 2.0], [3.0, 4.0]])}, {"a": (UnitAxis(1, np.array([5, 6])),)})
+        {5: 4.0, 6: 6.0}
+    """
+    units = sorted({int(unit) for axes in groups.values() for axis in axes for unit in axis.units} - {-1})
+    sums = np.zeros(max(units, default=-1) + 1)
+    for key in sorted(groups):
+        _add(sums, values[key], groups[key])
+    return {unit: float(sums[unit]) for unit in units}
+
+
+def spread_over_units(scores: Mapping[int, float], masks: Tree, groups: Groups) -> dict[str, np.ndarray]:
+    """Divide the score of each unit equally among its kept weights, so that their sum is the score.
+
+    A weight of two different units gets 0.
+
+    Args:
+        scores: a number per unit.
+        masks: booleans by key.
+        groups: the units of these keys.
+
+    Example:
+        >>> groups = {"a": (UnitAxis(1, np.array([5, 6])),)}
+        >>> spread_over_units({5: 1.0, 6: 3.0}, {"a": np.array([[True, True], [True, False]])}, groups)
+        {'a': array([[0.5, 3. ],
+               [0.5, 0. ]])}
+    """
+    own = {key: _alone(np.asarray(masks[key], bool), groups[key]) for key in groups}
+    counts = unit_sums({key: mask.astype(np.float64) for key, mask in own.items()}, groups)
+    shares = np.zeros(max(scores, default=-1) + 2)
+    for unit, score in scores.items():
+        shares[unit] = score / max(counts[unit], 1)
+    return {
+        key: mask * (groups[key][0].along(shares, mask.ndim) if groups[key] else 0.0)
+        for key, mask in own.items()
+    }
+
+
+def _alone(mask: np.ndarray, axes: tuple[UnitAxis, ...]) -> np.ndarray:
+    """The kept weights that belong to one unit only."""
+    for other in axes[1:]:
+        mask = mask & (_units(other, mask.ndim) == _units(axes[0], mask.ndim))
+    return mask
+
+
 def _renumbered(groups: Groups) -> dict[str, tuple[UnitAxis, ...]]:
     """The same groups with units numbered in the order of keys, axes and indices, so that ties have an order."""
     axes = [axis for key in sorted(groups) for axis in groups[key]]

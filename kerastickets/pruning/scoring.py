@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from kerastickets.cutting.groups import Groups
 from kerastickets.data.arrays import shuffled
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import Tree, generator
@@ -80,6 +81,7 @@ class Scoring:
         batches: batches of data to score on, `batches[0]`, `batches[1]`, ...
         loss: the training loss, `(y, predictions) -> scalar`, without regularisation.
         seed: random seed for criteria that draw random numbers.
+        groups: the units of the weights that the run prunes by channels; None if it prunes single weights.
     """
 
     model: "keras.Model"
@@ -89,6 +91,7 @@ class Scoring:
     batches: Batches
     loss: Callable[[Any, Any], Any]
     seed: int
+    groups: Groups | None = None
 
     def stratified(self) -> "Scoring":
         """The same scoring, with batches that have every class in proportion; see `Batches`."""

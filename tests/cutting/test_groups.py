@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from kerastickets.cutting.cut_scores import cut, ones
-from kerastickets.cutting.groups import UnitAxis, best_units, families, last_axes
+from kerastickets.cutting.groups import (
+    UnitAxis,
+    best_units,
+    families,
+    last_axes,
+    spread_over_units,
+    unit_sums,
+)
 from kerastickets.errors import AlignError
 
 
@@ -84,3 +91,20 @@ def test_sums_have_the_bits_of_a_sum_over_the_rows(seed):
         scores, keep, ones({"a": (3, 5, 7), "b": (11, 4)}), granularity="channel", allow_collapse=True
     )
     assert set(np.flatnonzero(np.concatenate([found["a"][0, 0], found["b"][0]])).tolist()) == best
+
+
+def test_a_units_sum_counts_each_of_its_weights_once():
+    groups = {"r": (axis(0, 0, 1), axis(1, 0, 1)), "k": (axis(1, 0, 1),)}
+    values = {"r": np.array([[1.0, 2.0], [3.0, 4.0]]), "k": np.array([[10.0, 20.0]])}
+    # By hand: unit 0 has its row 1, 2, its column 3 beyond, and 10; unit 1 has 3, 4, 2 and 20.
+    assert unit_sums(values, groups) == {0: 16.0, 1: 29.0}
+
+
+def test_scores_spread_over_units_sum_to_the_scores():
+    groups = {"r": (axis(0, 0, 1), axis(1, 0, 1)), "k": (axis(1, 0, 1),)}
+    masks = {"r": np.ones((2, 2), bool), "k": np.array([[True, True], [True, False]])}
+    made = spread_over_units({0: 6.0, 1: -4.0}, masks, groups)
+    # By hand: unit 0 has three weights of its own, unit 1 two, and the other two weights have two units.
+    assert made["k"].tolist() == [[2, -2], [2, 0]]
+    assert made["r"].tolist() == [[2, 0], [0, -2]]
+    assert unit_sums(made, groups) == {0: 6.0, 1: -4.0}
