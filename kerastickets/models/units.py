@@ -4,7 +4,7 @@ The layer itself is asked. A layer of the same config with twice as many units i
 are twice as long are the units' axes. So a transposed convolution answers for itself, and so does a layer of your own.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -65,9 +65,10 @@ def model_units(model: keras.Layer, keys: Collection[str]) -> ModelUnits:
         name = "/".join(path)
         weights = _weights(layer, own)
         mine = {own[id(v)] for v in layer._trainable_variables if id(v) in own} & set(keys)
-        if not mine or any(name.startswith(f"{head}/") for head in heads):
+        if not mine or any(f"{name}/".startswith(f"{head}/") for head in heads):
             continue
-        units = _channels(name, layer, weights)
+        around = [(outer, _weights(outer, own)) for outer in _around(path, named)]
+        units = _channels(name, layer, weights, around)
         found += [units] if units else []
         left = mine - set(units.axes if units else ())
         followers |= _followers(layer, weights, sorted(left), units is not None)
@@ -114,14 +115,21 @@ def _remade(layer: Any, weights: Mapping[str, Any], changed: Mapping[str, Any], 
     return dict(zip(weights, shapes.values(), strict=True)), output
 
 
-def _doubled(weights: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """For each weight, the axes that are twice as long; empty if another axis has changed."""
+def _doubled(
+    weights: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], halving: bool = False
+) -> dict[str, tuple[int, ...]]:
+    """For each weight with axes that are twice as long and no other change: these axes.
+
+    Args:
+        halving: whether another axis may be half as long, as where all heads share a given width.
+    """
     found = {}
     for key, variable in weights.items():
         before, after = tuple(variable.shape), shapes[key]
         if len(before) == len(after):
             axes = tuple(n for n, (a, b) in enumerate(zip(before, after, strict=True)) if b == 2 * a > 0)
-            same = all(a == b for n, (a, b) in enumerate(zip(before, after, strict=True)) if n not in axes)
+            others = [(a, b) for n, (a, b) in enumerate(zip(before, after, strict=True)) if n not in axes]
+            same = all(a == b or (halving and a == 2 * b) for a, b in others)
             found[key] = axes if same else ()
     return {key: axes for key, axes in found.items() if axes}
 
@@ -154,7 +162,7 @@ def _heads(name: str, layer: Any, weights: Mapping[str, Any], names: tuple[str, 
     if not all(_number(config.get(one)) for one in names):
         return None
     made = _remade(layer, weights, {one: 2 * config[one] for one in names})
-    axes = _doubled(weights, made[0]) if made else {}
+    axes = _doubled(weights, made[0], halving=True) if made else {}
     kernels = [key for key in axes if len(weights[key].shape) > 2]
     count = config[names[0]]
     # A head has a query, a key, a value and an output. Fewer mean that the layer uses the number for something else.
@@ -164,8 +172,18 @@ def _heads(name: str, layer: Any, weights: Mapping[str, Any], names: tuple[str, 
     return LayerUnits(name, count, units, channels=False) if units else None
 
 
-def _channels(name: str, layer: Any, weights: Mapping[str, Any]) -> LayerUnits | None:
-    """The units of a layer that owns its weights."""
+def _around(path: tuple[str, ...], named: Sequence[tuple[tuple[str, ...], Any]]) -> list[Any]:
+    """The layers around a layer, the innermost first."""
+    outer = [
+        (other, layer) for other, layer in named if len(other) < len(path) and path[: len(other)] == other
+    ]
+    return [layer for _, layer in sorted(outer, key=lambda one: -len(one[0]))]
+
+
+def _channels(
+    name: str, layer: Any, weights: Mapping[str, Any], around: Sequence[tuple[Any, Mapping[str, Any]]]
+) -> LayerUnits | None:
+    """The units of a layer that owns its weights. `around` has the layers around it, with their weights."""
     config = _config(layer)
     width = next((one for one in _WIDTHS if _number(config.get(one))), None)
     kernels = [key for key in weights if len(weights[key].shape) > 1]
@@ -173,18 +191,23 @@ def _channels(name: str, layer: Any, weights: Mapping[str, Any]) -> LayerUnits |
         return _of_equation(name, config["equation"], weights)
     if width is not None:
         count = config[width]
-        made = _remade(layer, weights, {width: 2 * count})
+        # A cell may not be made without the layer around it, which has as many units.
+        fitting = [one for one in around if _config(one[0]).get(width) == count]
+        asked = (_remade(one, own, {width: 2 * count}) for one, own in [(layer, weights), *fitting])
+        made = next((one for one in asked if one is not None), None)
         doubled = _doubled(weights, made[0]) if made else {}
         if doubled:
             axes = _axes(weights, doubled, count, runs=False)
             stateful = any(len(own) > 1 for own in doubled.values())
             return LayerUnits(name, count, axes, True, stateful) if axes else None
     # A layer that cannot be made again: an axis is its units' if it alone is as long as the output is wide.
-    count = config[width] if width else _output_width(layer)
-    fitting = {key: [n for n, size in enumerate(weights[key].shape) if size == count] for key in kernels}
-    if count is None or not fitting or any(len(axes) != 1 for axes in fitting.values()):
+    count = config[width] if width else _end_width(layer, "output")
+    if count is None or _end_width(layer, "input") in (None, count):
         return None
-    found = {key: (UnitAxis(axes[0], np.arange(count)),) for key, axes in fitting.items()}
+    equal = {key: [n for n, size in enumerate(weights[key].shape) if size == count] for key in kernels}
+    if not equal or any(len(axes) != 1 for axes in equal.values()):
+        return None
+    found = {key: (UnitAxis(axes[0], np.arange(count)),) for key, axes in equal.items()}
     return LayerUnits(name, count, found)
 
 
@@ -224,10 +247,10 @@ def _config(layer: Any) -> dict[str, Any]:
         return {}
 
 
-def _output_width(layer: Any) -> int | None:
-    """The number of channels of a layer's output; None if it has several outputs, or was never called."""
+def _end_width(layer: Any, end: str) -> int | None:
+    """The number of channels of a layer's input or output; None if it has several, or was never called."""
     try:
-        width = layer.output.shape[-1]
+        width = getattr(layer, end).shape[-1]
     except (AttributeError, ValueError, IndexError):
         return None
     return width if _number(width) else None

@@ -4,6 +4,7 @@ Each `*_units` gives for every layer a list of units, and for every unit the pla
 an index. They are written from the definitions of the layers, not from the library's own rules.
 """
 
+import functools
 from collections.abc import Callable
 
 import keras
@@ -11,6 +12,7 @@ import numpy as np
 from keras import layers
 
 from kerastickets.data.dataset import Data
+from kerastickets.pruning.prune_model import prune
 
 ALL = slice(None)
 
@@ -146,6 +148,16 @@ def separable_units():
     return [first, gated, [[("conv2d_1/kernel", (..., n))] for n in range(2)]]
 
 
+#: Prune whole units of a net once, without training.
+CHANNELS = {
+    "levels": 1,
+    "scope": "layer",
+    "between": "none",
+    "no_train": True,
+    "granularity": "channel",
+    "batch_size": 4,
+}
+
 #: By name: the net, and its units.
 NETS = {
     "autoencoder": (autoencoder, autoencoder_units),
@@ -157,6 +169,14 @@ NETS = {
     "residual": (residual, residual_units),
     "separable": (separable, separable_units),
 }
+
+
+@functools.cache
+def halved(name: str) -> tuple[keras.Model, dict[str, np.ndarray]]:
+    """A net of `NETS`, and the masks of a run that prunes half of the weights of layers that go together."""
+    model = NETS[name][0]()
+    run = prune(model, data_for(model), "random", **CHANNELS, sparsity=0.5)
+    return model, dict(run.tickets[-1].masks)
 
 
 def data_for(model) -> Data:

@@ -15,18 +15,9 @@ from kerastickets.pruning.prune_model import prune
 from kerastickets.pruning.unit_groups import UnitGroups
 from tests.helpers import unitnets
 
-DIALS = {
-    "levels": 1,
-    "scope": "layer",
-    "between": "none",
-    "no_train": True,
-    "granularity": "channel",
-    "batch_size": 4,
-}
-
 
 def pruned(model, **dials):
-    run = prune(model, unitnets.data_for(model), "random", **DIALS | {"sparsity": 0.5} | dials)
+    run = prune(model, unitnets.data_for(model), "random", **unitnets.CHANNELS | {"sparsity": 0.5} | dials)
     return run.tickets[-1].masks
 
 
@@ -38,8 +29,7 @@ def groups_of(model):
 @pytest.mark.parametrize("name", unitnets.NETS)
 @pytest.mark.filterwarnings("ignore:Channels of")
 def test_units_go_whole(name):
-    build, units = unitnets.NETS[name]
-    masks = pruned(build())
+    masks, units = unitnets.halved(name)[1], unitnets.NETS[name][1]
     gone = {key: np.zeros(mask.shape, bool) for key, mask in masks.items()}
     for layer in units():
         alive = [any(masks[key][place].any() for key, place in unit) for unit in layer]
@@ -53,7 +43,7 @@ def test_units_go_whole(name):
 
 
 def test_a_unit_of_a_transposed_convolution_is_on_the_axis_before_the_last():
-    masks = pruned(unitnets.autoencoder())
+    masks = unitnets.halved("autoencoder")[1]
     kernel = masks["conv2d_transpose/kernel"]
     assert kernel.any((0, 1, 3)).sum() == kernel.all((0, 1, 3)).sum() == 2
 
@@ -62,7 +52,7 @@ def test_a_recurrent_unit_is_scored_by_its_columns_and_its_row():
     x = keras.Input((3, 1))
     model = keras.Model(x, layers.Dense(1)(layers.SimpleRNN(2, use_bias=False)(x)))
     model.layers[1].set_weights([np.array([[1.0, 1.15]]), np.array([[0.3, 5.0], [7.0, 0.2]])])
-    run = prune(model, unitnets.data_for(model), "magnitude", **DIALS, target=2)
+    run = prune(model, unitnets.data_for(model), "magnitude", **unitnets.CHANNELS, target=2)
     masks = run.tickets[-1].masks
     # By hand: 5 and 7 lie in a column of one unit and the row of the other. So 1 + 0.3 and 1.15 + 0.2 decide. If the
     # weight of a unit to itself counted twice, the first would win.
