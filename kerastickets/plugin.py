@@ -20,6 +20,13 @@ if TYPE_CHECKING:
         compare as compare,
         cut as cut,
     )
+    from kerastickets.cutting.groups import (
+        Groups as Groups,
+        families as families,
+        last_axes as last_axes,
+        spread_over_units as spread_over_units,
+        unit_sums as unit_sums,
+    )
     from kerastickets.data.arrays import (
         check_examples_fit as check_examples_fit,
         moments as moments,

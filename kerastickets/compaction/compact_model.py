@@ -12,6 +12,7 @@ from kerastickets.compaction.narrowed_model import build_narrowed
 from kerastickets.errors import TicketError
 from kerastickets.models.architecture import architecture, custom_classes, rebuild
 from kerastickets.models.multiply_adds import multiply_adds
+from kerastickets.models.units import model_units
 from kerastickets.models.variables import assign, snapshot
 
 
@@ -34,7 +35,9 @@ class Compacted:
     facts: Mapping[str, Any]
 
 
-def compact(model: keras.Model, custom_objects: Mapping[str, Any] | None = None) -> Compacted:
+def compact(
+    model: keras.Model, custom_objects: Mapping[str, Any] | None = None, example: Any = None
+) -> Compacted:
     """Remove the neurons, channels and dense-layer inputs that zero weights have made useless.
 
     A unit is removed in two cases:
@@ -44,19 +47,25 @@ def compact(model: keras.Model, custom_objects: Mapping[str, Any] | None = None)
       bias cannot hold it where a convolution meets padding, because there the effect differs between
       positions. In that case the value goes into the weights of one constant channel that stays.
 
+    Attention loses whole heads, and a recurrent layer whole units. A channel that is multiplied by another one goes
+    if one of the two is always 0, as behind the gate of a squeeze-and-excite block.
+
     Nested models are written out inline. Parts that cannot be followed stay as they are, and `facts["kept"]`
-    says why: groups of channels, a depth multiplier above 1, normalisation over channels, attention,
-    recurrence, Reshape, a softmax before the end of the model, and your own layers.
+    says why: groups of channels, a depth multiplier above 1, normalisation over channels, the inputs and outputs of
+    attention, states that a recurrent layer returns, Reshape that mixes channels, a softmax before the end of the
+    model, and your own layers.
 
     Args:
         model: a built Sequential or Functional model whose pruned weights are 0; it is not changed.
         custom_objects: your classes by name.
+        example: an input of the model, which shows sizes that the model leaves open. None takes each as 96.
 
     Returns:
         A `Compacted`. Its model computes the same as `model`, up to rounding.
 
     Raises:
         TicketError: the model is subclassed, so it does not say which layer feeds which.
+        RecipeError: the example does not fit the model.
 
     Example:
         >>> layers = [keras.Input((3,)), keras.layers.Dense(4, activation="relu"), keras.layers.Dense(2)]
@@ -68,8 +77,9 @@ def compact(model: keras.Model, custom_objects: Mapping[str, Any] | None = None)
         [1, 2]
     """
     plain = _plain(model, custom_objects)
-    calls, weights = calls_of(plain), snapshot(plain)
-    kept_units = KeptUnits.of(calls, weights)
+    calls, weights = calls_of(plain, example), snapshot(plain)
+    units = model_units(plain, [key for key, value in weights.items() if value.ndim > 1])
+    kept_units = KeptUnits.of(calls, weights, units.layers)
     made = build_narrowed(plain, kept_units)
     layers = [
         {
@@ -77,14 +87,15 @@ def compact(model: keras.Model, custom_objects: Mapping[str, Any] | None = None)
             "before": len(layer.cols),
             "after": int(kept_units.stays[layer.cols].sum()),
         }
-        for layer in kept_units.weighted
+        for layer in kept_units.layers
     ]
     before, after = (sum(value.size for value in snapshot(net).values()) for net in (plain, made))
+    one = None if example is None else keras.tree.map_structure(lambda some: some[:1], example)
     facts = {
         "layers": layers,
         "weights_before": before,
         "weights_after": after,
-        "multiply_adds": {**multiply_adds(plain), "executed": multiply_adds(made)["dense"]},
+        "multiply_adds": {**multiply_adds(plain, one), "executed": multiply_adds(made, one)["dense"]},
         "kept": kept_units.reasons(),
     }
     return Compacted(made, facts)

@@ -7,55 +7,21 @@ removed.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from kerastickets.compaction.inner_units import InnerUnits
 from kerastickets.compaction.layer_calls import Call, Calls
+from kerastickets.compaction.weighted_layers import Weighted, inner_calls, weighted_calls
+from kerastickets.cutting.groups import LayerUnits
 from kerastickets.structure.neuron_graph import NeuronGraph
 from kerastickets.structure.reachability import Structure
-from kerastickets.structure.tracing import Tracer
+from kerastickets.structure.unit_tracing import UnitTracer
 
-# Two constants are equal if their relative difference is at most this many times the machine epsilon.
-_ROUNDING = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Weighted:
-    """A call of a layer whose weights connect its input units to its output units.
-
-    Args:
-        call: the call.
-        rows: the node of each input unit.
-        cols: the node of each output unit.
-        kernel: the weights, `(positions, rows, cols)`.
-        taken: the layer's input if all inputs of the model are zeros, `(places, rows)`.
-        folds: how the layer can hold a constant input. `each`: in its bias. `even`: in its bias, but only a
-            constant that is equal at all places. `padded`: only such a constant, in the weights of another
-            constant unit, because edges meet padding. `never`: not at all.
-    """
-
-    call: Call
-    rows: np.ndarray
-    cols: np.ndarray
-    kernel: np.ndarray
-    taken: np.ndarray
-    folds: str
-
-    @cached_property
-    def even(self) -> np.ndarray:
-        """Which input units have the same value at all places, up to rounding."""
-        first = self.taken[:1]
-        rounding = _ROUNDING * np.finfo(self.taken.dtype).eps
-        return np.asarray((np.abs(self.taken - first) <= rounding * np.abs(first)).all(0))
-
-    @cached_property
-    def nonzero(self) -> np.ndarray:
-        """Which input units are nonzero in at least one place."""
-        return np.asarray((self.taken != 0).any(0))
+_SIZE = "constants that depend on the size of the input"
 
 
 @dataclass(eq=False)
@@ -67,6 +33,7 @@ class KeptUnits:
         graph: the same model as nodes and links.
         structure: which nodes vary with the input (`fed`) and which nodes an output needs (`needed`).
         weighted: the calls with weights that connect input units to output units.
+        inner: the calls of layers with units inside.
         held: nodes that must stay for another reason, by that reason.
     """
 
@@ -74,28 +41,37 @@ class KeptUnits:
     graph: NeuronGraph
     structure: Structure
     weighted: tuple[Weighted, ...]
+    inner: tuple[InnerUnits, ...] = ()
     held: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, calls: Calls, weights: Mapping[str, np.ndarray]) -> "KeptUnits":
+    def of(
+        cls, calls: Calls, weights: Mapping[str, np.ndarray], units: Sequence[LayerUnits] = ()
+    ) -> "KeptUnits":
         """Decide what stays of a model.
 
         Args:
             calls: the calls of the model.
             weights: its weights by key. A weight of 0 counts as no connection.
+            units: the units of its layers.
         """
         linked = {key: value != 0 for key, value in weights.items() if value.ndim > 1}
         shapes = {key: value.shape for key, value in weights.items()}
-        graph = Tracer(linked, shapes, calls.plan, hold=True).graph()
-        weighted = tuple(_weighted(calls, graph, weights))
-        self = cls(calls, graph, Structure.of_graph(graph, linked), weighted, dict(graph.held))
+        tracer = UnitTracer(linked, shapes, calls.plan, units, calls.masked)
+        graph = tracer.graph()
+        weighted = tuple(weighted_calls(calls, graph, weights))
+        inner = tuple(inner_calls(calls, graph, tracer, weights))
+        structure = _without_zero_products(calls, graph, tracer, linked)
+        self = cls(calls, graph, structure, weighted, inner, dict(graph.held))
         self._hold_whole_layers()
         self._settle()
         return self
 
     def mask(self, tensor: int) -> np.ndarray:
-        """Booleans: which units of a tensor's last axis stay. `tensor` is its number."""
+        """Booleans: which units of a tensor stay, along their axis. `tensor` is its number."""
         nodes, width = self.graph.tensors[tensor], self.calls.values[tensor].shape[-1]
+        if tensor in self.graph.axes:
+            return self.stays[nodes]
         # An input may have one node per position and channel. Inputs stay whole.
         return np.ones(width, bool) if len(nodes) > width else self.stays[np.resize(nodes, width)]
 
@@ -106,6 +82,12 @@ class KeptUnits:
         for nodes in self.held.values():
             chosen[nodes] = True
         return self._with_their_like(chosen)
+
+    @property
+    def layers(self) -> list[Weighted | InnerUnits]:
+        """The calls with units of their own, in the order in which they run."""
+        order = {id(call): number for number, call in enumerate(self.calls.calls)}
+        return sorted([*self.weighted, *self.inner], key=lambda layer: order[id(layer.call)])
 
     def shared(self, call: Call) -> bool:
         """Whether the layer of a call is called more than once."""
@@ -122,6 +104,13 @@ class KeptUnits:
         wanted = stays[layer.cols] & self.structure.needed[layer.cols]
         gone[gone] = (layer.kernel[:, gone][:, :, wanted] != 0).any((0, 2))
         return gone
+
+    def constant_inputs(self, layer: InnerUnits) -> np.ndarray:
+        """Which input units of recurrent units are constants that are removed but still affect them."""
+        if layer.rows is None:
+            return np.zeros(0, bool)
+        gone = ~self.stays[layer.rows] & ~self.structure.fed[layer.rows]
+        return np.asarray(gone & (layer.taken != 0).any(0) & (layer.weights[layer.kernel] != 0).any(1))
 
     def anchor(self, layer: Weighted) -> int | None:
         """The index of a constant input unit that stays and can hold the other constants; None if none can."""
@@ -168,11 +157,12 @@ class KeptUnits:
             fixed = (numbers or op.kind == "Normalization") and "numbers for each channel"
             if why := several or multiplied or shared or fixed:
                 nodes = [self.graph.tensors[number] for number in (*op.inputs, op.output)]
+                nodes += [layer.cols for layer in self.inner if layer.call is call]
                 self._hold(f"{op.name} ({op.kind}): it has {why}", np.concatenate(nodes))
 
     def _settle(self) -> None:
         """Hold further units that must stay, until there are no more."""
-        while any([*self._empty(), *self._unfoldable()]):
+        while any([*self._empty(), *self._unfoldable(), *self._unfoldable_inside()]):
             continue
 
     def _empty(self) -> Iterator[bool]:
@@ -182,6 +172,30 @@ class KeptUnits:
                 self._hold(
                     f"{op.name} ({op.kind}): a layer must have a unit", self.graph.tensors[op.output][:1]
                 )
+                yield True
+        for layer in self.inner:
+            if not self.stays[layer.cols].any():
+                op = layer.call.op
+                self._hold(f"{op.name} ({op.kind}): a layer must have a unit", layer.cols[:1])
+                yield True
+
+    def _unfoldable_inside(self) -> Iterator[bool]:
+        """Hold constants inside a layer, or at its input, that the layer cannot hold. Yields True per change."""
+        for layer in self.inner:
+            op, needed = layer.call.op, self.structure.needed[layer.cols]
+            gone = ~self.stays[layer.cols] & needed
+            if layer.rows is not None:
+                gone = layer.feeds(gone, self.stays[layer.cols] & needed)
+                constants = self.constant_inputs(layer)
+                stuck = constants & (layer.taken != layer.taken[:1]).any(0)
+                if stuck.any():
+                    self._hold(
+                        f"{op.name} ({op.kind}): constants among its inputs, because they differ between steps",
+                        layer.rows[stuck],
+                    )
+                    yield True
+            if gone.any() and layer.units.axes.keys() - {f"{layer.units.layer}/embeddings"}:
+                self._hold(f"{op.name} ({op.kind}): constant units inside", layer.cols[gone])
                 yield True
 
     def _unfoldable(self) -> Iterator[bool]:
@@ -213,18 +227,23 @@ class KeptUnits:
         Yields True per change.
         """
         stays, structure = self.stays, self.structure
+        for layer in self.inner:
+            # The last state of a recurrent unit that no input feeds depends on the number of steps.
+            lasting = (self.calls.values[layer.call.op.output] != 0).reshape(-1, len(layer.cols)).any(0)
+            stuck = lasting & structure.needed[layer.cols] & ~structure.fed[layer.cols] & ~stays[layer.cols]
+            if layer.units.stateful and stuck.any():
+                self._hold(f"{layer.call.op.name} ({layer.call.op.kind}): {_SIZE}", layer.cols[stuck])
+                yield True
         for op in self.calls.plan.ops:
             value, nodes = self.calls.values[op.output], self.graph.tensors[op.output]
-            if value.shape[-1] != len(nodes):
+            if value.shape[-1] != len(nodes) or op.output in self.graph.axes:
                 continue
             flat = value.reshape(-1, len(nodes))
             uneven = (
                 (flat != flat[:1]).any(0) & structure.needed[nodes] & ~structure.fed[nodes] & ~stays[nodes]
             )
             if uneven.any():
-                self._hold(
-                    f"{op.name} ({op.kind}): constants that depend on the size of the input", nodes[uneven]
-                )
+                self._hold(f"{op.name} ({op.kind}): {_SIZE}", nodes[uneven])
                 yield True
 
 
@@ -233,45 +252,24 @@ def _uneven(layer: Weighted) -> np.ndarray:
     return np.zeros(len(layer.rows), bool) if layer.folds == "each" else ~layer.even
 
 
-def _weighted(calls: Calls, graph: NeuronGraph, weights: Mapping[str, np.ndarray]) -> Iterator[Weighted]:
-    """The calls that could be followed and whose kernels connect every input unit to every output unit."""
-    followed = {link.key for link in graph.links if not link.paired}
-    for call in calls.calls:
-        op = call.op
-        kernel = _kernel(op, weights)
-        if kernel is None or followed.isdisjoint({"/".join((*op.path, n)) for n in _KERNELS}):
-            continue
-        taken = calls.values[op.inputs[0]]
-        rows = np.resize(graph.tensors[op.inputs[0]], kernel.shape[1])
-        flat = taken.reshape(-1, kernel.shape[1]).astype(np.promote_types(taken.dtype, "float32"))
-        yield Weighted(call, rows, graph.tensors[op.output], kernel, flat, _folds(op, kernel, taken))
-
-
-_KERNELS = ("kernel", "pointwise_kernel")
-
-
-def _kernel(op: Any, weights: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """The weights of a layer as `(positions, rows, cols)`; None for a layer without such weights."""
-    own = {
-        name: weights.get("/".join((*op.path, name)))
-        for name in ("kernel", "depthwise_kernel", "pointwise_kernel")
-    }
-    kernel, depthwise, pointwise = own.values()
-    if op.config.get("groups", 1) > 1 or op.config.get("depth_multiplier", 1) > 1:
-        return None
-    if depthwise is not None and pointwise is not None:
-        return depthwise.reshape(-1, depthwise.shape[-2], 1) * pointwise.reshape(1, *pointwise.shape[-2:])
-    if kernel is None or op.kind.startswith("Depthwise"):
-        return None
-    kernel = np.swapaxes(kernel, -1, -2) if op.kind.endswith("Transpose") else kernel
-    return kernel.reshape(-1, *kernel.shape[-2:])
-
-
-def _folds(op: Any, kernel: np.ndarray, taken: np.ndarray) -> str:
-    if op.kind == "Dense":
-        return "each" if taken.ndim == 2 else "even"
-    # A kernel with only one position never meets padding.
-    edges = op.config.get("padding", "valid") != "valid" and len(kernel) > 1
-    if op.kind.startswith("Separable"):
-        return "never" if edges else "even"
-    return "padded" if edges or op.kind.endswith("Transpose") else "even"
+def _without_zero_products(
+    calls: Calls, graph: NeuronGraph, tracer: UnitTracer, linked: Mapping[str, np.ndarray]
+) -> Structure:
+    """The structure of a graph, after products with a factor that is always 0 are disconnected."""
+    while True:
+        structure = Structure.of_graph(graph, linked)
+        zero = np.zeros(graph.size, bool)
+        for number, nodes in graph.tensors.items():
+            value = calls.values[number]
+            if value.shape[-1:] == (len(nodes),) and number not in graph.axes:
+                zero[nodes] = (value == 0).reshape(-1, len(nodes)).all(0)
+        zero &= ~structure.fed
+        changed = False
+        for links in tracer.products:
+            gone = np.any([zero[link.rows] for link in links if link.paired], axis=0)
+            gone = gone | any(bool(zero[link.rows].any()) for link in links if not link.paired)
+            for link in links:
+                changed |= bool(link.kept[..., gone].any())
+                link.kept[..., gone] = False
+        if not changed:
+            return structure

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastickets.errors import TicketError
+from kerastickets.errors import RecipeError, TicketError
 from kerastickets.models.variables import paths
 from kerastickets.structure.layer_graph import LayerGraph, Op
 
@@ -70,7 +70,8 @@ class Calls:
             output.
         values: the value of every tensor if all inputs are zeros, by number, for one example.
         outputs: the outputs of the model, with slots in place of tensors.
-        fixed: whether all sizes of the inputs are known. If not, open sizes were taken as 96.
+        fixed: whether all sizes of the inputs are known. If not, open sizes were taken as 96, or from an example.
+        masked: the numbers of tensors that say which of their steps later layers leave out.
     """
 
     plan: LayerGraph
@@ -78,6 +79,7 @@ class Calls:
     values: Mapping[int, np.ndarray]
     outputs: Any
     fixed: bool
+    masked: frozenset[int] = frozenset()
 
 
 def filled(structure: Any, tensors: Mapping[int, Any]) -> Any:
@@ -87,8 +89,35 @@ def filled(structure: Any, tensors: Mapping[int, Any]) -> Any:
     )
 
 
-def calls_of(model: keras.Model) -> Calls:
+def calls_of(model: keras.Model, example: Any = None) -> Calls:
     """Run a model once on zeros, and record its calls.
+
+    Args:
+        model: a Sequential or Functional model with any layers.
+        example: an input of the model, of any number of examples. Its shape replaces sizes that are open. None takes
+            each open size as 96.
+
+    Raises:
+        TicketError: the model is neither Sequential nor Functional.
+        RecipeError: the example does not fit the inputs.
+
+    Example:
+        >>> from kerastickets.testing import toy_ticket
+        >>> found = calls_of(toy_ticket().build())
+        >>> [(call.op.name, found.values[call.op.output].shape) for call in found.calls]
+        [('flatten', (1, 64)), ('dense', (1, 6)), ('dense_1', (1, 10))]
+    """
+    plan, walker, outputs = _walked(model, symbolic=False, example=example)
+    fixed = all(None not in shape for _, shape in plan.inputs)
+    values = {n: keras.ops.convert_to_numpy(value) for n, value in walker.values.items()}
+    masked = frozenset(
+        n for n, value in walker.values.items() if getattr(value, "_keras_mask", None) is not None
+    )
+    return Calls(plan, tuple(walker.calls), values, outputs, fixed, masked)
+
+
+def plan_of(model: keras.Model) -> LayerGraph:
+    """The operations of a live model with the shapes of all tensors. Nothing is computed; open sizes stay None.
 
     Args:
         model: a Sequential or Functional model with any layers.
@@ -98,26 +127,31 @@ def calls_of(model: keras.Model) -> Calls:
 
     Example:
         >>> from kerastickets.testing import toy_ticket
-        >>> found = calls_of(toy_ticket().build())
-        >>> [(call.op.name, found.values[call.op.output].shape) for call in found.calls]
-        [('flatten', (1, 64)), ('dense', (1, 6)), ('dense_1', (1, 10))]
+        >>> [(op.name, op.made) for op in plan_of(toy_ticket().build()).ops]
+        [('flatten', (None, 64)), ('dense', (None, 6)), ('dense_1', (None, 10))]
     """
+    return _walked(model, symbolic=True)[0]
+
+
+def _walked(model: keras.Model, symbolic: bool, example: Any = None) -> tuple[LayerGraph, "_Walker", Any]:
+    """Go through a model: its plan, the walker with calls and values, and the structure of its outputs."""
     graph = graph_of(model)
     if graph is None:
         raise TicketError(
             "The calls of a model can be followed only if it is Sequential or Functional. Received: "
             f"{type(model).__name__}, a model whose own code decides which layer feeds which."
         )
-    walker = _Walker({id(layer): path for path, layer in reversed([*paths(model)])})
-    given = [walker.given(tensor) for tensor in graph.inputs]
+    walker = _Walker({id(layer): path for path, layer in reversed([*paths(model)])}, symbolic)
+    shapes = [tensor.shape for tensor in graph.inputs]
+    if example is not None:
+        shapes = _fitting([np.shape(one) for one in keras.tree.flatten(example)], shapes)
+    given = [walker.given(tensor, shape) for tensor, shape in zip(graph.inputs, shapes, strict=True)]
     outputs = walker.through(graph, given)
     inputs = tuple(
         (slot.number, tuple(tensor.shape[1:])) for slot, tensor in zip(given, graph.inputs, strict=True)
     )
     ends = tuple(slot.number for slot in keras.tree.flatten(outputs))
-    fixed = all(None not in shape for _, shape in inputs)
-    values = {n: keras.ops.convert_to_numpy(value) for n, value in walker.values.items()}
-    return Calls(LayerGraph(inputs, tuple(walker.ops), ends), tuple(walker.calls), values, outputs, fixed)
+    return LayerGraph(inputs, tuple(walker.ops), ends), walker, outputs
 
 
 def graph_of(model: Any) -> Any:
@@ -125,6 +159,19 @@ def graph_of(model: Any) -> Any:
     # A Sequential model keeps its graph in an internal Functional model, which it makes when it is built.
     found = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
     return found if hasattr(found, "_run_through_graph") and _is_plain(model) else None
+
+
+def _fitting(examples: list[Any], shapes: list[Any]) -> list[Any]:
+    """The shapes of the examples, if the inputs can have them."""
+    fits = len(examples) == len(shapes) and all(
+        len(one) == len(shape) and all(b in (None, a) for a, b in zip(one[1:], shape[1:], strict=True))
+        for one, shape in zip(examples, shapes, strict=True)
+    )
+    if not fits:
+        raise RecipeError(
+            f"An example must have one array for each input, of shapes {shapes}. Received: {examples}"
+        )
+    return examples
 
 
 def _is_plain(model: Any) -> bool:
@@ -139,14 +186,16 @@ _FUNCTIONAL = keras.Model(*[keras.Input((1,))] * 2)
 @dataclass
 class _Walker:
     paths: Mapping[int, tuple[str, ...]]
+    symbolic: bool = False  # values are shapes and types without numbers
     ops: list[Op] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     values: dict[int, Any] = field(default_factory=dict)
 
-    def given(self, tensor: Any) -> Slot:
+    def given(self, tensor: Any, shape: Sequence[int | None]) -> Slot:
         """A slot for an input tensor of zeros."""
-        shape = (1, *(size or _ANY for size in tensor.shape[1:]))
-        return self._slot(keras.ops.zeros(shape, tensor.dtype))
+        if self.symbolic:
+            return self._slot(keras.KerasTensor(tensor.shape, tensor.dtype))
+        return self._slot(keras.ops.zeros((1, *(size or _ANY for size in shape[1:])), tensor.dtype))
 
     def through(self, graph: Any, given: Sequence[Slot]) -> Any:
         """Run a graph on slots, with nested models inline."""
@@ -163,8 +212,9 @@ class _Walker:
 
     def _call(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         taken = [part for part in keras.tree.flatten((args, kwargs)) if isinstance(part, Slot)]
+        run = operation.compute_output_spec if self.symbolic else operation
         made = keras.tree.map_structure(
-            self._slot, operation(*filled(args, self.values), **filled(kwargs, self.values))
+            self._slot, run(*filled(args, self.values), **filled(kwargs, self.values))
         )
         ops = [self._op(operation, taken, slot, args, kwargs) for slot in keras.tree.flatten(made)]
         self.ops += ops

@@ -6,9 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastickets.compaction.kept_units import KeptUnits, Weighted
+from kerastickets.compaction.inner_units import InnerUnits
+from kerastickets.compaction.kept_units import KeptUnits
 from kerastickets.compaction.layer_calls import Call, filled, graph_of
+from kerastickets.compaction.weighted_layers import Weighted
+from kerastickets.models.variables import walk
 from kerastickets.structure.layer_graph import Op
+from kerastickets.structure.unit_tracing import einsum_axes
 
 # Leave out unused inputs of a dense layer only from this fraction on: selecting takes time, too.
 _WORTH_SELECTING = 0.25
@@ -35,6 +39,7 @@ class _Maker:
     def __init__(self, kept_units: KeptUnits) -> None:
         self.kept_units, self.stays = kept_units, kept_units.stays
         self._weighted = {id(layer.call): layer for layer in kept_units.weighted}
+        self._inner = {id(layer.call): layer for layer in kept_units.inner}
         self._layers: dict[int, Any] = {}
         self._names: set[str] = set()
 
@@ -82,14 +87,32 @@ class _Maker:
         """A new layer configured as the old one, except for its name, width, initializers and bias."""
         config = call.operation.get_config()
         config["name"] = self._named("_".join(call.op.path))
-        layer = self._weighted.get(id(call))
+        layer, inner = self._weighted.get(id(call)), self._inner.get(id(call))
+        if call.op.kind == "Reshape":
+            config["target_shape"] = self._reshaped(call, config["target_shape"])
+        if inner is not None:
+            added = bool(self.kept_units.constant_inputs(inner).any())
+            config = inner.narrowed_config(config, self.stays[inner.cols], added)
         if layer is not None:
             units = int(self.stays[layer.cols].sum())
             config |= {width: units for width in ("units", "filters") if width in config}
             # Some initializers can only draw the old shape. All initial values are replaced later anyway.
             config |= {name: "zeros" for name in config if name.endswith("_initializer")}
-            config["use_bias"] = call.operation.use_bias or bool(self._added(layer).any())
+            added = bool(self._added(layer).any())
+            if "equation" in config:
+                config["output_shape"] = (*keras.tree.flatten(config["output_shape"])[:-1], units)
+                config["bias_axes"] = config["bias_axes"] or (config["equation"][-1] if added else None)
+            else:
+                config["use_bias"] = call.operation.use_bias or added
         return type(call.operation).from_config(config)
+
+    def _reshaped(self, call: Call, shape: Any) -> tuple[int, ...]:
+        """The shape that a Reshape makes of the units that stay."""
+        if len(shape) == 1:
+            return (-1,)
+        axis = self.kept_units.graph.axes.get(call.op.output, -1)
+        left = int(self.kept_units.mask(call.op.output).sum())
+        return tuple(left if n == axis + len(shape) and size != -1 else size for n, size in enumerate(shape))
 
     def _selected(self, layer: Weighted) -> np.ndarray | None:
         """Which of its remaining input units a dense layer should select; None if it should take all."""
@@ -114,6 +137,9 @@ class _Maker:
         old, layer = call.operation, self._weighted.get(id(call))
         if not getattr(old, "weights", None):
             return
+        if id(call) in self._inner:
+            self._fill_inside(new, self._inner[id(call)])
+            return
         keeps = self.kept_units.mask(call.op.inputs[0])
         if layer is None and keeps.all():
             new.set_weights(old.get_weights())
@@ -128,6 +154,15 @@ class _Maker:
                 values["kernel"] = self._anchored(layer, values["kernel"])
         for variable in new.weights:
             variable.assign(_cut(values[variable.name], _axes(call.op, variable.name), rows, cols))
+
+    def _fill_inside(self, new: Any, layer: InnerUnits) -> None:
+        """Set the weights of a new layer with units inside."""
+        rows = None if layer.rows is None else self.stays[layer.rows]
+        gone = self.kept_units.constant_inputs(layer)
+        added = layer.added(gone) if gone.any() else None
+        for place in walk(new):
+            key = "/".join((*layer.call.op.path, place.key))
+            place.variable.assign(layer.narrowed(key, self.stays[layer.cols], rows, added))
 
     def _anchored(self, layer: Weighted, kernel: np.ndarray) -> np.ndarray:
         """The kernel, with removed constants folded in proportion into the weights of one that stays."""
@@ -149,6 +184,8 @@ def _array(variable: Any) -> np.ndarray:
 
 def _axes(op: Op, name: str) -> tuple[int | None, int | None]:
     """For one weight: (axis of the input units, axis of the output units)."""
+    if "equation" in op.config and name == "kernel":
+        return einsum_axes(op.config["equation"]) or (None, None)
     if op.kind.startswith("Depthwise") and name == "kernel":
         return -2, None
     if op.kind.endswith("Transpose") and name == "kernel":

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kerastickets.cutting.groups import Groups, best_units, families, last_axes
 from kerastickets.errors import AlignError, LayerCollapseError, RecipeError
 from kerastickets.foundations.tree import Tree, kept, total
 
@@ -23,6 +24,7 @@ def cut(
     scope: Literal["global", "layer"] = "global",
     *,
     granularity: Granularity = "weight",
+    groups: Groups | None = None,
     allow_collapse: bool = False,
 ) -> Masks:
     """Prune by score: keep exactly the `keep` highest-scoring weights among those that `masks` keep.
@@ -41,9 +43,10 @@ def cut(
         masks: booleans by key, in the shapes of `scores`. True means kept.
         scope: `"global"` ranks all weights together. `"layer"` ranks each key separately; if `keep` is one
             number, every key gets the same density, see `equal_densities`.
-        granularity: `"weight"` prunes single weights. `"channel"` sums the scores over each output channel
-            (the last axis) and prunes whole channels. It goes through the channels from the best on and stops
-            before `keep` weights are exceeded, so it can keep fewer than `keep`.
+        granularity: `"weight"` prunes single weights. `"channel"` sums the scores over each unit and prunes whole
+            units. It goes through the units from the best on and stops before `keep` weights are exceeded, so it
+            can keep fewer than `keep`. Keys that share units are ranked together, also by `scope="layer"`.
+        groups: the units of each key, for `granularity="channel"`. None takes each index of the last axis as a unit.
         allow_collapse: whether a key may lose its last weight.
 
     Returns:
@@ -69,7 +72,7 @@ def cut(
     else:
         counts = _count("keep", keep, kept(masks))
     if granularity == "channel":
-        result = _channels(ranked, counts, masks)
+        result = _channels(ranked, counts, masks, groups)
     elif granularity == "weight":
         result = {key: _scatter(masks[key], chosen) for key, chosen in _weights(ranked, counts).items()}
     else:
@@ -229,30 +232,26 @@ def _weights(ranked: Mapping[str, np.ndarray], keep: int | Mapping[str, int]) ->
     return {key: _top(values, keep[key]) for key, values in ranked.items()}
 
 
-def _channels(ranked: Mapping[str, np.ndarray], keep: int | Mapping[str, int], masks: Tree) -> Masks:
-    """Keep whole channels, best first, as long as their surviving weights fit into `keep`."""
-    sums, sizes = {}, {}
+def _channels(
+    ranked: Mapping[str, np.ndarray], keep: int | Mapping[str, int], masks: Tree, groups: Groups | None
+) -> Masks:
+    """Keep whole units, best first, as long as their surviving weights fit into `keep`."""
+    units = last_axes(masks) if groups is None else groups
+    if strange := sorted(units.keys() ^ masks.keys()):
+        raise AlignError(
+            f"`groups` must have the keys of the masks. Received: '{strange[0]}' in one of them."
+        )
+    scores = {key: np.zeros(masks[key].shape) for key in ranked}
     for key, values in ranked.items():
-        scores = np.zeros(masks[key].size)
-        scores[np.asarray(masks[key], bool).ravel()] = values
-        width = masks[key].shape[-1] if masks[key].ndim else 1
-        sums[key] = scores.reshape(-1, width).sum(0)
-        sizes[key] = np.asarray(masks[key]).reshape(-1, width).sum(0)
+        scores[key][np.asarray(masks[key], bool)] = values
     if isinstance(keep, int):
-        whole = _fitting(np.concatenate(list(sums.values())), np.concatenate(list(sizes.values())), keep)
-        ends = np.cumsum([value.size for value in sums.values()])
-        stay = dict(zip(sums, np.split(whole, ends[:-1]), strict=True))
-    else:
-        stay = {key: _fitting(sums[key], sizes[key], keep[key]) for key in sums}
-    return {key: np.logical_and(masks[key], stay[key]) for key in sums}
-
-
-def _fitting(scores: np.ndarray, sizes: np.ndarray, keep: int) -> np.ndarray:
-    alive = np.flatnonzero(sizes)
-    order = alive[np.argsort(-scores[alive], kind="stable")]  # ties: the earlier channel first
-    chosen = np.zeros(scores.shape, bool)
-    chosen[order[np.cumsum(sizes[order]) <= keep]] = True
-    return chosen
+        return best_units(scores, keep, masks, units)
+    found: Masks = {}
+    # Keys that share units are ranked together: their counts are one.
+    for keys in families(units):
+        own, count = {key: masks[key] for key in keys}, sum(keep[key] for key in keys)
+        found |= best_units(scores, count, own, {key: units[key] for key in keys})
+    return {key: found[key] for key in ranked}
 
 
 def _top_of_all(ranked: Mapping[str, np.ndarray], keep: int) -> dict[str, np.ndarray]:

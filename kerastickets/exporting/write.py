@@ -87,7 +87,7 @@ def export(
         trained_model(ticket)  # raises an error that says what to do
     note = on_note or (lambda text: None)
     net, found, build = subject(ticket, data, model, custom_objects, note)
-    shipped, compaction = _compacted(net, compact, custom_objects, note)
+    shipped, compaction = _compacted(net, compact, custom_objects, note, found)
     with staged(path, force) as folder:
         file, dense, twin = folder / path.name, folder / "dense" / path.name, dense_twin(ticket)
         dense.parent.mkdir()
@@ -156,7 +156,11 @@ def dense_twin(ticket: Ticket) -> Ticket:
 
 
 def _compacted(
-    net: "keras.Model", compact: bool, custom_objects: Mapping[str, Any] | None, note: Callable[[str], None]
+    net: "keras.Model",
+    compact: bool,
+    custom_objects: Mapping[str, Any] | None,
+    note: Callable[[str], None],
+    data: Data | None,
 ) -> tuple["keras.Model", dict[str, Any] | None]:
     """The model to export, and the facts of its compaction."""
     if not compact:
@@ -164,7 +168,7 @@ def _compacted(
     from kerastickets.compaction.compact_model import compact as compacted
 
     try:
-        smaller = compacted(net, custom_objects)
+        smaller = compacted(net, custom_objects, examples(net, data)[:1])
     except KerasTicketsError as error:
         note(f"Exported without compaction: {error}")
         return net, {"refused": str(error)}

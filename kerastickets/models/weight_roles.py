@@ -27,18 +27,6 @@ def _kind(layer: keras.Layer) -> str:
     return "dense" if names & {"Dense", "EinsumDense"} else "other"
 
 
-def depthwise_keys(model: keras.Layer, keys: Collection[str]) -> set[str]:
-    """The subset of `keys` that are depthwise kernels. Their channels are on the second-to-last axis.
-
-    Example:
-        >>> model = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.DepthwiseConv2D(2)])
-        >>> depthwise_keys(model, ["depthwise_conv2d/kernel"])
-        {'depthwise_conv2d/kernel'}
-    """
-    own = [place for place in walk(model) if place.key in keys]
-    return {p.key for p in own if "depthwise" in p.variable.name or "Depthwise" in type(p.layer).__name__}
-
-
 def output_keys(model: keras.Model, keys: Collection[str]) -> set[str]:
     """The subset of `keys` that belong to output layers.
 

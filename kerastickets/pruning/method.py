@@ -89,7 +89,7 @@ class Method:
         no_train: leave the last level untrained.
         allow_collapse: let a cut empty a layer.
         all_alive: drop weights on no path from input to output, and keep others in their place.
-        granularity: prune single weights, or whole output channels (output layers and depthwise kernels excepted).
+        granularity: prune single weights, or whole units: channels, heads, recurrent units (output layers excepted).
     """
 
     name: str

@@ -60,6 +60,8 @@ class PreparedRun:
         self.snapshot_at = self.method.steps_to_keep(self.recipe.train, self.per_epoch)
         prunable = Prunable.of(self.source, self.init, self.method, job.start, first.counts)
         self.masks, self._fixed, self.schedule = prunable.masks, prunable.fixed, prunable.schedule
+        #: The units that the run prunes; None if it prunes single weights.
+        self.groups = prunable.groups
         for variant in self.method.variants:
             variant.check_ticket(self._untrained())
 
@@ -112,6 +114,7 @@ class PreparedRun:
                 {key: mask for key, mask in ticket.masks.items() if key not in self._fixed},
                 self.schedule.scope,
                 granularity=self.method.granularity,
+                groups=self.groups,
                 allow_collapse=self.method.allow_collapse,
             )
             return Cut(self.layout.masks({**new, **self._fixed}), ticket.snapshots)

@@ -128,6 +128,7 @@ class PruningRun:
                     batches=Batches(prepared.data.train, prepared.recipe.batch_size, seed, self.level - 1),
                     loss=prepared.trainer.loss,
                     seed=seed,
+                    groups=prepared.groups,
                 )
             )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from kerastickets.cutting.groups import Groups
 from kerastickets.data.arrays import shuffled
 from kerastickets.data.splits import rows, size as size_of
 from kerastickets.errors import RecipeError
@@ -92,6 +93,7 @@ class Scoring:
         loss: the training loss, `(y, predictions) -> scalar`, without regularisation. With sample weights it takes
             them as a third argument.
         seed: random seed for criteria that draw random numbers.
+        groups: the units of the weights that the run prunes by channels; None if it prunes single weights.
     """
 
     model: "keras.Model"
@@ -101,6 +103,7 @@ class Scoring:
     batches: Batches
     loss: Callable[[Any, Any], Any]
     seed: int
+    groups: Groups | None = None
 
     def stratified(self) -> "Scoring":
         """The same scoring, with batches that have every class in proportion; see `Batches`."""

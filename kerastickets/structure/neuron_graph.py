@@ -120,7 +120,8 @@ class NeuronGraph:
         tensors: by tensor number in the layer graph: the nodes of the tensor's last axis. If they repeat for
             every position, as after a Flatten, each is listed once.
         held: for each operation that could not be followed: its input and output nodes, by a text that names
-            the operation and the reason. Empty unless the `Tracer` was made with `hold`.
+            the operation and the reason. Only a `UnitTracer` finds any.
+        axes: the axis of the nodes, counted from the last as -1, of each tensor whose nodes are not on its last axis.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
@@ -136,6 +137,7 @@ class NeuronGraph:
     outputs: tuple[np.ndarray, ...]
     tensors: Mapping[int, np.ndarray]
     held: Mapping[str, np.ndarray] = field(default_factory=dict)
+    axes: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def size(self) -> int:

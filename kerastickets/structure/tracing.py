@@ -13,14 +13,14 @@ from kerastickets.structure.neuron_graph import LayerNodes, Link, NeuronGraph
 from kerastickets.tickets.ticket import Ticket
 
 # Layers whose output at a position depends only on their input at that position and channel.
-_EACH_VALUE = {
+EACH_VALUE = {
     "Activation", "ActivityRegularization", "AlphaDropout", "BatchNormalization", "Dropout", "ELU",
     "GaussianDropout", "GaussianNoise", "Identity", "LeakyReLU", "Normalization", "PReLU", "ReLU", "Rescaling",
     *(f"SpatialDropout{n}D" for n in (1, 2, 3)),
     *(f"ops.{name}" for name in ("Relu", "Relu6", "LeakyRelu", "Elu", "Gelu", "Silu", "Sigmoid", "Tanh", "Abs")),
 }  # fmt: skip
 # Layers whose output in a channel depends only on their input in that channel.
-_ALONE = _EACH_VALUE | {
+_ALONE = EACH_VALUE | {
     "CenterCrop", "Resizing", "RandomFlip", "RandomCrop", "RandomTranslation", "RandomRotation", "RandomZoom",
     *(f"{kind}{n}D" for n in (1, 2, 3) for kind in ("ZeroPadding", "Cropping", "UpSampling")),
     *(f"{kind}{n}D" for n in (1, 2, 3) for kind in ("MaxPooling", "AveragePooling")),
@@ -42,19 +42,20 @@ _ACTIVATIONS = {
     "threshold", "ELU", "LeakyReLU", "PReLU", "ReLU",
 }  # fmt: skip
 # Activations and layers whose every output depends on all channels.
-_MIXING = {"softmax", "log_softmax", "sparsemax", "Softmax", "ops.Softmax", "ops.LogSoftmax"}
+MIXING = {"softmax", "log_softmax", "sparsemax", "Softmax", "ops.Softmax", "ops.LogSoftmax"}
 # Weights that are not part of a path: they add a constant, whichever nodes feed the neuron.
 _CONSTANTS = ("bias", "beta")
 _MOST_NODES = 50_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class _Tensor:
+class TensorNodes:
     """The nodes of a tensor's last axis. If `flat`, each node stands for one unit per former position."""
 
     nodes: np.ndarray
     flat: bool = False
     mixed: str = ""  # the name of the softmax that made the tensor, if one did
+    axis: int = -1  # the axis of the nodes, if it is not the last
 
 
 @sound_architecture()
@@ -87,19 +88,16 @@ class Tracer:
             arrays of numbers may be given instead of booleans.
         shapes: the shapes of all weights by key.
         plan: the operations.
-        hold: if True, an operation that cannot be followed raises no error. Each of its outputs then counts
-            as depending on all its inputs, and `NeuronGraph.held` lists it. The plan must then hold the shape
-            of every operation's output.
     """
 
-    def __init__(
-        self, masks: Mapping[str, np.ndarray], shapes: Mapping[str, Any], plan: LayerGraph, hold: bool = False
-    ) -> None:
-        self.masks, self.shapes, self.plan, self.hold = masks, shapes, plan, hold
-        self.held: dict[str, np.ndarray] = {}
+    #: Whether every operation, mask and input must be followed.
+    strict = True
+
+    def __init__(self, masks: Mapping[str, np.ndarray], shapes: Mapping[str, Any], plan: LayerGraph) -> None:
+        self.masks, self.shapes, self.plan = masks, shapes, plan
         self.groups: list[LayerNodes] = []
         self.links: list[Link] = []
-        self.tensors: dict[int, _Tensor] = {}
+        self.tensors: dict[int, TensorNodes] = {}
 
     def graph(self) -> NeuronGraph:
         """Build the graph.
@@ -109,8 +107,8 @@ class Tracer:
         """
         inputs = tuple(self._inputs())
         for op in self.plan.ops:
-            self.tensors[op.output] = self._held(op) if self.hold else self._followed(op)
-        if not self.hold:
+            self.tensors[op.output] = self.followed(op)
+        if self.strict:
             self._check_masks()
         return NeuronGraph(
             tuple(self.groups),
@@ -118,36 +116,12 @@ class Tracer:
             inputs,
             tuple(self.tensors[tensor].nodes for tensor in self.plan.outputs),
             {number: tensor.nodes for number, tensor in self.tensors.items()},
-            self.held,
         )
 
-    def _followed(self, op: Op) -> _Tensor:
-        made = self._made(op)
-        return replace(made, mixed=op.name) if _mixes(op) else made
-
-    def _held(self, op: Op) -> _Tensor:
-        """The output of an operation. If it cannot be followed, each output depends on all inputs."""
-        given = [self.tensors[tensor].nodes for tensor in op.inputs]
-        # Mixing at the end is no problem: no later layer needs separate channels, and outputs stay whole.
-        inner = op.output not in self.plan.outputs or any(op.output in one.inputs for one in self.plan.ops)
-        try:
-            if op.kind in _MIXING and inner:
-                raise _cannot(op, "it joins channels")
-            made, mixes = self._made(op), _mixes(op) and inner
-        except _UnfollowedError as error:
-            return self._hub(op, error.reason, given)
-        return self._hub(op, f"its {op.activation} joins channels", [made.nodes]) if mixes else made
-
-    def _hub(self, op: Op, why: str, given: Sequence[np.ndarray]) -> _Tensor:
-        """New nodes, each of which depends on all given nodes. The new and the given nodes are held."""
-        rows = np.unique(np.concatenate(given)) if given else np.zeros(0, np.int32)
-        hub = self._group(op.name, 1, "joint")
-        made = self._group(op.name, (op.made or (1,))[-1] or 1, "joint")
-        self.links.append(Link(None, rows, hub, np.ones((len(rows), 1), bool)))
-        self.links.append(Link(None, hub, made, np.ones((1, len(made)), bool)))
-        reason = f"{op.name} ({op.kind}): {why or 'it cannot be followed'}"
-        self.held[reason] = np.concatenate([self.held.get(reason, rows[:0]), rows, made])
-        return _Tensor(made)
+    def followed(self, op: Op) -> TensorNodes:
+        """The output of an operation, marked if it joins channels as a softmax does."""
+        made = self.made(op)
+        return replace(made, mixed=op.name) if mixes(op) else made
 
     def _check_masks(self) -> None:
         followed = {link.key for link in self.links}
@@ -164,28 +138,29 @@ class Tracer:
         for n, (tensor, shape) in enumerate(self.plan.inputs):
             whole = [size or 1 for size in shape]
             unknown = not shape or shape[-1] is None or (None in shape and tensor not in seen)
-            if unknown and not self.hold:
+            if unknown and self.strict:
                 raise TicketError(
                     f"An input must have a known shape for its features to be nodes. Received: {shape}"
                 )
             units = whole[-1] if tensor in seen else math.prod(whole)
-            nodes = self._group(f"input_{n}" if several else "input", units, "input")
-            self.tensors[tensor] = _Tensor(nodes, flat=tensor not in seen and len(shape) > 1)
+            nodes = self.new_nodes(f"input_{n}" if several else "input", units, "input")
+            self.tensors[tensor] = TensorNodes(nodes, flat=tensor not in seen and len(shape) > 1)
             yield np.resize(nodes, math.prod(whole))
 
-    def _group(self, name: str, units: int, role: str) -> np.ndarray:
+    def new_nodes(self, name: str, units: int, role: str) -> np.ndarray:
+        """Number the nodes that a layer makes."""
         start = self.groups[-1].stop if self.groups else 0
         if start + units > _MOST_NODES:
             raise TicketError(f"A network has at most {_MOST_NODES:,} nodes. Received: more, up to '{name}'.")
         self.groups.append(LayerNodes(name, start, start + units, role))
         return np.arange(start, start + units, dtype=np.int32)
 
-    def _made(self, op: Op) -> _Tensor:
+    def made(self, op: Op) -> TensorNodes:
         """The output of an operation."""
         given = [self.tensors[tensor] for tensor in op.inputs]
         if op.config.get("data_format") == "channels_first":
-            raise _cannot(op, "its channels are not the last axis")
-        if op.kind in _ALONE | _MIXING or (op.kind in _ARITHMETIC and len(given) == 1):
+            raise unfollowed(op, "its channels are not the last axis")
+        if op.kind in _ALONE | MIXING or (op.kind in _ARITHMETIC and len(given) == 1):
             return self._alone(op, given[0])
         for tensor in given:
             if tensor.mixed:
@@ -195,104 +170,111 @@ class Tracer:
                 )
         if op.kind in ("Flatten", "Reshape", "ops.Reshape"):
             return self._flat(op, given[0])
-        whole = [self._whole(op, n, tensor) for n, tensor in enumerate(given)]
+        whole = [self.whole_axis(op, n, tensor) for n, tensor in enumerate(given)]
         if op.kind in _TOGETHER or op.kind in _ARITHMETIC - {"ops.Multiply", "ops.Divide", "ops.TrueDivide"}:
-            return self._joined(op, whole)
+            return self.joined(op, whole)
         if op.kind in ("Concatenate", "ops.Concatenate"):
             return self._concatenated(op, whole)
         return self._weighted(op, whole[0])
 
-    def _alone(self, op: Op, given: _Tensor) -> _Tensor:
+    def _alone(self, op: Op, given: TensorNodes) -> TensorNodes:
         axis, shape = op.config.get("axis", -1), op.shapes[0]
         if op.kind == "BatchNormalization" and axis != -1 and (shape is None or axis != len(shape) - 1):
-            raise _cannot(op, f"it normalises axis {axis}")
+            raise unfollowed(op, f"it normalises axis {axis}")
         if op.kind in _ARITHMETIC and not (len(op.extra) == 1 and isinstance(op.extra[0], int | float)):
-            raise _cannot(op, "it may set some channels to zero by an array of numbers")
+            raise unfollowed(op, "it may set some channels to zero by an array of numbers")
         return given
 
-    def _flat(self, op: Op, given: _Tensor) -> _Tensor:
+    def _flat(self, op: Op, given: TensorNodes) -> TensorNodes:
         shape = op.config.get("target_shape")
         if op.kind == "ops.Reshape" or (op.kind == "Reshape" and len(shape or ()) != 1):
-            raise _cannot(op, "it moves values between channels")
-        return _Tensor(given.nodes, True)
+            raise unfollowed(op, "it moves values between channels")
+        return TensorNodes(given.nodes, True)
 
-    def _whole(self, op: Op, place: int, tensor: _Tensor) -> np.ndarray:
+    def whole_axis(self, op: Op, place: int, tensor: TensorNodes) -> np.ndarray:
         """A tensor's nodes, one per unit of its last axis."""
         shape = op.shapes[place]
         size = None if shape is None else shape[-1]
         if op.kind == "Dense":
-            size = self._shape(op, "kernel")[0]
+            size = self.shape_of(op, "kernel")[0]
         if size is None or size == len(tensor.nodes):
             return tensor.nodes
         if not tensor.flat or size % len(tensor.nodes):
-            raise _cannot(op, f"it takes {size} units, but gets {len(tensor.nodes)} channels")
+            raise unfollowed(op, f"it takes {size} units, but gets {len(tensor.nodes)} channels")
         return np.resize(tensor.nodes, size)
 
-    def _joined(self, op: Op, given: Sequence[np.ndarray]) -> _Tensor:
+    def joined(self, op: Op, given: Sequence[np.ndarray]) -> TensorNodes:
+        """Nodes that depend on one node of each of the given tensors."""
         sizes = {len(nodes) for nodes in given}
         if len(sizes) > 1 or len(given) < 2:
-            raise _cannot(op, f"it joins tensors of {sorted(sizes)} channels")
-        made = self._group(op.name, sizes.pop(), "joint")
+            raise unfollowed(op, f"it joins tensors of {sorted(sizes)} channels")
+        made = self.new_nodes(op.name, sizes.pop(), "joint")
         for nodes in given:
             self.links.append(Link(None, nodes, made, np.ones(len(made), bool)))
-        return _Tensor(made)
+        return TensorNodes(made)
 
-    def _concatenated(self, op: Op, given: Sequence[np.ndarray]) -> _Tensor:
+    def _concatenated(self, op: Op, given: Sequence[np.ndarray]) -> TensorNodes:
         axis = op.config.get("axis")
         shape = op.shapes[0]
         if axis not in (-1, len(shape or ()) - 1):
-            raise _cannot(op, f"it concatenates along axis {axis}")
-        return _Tensor(np.concatenate(given))
+            raise unfollowed(op, f"it concatenates along axis {axis}")
+        return TensorNodes(np.concatenate(given))
 
-    def _weighted(self, op: Op, nodes: np.ndarray) -> _Tensor:
+    def _weighted(self, op: Op, nodes: np.ndarray) -> TensorNodes:
         if op.kind == "Dense":
             return self._dense(op, nodes)
         if op.kind in _CONVOLUTIONS or op.kind in _TRANSPOSED:
             return self._convolved(op, nodes)
         if op.kind in _DEPTHWISE:
-            return _Tensor(self._depthwise(op, nodes, "kernel"))
+            return TensorNodes(self._depthwise(op, nodes, "kernel"))
         if op.kind in _SEPARABLE:
             between = self._depthwise(op, nodes, "depthwise_kernel")
-            kernel = self._kernel(op, "pointwise_kernel")
+            kernel = self.kernel_of(op, "pointwise_kernel")
             return self._linked(op, between, kernel.reshape(-1, *kernel.shape[-2:]), "pointwise_kernel")
-        raise _cannot(op)
+        raise unfollowed(op)
 
-    def _dense(self, op: Op, nodes: np.ndarray) -> _Tensor:
-        made = self._group(op.name, self._shape(op, "kernel")[1], "weights")
-        self.links.append(Link(self._key(op, "kernel"), nodes, made, self._kernel(op, "kernel")))
-        return _Tensor(made)
+    def _dense(self, op: Op, nodes: np.ndarray) -> TensorNodes:
+        made = self.new_nodes(op.name, self.shape_of(op, "kernel")[1], "weights")
+        self.links.append(Link(self.key_of(op, "kernel"), nodes, made, self.kernel_of(op, "kernel")))
+        return TensorNodes(made)
 
-    def _convolved(self, op: Op, nodes: np.ndarray) -> _Tensor:
-        kernel = self._kernel(op, "kernel")
+    def _convolved(self, op: Op, nodes: np.ndarray) -> TensorNodes:
+        kernel = self.kernel_of(op, "kernel")
         axis = -2 if op.kind in _TRANSPOSED else -1
         kernel = np.swapaxes(kernel, -1, axis)
         return self._linked(op, nodes, kernel.reshape(-1, *kernel.shape[-2:]), "kernel", axis)
 
-    def _linked(self, op: Op, nodes: np.ndarray, kernel: np.ndarray, name: str, axis: int = -1) -> _Tensor:
+    def _linked(
+        self, op: Op, nodes: np.ndarray, kernel: np.ndarray, name: str, axis: int = -1
+    ) -> TensorNodes:
         """Link all inputs to all outputs per group. `kernel` is `(positions, inputs per group, outputs)`."""
-        made = self._group(op.name, kernel.shape[2], "weights")
+        made = self.new_nodes(op.name, kernel.shape[2], "weights")
         groups = len(nodes) // kernel.shape[1]
-        kept = _summed(kernel)
+        kept = summed(kernel)
         ins, outs = len(nodes) // groups, len(made) // groups
         for n in range(groups):
             rows, own = nodes[n * ins : (n + 1) * ins], slice(n * outs, (n + 1) * outs)
-            link = Link(self._key(op, name), rows, made[own], kept[:, own], kernel.shape[0], n, axis)
+            link = Link(self.key_of(op, name), rows, made[own], kept[:, own], kernel.shape[0], n, axis)
             self.links.append(link)
-        return _Tensor(made)
+        return TensorNodes(made)
 
     def _depthwise(self, op: Op, nodes: np.ndarray, name: str) -> np.ndarray:
-        kernel = self._kernel(op, name)
+        kernel = self.kernel_of(op, name)
         kept = kernel.reshape(-1, kernel.shape[-2] * kernel.shape[-1])
-        made = self._group(op.name if name == "kernel" else f"{op.name}/depthwise", kept.shape[1], "weights")
+        made = self.new_nodes(
+            op.name if name == "kernel" else f"{op.name}/depthwise", kept.shape[1], "weights"
+        )
         rows = np.repeat(nodes, kernel.shape[-1])
-        self.links.append(Link(self._key(op, name), rows, made, _summed(kept), kept.shape[0]))
+        self.links.append(Link(self.key_of(op, name), rows, made, summed(kept), kept.shape[0]))
         return made
 
-    def _key(self, op: Op, name: str) -> str:
+    def key_of(self, op: Op, name: str) -> str:
+        """The key of a layer's weight."""
         return "/".join((*op.path, name))
 
-    def _shape(self, op: Op, name: str) -> tuple[int, ...]:
-        key = self._key(op, name)
+    def shape_of(self, op: Op, name: str) -> tuple[int, ...]:
+        """The shape of a layer's weight."""
+        key = self.key_of(op, name)
         if key not in self.shapes:
             some = ", ".join(sorted(self.shapes)[:6])
             raise TicketError(
@@ -300,10 +282,10 @@ class Tracer:
             )
         return tuple(self.shapes[key])
 
-    def _kernel(self, op: Op, name: str) -> np.ndarray:
+    def kernel_of(self, op: Op, name: str) -> np.ndarray:
         """The mask of a kernel; all True if it has none."""
-        shape = self._shape(op, name)
-        mask: np.ndarray | None = self.masks.get(self._key(op, name))
+        shape = self.shape_of(op, name)
+        mask: np.ndarray | None = self.masks.get(self.key_of(op, name))
         return np.ones(shape, bool) if mask is None else mask
 
 
@@ -313,36 +295,36 @@ def _seen_by_channel(plan: LayerGraph) -> set[int]:
     seen = {tensor for tensor, shape in plan.inputs if len(shape) == 1}
     for op in plan.ops:
         for tensor in op.inputs:
-            if tensor in origin and op.kind in _EACH_VALUE:
+            if tensor in origin and op.kind in EACH_VALUE:
                 origin[op.output] = origin[tensor]
             elif tensor in origin and op.kind not in ("Flatten", "Reshape"):
                 seen.add(origin[tensor])
     return seen
 
 
-def _summed(kernel: np.ndarray) -> np.ndarray:
+def summed(kernel: np.ndarray) -> np.ndarray:
     """Sum over positions: the number of kept weights, or the sum of the numbers given instead of masks."""
     return kernel.sum(0, dtype=np.int32 if kernel.dtype == bool else np.float64)
 
 
-def _mixes(op: Op) -> bool:
+def mixes(op: Op) -> bool:
     """Whether a layer is a softmax or has a softmax activation, so that it mixes channels."""
-    if op.kind in _MIXING or op.activation in _MIXING:
+    if op.kind in MIXING or op.activation in MIXING:
         return True
     if op.activation not in _ACTIVATIONS:
-        raise _cannot(op, f"its activation {op.activation} may join channels")
+        raise unfollowed(op, f"its activation {op.activation} may join channels")
     return False
 
 
-class _UnfollowedError(TicketError):
+class UnfollowedError(TicketError):
     """An operation cannot be followed. `reason` says why; it may be empty."""
 
     reason = ""
 
 
-def _cannot(op: Op, why: str = "") -> _UnfollowedError:
+def unfollowed(op: Op, why: str = "") -> UnfollowedError:
     reason = f": {why}" if why else ""
-    error = _UnfollowedError(
+    error = UnfollowedError(
         "Structure analysis can follow dense layers, convolutions, normalisation, pooling, activations, "
         f"Flatten, Add and Concatenate. Received: '{op.name}', a {op.kind}{reason}."
     )

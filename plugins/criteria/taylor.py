@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from kerastickets.plugin import Scoring, Tree
+from kerastickets.plugin import Groups, Scoring, Tree, families, last_axes, spread_over_units, unit_sums
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Taylor:
     Args:
         batches: number of training batches over which to average the gradient, at least 1.
         stratified: whether every batch contains each class in proportion to its size.
-        unit: `weight` scores single weights. `channel` scores whole output channels (the last axis of a
-            weight) by |sum of w * dL/dw| and divides each channel's score equally among its kept weights; use
-            it with `granularity="channel"`.
+        unit: `weight` scores single weights. `channel` scores whole units by |sum of w * dL/dw| over their weights
+            and divides each unit's score equally among its kept weights; use it with `granularity="channel"`,
+            which says which weights a unit has. Otherwise a unit is an index of the last axis.
         normalise: whether to divide the scores of each layer by their Euclidean norm (over weights, or over
-            channels), so that layers of different scale can be ranked together.
+            units), so that layers of different scale can be ranked together. Layers that share units count as one.
 
     Example:
         >>> from kerastickets.testing import toy_scoring
@@ -49,14 +49,22 @@ class Taylor:
         given = scoring.stratified() if self.stratified else scoring
         # Use float64, because squares of small gradients underflow to zero in float32.
         changes = {key: g.astype("float64") for key, g in given.mask_gradient(batches=self.batches).items()}
-        return {key: self._scores(change, scoring.masks[key]) for key, change in changes.items()}
-
-    def _scores(self, change: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        masks = scoring.masks
         if self.unit == "weight":
-            return self._normalised(np.abs(change * mask))
-        others = tuple(range(change.ndim - 1))
-        sums = self._normalised(np.abs((change * mask).sum(axis=others)))
-        return mask * (sums / np.maximum(mask.sum(axis=others), 1))
+            return {key: self._normalised(np.abs(change * masks[key])) for key, change in changes.items()}
+        groups = last_axes(masks) if scoring.groups is None else scoring.groups
+        # Weights that the run does not prune have no units, and their scores are not used.
+        others = {key: np.zeros(change.shape) for key, change in changes.items() if key not in groups}
+        return self._of_units(changes, masks, groups) | others
+
+    def _of_units(self, changes: Tree, masks: Tree, groups: Groups) -> dict[str, np.ndarray]:
+        found: dict[str, np.ndarray] = {}
+        for keys in families(groups):
+            own = {key: groups[key] for key in keys}
+            sums = unit_sums({key: changes[key] * masks[key] for key in keys}, own)
+            scores = self._normalised(np.abs(np.array([*sums.values()])))
+            found |= spread_over_units(dict(zip(sums, scores.tolist(), strict=True)), masks, own)
+        return found
 
     def _normalised(self, values: np.ndarray) -> np.ndarray:
         norm = np.linalg.norm(values.ravel())

@@ -183,7 +183,9 @@ class Reversed(layers.Layer):
 
 
 STOPS = {
-    "Multiply": lambda x: layers.Multiply()([x, layers.Dense(6)(x)]),
+    "Dot": lambda x: layers.Flatten()(
+        layers.Dot(axes=(2, 1))([layers.Reshape((1, 6))(x), layers.Reshape((6, 1))(x)])
+    ),
     "LayerNormalization": layers.LayerNormalization(),
     "UnitNormalization": layers.UnitNormalization(),
     "Softmax": layers.Softmax(),
@@ -192,7 +194,7 @@ STOPS = {
     "MultiHeadAttention": lambda x: layers.Flatten()(
         layers.MultiHeadAttention(2, 3)(*[layers.Reshape((1, 6))(x)] * 2)
     ),
-    "LSTM": lambda x: layers.LSTM(6)(layers.Reshape((1, 6))(x)),
+    "LSTM": lambda x: layers.LSTM(6, return_state=True)(layers.Reshape((1, 6))(x))[1],
     "Bidirectional": lambda x: layers.Bidirectional(layers.GRU(3))(layers.Reshape((2, 3))(x)),
     "Reversed": Reversed(),
     "Sort": lambda x: keras.ops.sort(x, axis=-1),

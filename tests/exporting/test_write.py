@@ -197,7 +197,7 @@ def test_compacted_models_are_compared_with_the_masked_one(tmp_path, monkeypatch
     }
     ticket = ticket.replace(masks=masks, snapshots={"init": ticket.weights("init"), "final": final})
 
-    def compact(model, custom_objects=None):
+    def compact(model, custom_objects=None, example=None):
         small = keras.Sequential(
             [keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(4, activation="relu"), layers.Dense(10)]
         )
@@ -225,7 +225,7 @@ def test_compacted_models_are_compared_with_the_masked_one(tmp_path, monkeypatch
 
 
 def test_where_compaction_refuses_the_masked_model_is_exported(tmp_path, monkeypatch):
-    def compact(model, custom_objects=None):
+    def compact(model, custom_objects=None, example=None):
         raise TicketError("It cannot be followed.")
 
     compacting(monkeypatch, compact)

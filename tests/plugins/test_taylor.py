@@ -1,10 +1,13 @@
 """Taylor against gradients worked out in NumPy, per weight and per channel."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from kerastickets import registry
 from kerastickets.cutting.cut_scores import cut
+from kerastickets.cutting.groups import UnitAxis
 from kerastickets.testing import toy_ticket
 from kerastickets.testing.toys import scoring_of
 
@@ -69,3 +72,13 @@ def test_cutting_channels_by_it_keeps_the_best(scoring, changes):
 def test_no_batch_is_refused():
     with pytest.raises(Exception, match="`batches` must be at least 1"):
         registry.create("criteria", "taylor:batches=0")
+
+
+def test_the_units_of_a_run_decide_what_is_summed(scoring, changes):
+    """By the first axis of one kernel and the last of the other, as one unit each, their changes add up."""
+    units = np.arange(6)
+    groups = {"dense/kernel": (UnitAxis(1, units),), "dense_1/kernel": (UnitAxis(0, units),)}
+    made = registry.create("criteria", "taylor", {"unit": "channel"})(replace(scoring, groups=groups))
+    expected = np.abs(changes["dense/kernel"].sum(0) + changes["dense_1/kernel"].sum(1))
+    found = made["dense/kernel"].sum(0) + made["dense_1/kernel"].sum(1)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
