@@ -25,7 +25,7 @@ BASE ?= HEAD~1
 COUNT ?= 1000
 SEED ?= 0
 
-.PHONY: help setup run test test-slow test-peers test-browser hostile kills doctest check format format-check lint types wheel bench against gpu-check \
+.PHONY: help setup run test test-slow test-peers test-browser hostile kills models doctest check format format-check lint types wheel bench against gpu-check \
 	saved-models constraints clean distclean
 
 help:  ## list the targets
@@ -71,6 +71,11 @@ hostile: $(READY)  ## try damaged and forged tickets, folders, arrays, images an
 
 kills: $(READY)  ## kill every command that writes at random moments, and run it again: make kills COUNT=100
 	$(BIN)/python -m tests.hostile.kills --count $(COUNT) --seed $(SEED)
+
+models: $(READY)  ## try the models of keras.applications and keras-hub with everything; writes docs/models.md (an hour)
+	$(BIN)/python -m pip install -q -c constraints.txt -e ".[dev,models]"
+	rm -rf kerastickets.egg-info
+	$(BIN)/python -m tests.matrix
 
 doctest: $(READY)  ## run the fast tests and every example in a docstring
 	$(PYTEST) --doctest-modules tests $(PACKAGES)
