@@ -98,6 +98,11 @@ if TYPE_CHECKING:
     )
     from kerastickets.foundations.rows import Row as Row
     from kerastickets.foundations.strangers import read_bytes as read_bytes
+    from kerastickets.foundations.structure import (
+        is_nested as is_nested,
+        leaves as leaves,
+        map_leaves as map_leaves,
+    )
     from kerastickets.foundations.tree import (
         Tree as Tree,
         density as density,
@@ -115,6 +120,11 @@ if TYPE_CHECKING:
     )
     from kerastickets.models.initial_weights import (
         draw_weights as draw_weights,
+    )
+    from kerastickets.models.label_fit import (
+        arranged as arranged,
+        input_names as input_names,
+        input_specs as input_specs,
     )
     from kerastickets.models.masking import (
         matches as matches,

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerastickets.foundations.structure import map_leaves
 from kerastickets.foundations.tree import generator
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ _WARM_UP = 3
 
 def latencies(
     models: "Mapping[str, keras.Model]",
-    shape: Sequence[int],
+    shape: Any,
     *,
     batches: Sequence[int] = (1, 64),
     seconds: float = 3.0,
@@ -31,7 +33,8 @@ def latencies(
 
     Args:
         models: models by name; all take the same inputs.
-        shape: the shape of one example.
+        shape: the shape of one example; or one example with its batch axis, in the structure that the models take, of
+            which floats are replaced by random numbers and integers are repeated.
         batches: batch sizes to measure, in examples.
         seconds: longest measurement per batch size; it also ends after 200 rounds.
         clock: returns the time in seconds, counted from any moment.
@@ -46,8 +49,11 @@ def latencies(
         (['1', '64'], ['p50', 'p95'])
     """
     result: dict[str, dict[str, dict[str, float]]] = {name: {} for name in models}
+    plain = isinstance(shape, Sequence) and all(isinstance(length, int) for length in shape)
+    example = np.zeros((1, *shape), "float32") if plain else shape
     for batch in batches:
-        calls = {name: _call(model, (batch, *shape)) for name, model in models.items()}
+        inputs = map_leaves(partial(_drawn, batch), example)
+        calls = {name: _call(model, inputs) for name, model in models.items()}
         for name, times in timed(calls, seconds, clock).items():
             p50, p95 = np.percentile(times, [50, 95])
             result[name][str(batch)] = {"p50": float(p50) * 1000, "p95": float(p95) * 1000}
@@ -89,10 +95,18 @@ def timed(
     return times
 
 
-def _call(model: "keras.Model", shape: tuple[int, ...]) -> Callable[[], Any]:
+def _drawn(batch: int, array: np.ndarray) -> np.ndarray:
+    shape = (batch, *array.shape[1:])
+    if array.dtype.kind != "f":
+        return np.broadcast_to(array[:1], shape)
+    return generator("latency", *shape).standard_normal(shape).astype(array.dtype)
+
+
+def _call(model: "keras.Model", inputs: Any) -> Callable[[], Any]:
     import tensorflow as tf
 
-    x = tf.constant(generator("latency", *shape).standard_normal(shape), tf.float32)
-    run = tf.function(lambda x: model(x, training=False), input_signature=[tf.TensorSpec(shape, tf.float32)])
+    x = map_leaves(tf.constant, inputs)
+    signature = [map_leaves(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), x)]
+    run = tf.function(lambda x: model(x, training=False), input_signature=signature)
     # Fetch the result: TensorFlow may not have computed it before.
     return lambda: [np.asarray(part) for part in tf.nest.flatten(run(x))]

@@ -30,7 +30,8 @@ class Exporter(Protocol):
 
     reader: ClassVar[Path]
     """A script that must not import kerastickets. It is called as `python -I READER PATH IN.npy OUT.npy`. It loads
-    the export, runs it on the inputs, saves the outputs `(n, outputs)` as float32, and prints one JSON object:
+    the export, runs it on the inputs, saves the outputs `(n, outputs)` as float32, and prints one JSON object. For
+    several inputs it gets IN.npz, an array for each input's name; several outputs stand side by side, in Keras's order:
     `runtime` (name and version) and `peak_bytes` (peak memory of loading and running, in bytes)."""
 
     def __call__(

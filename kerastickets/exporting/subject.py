@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kerastickets.data.dataset import Data
 from kerastickets.data.spec import data_of, data_spec
-from kerastickets.errors import DataError, ExportError, PluginError
+from kerastickets.errors import DataError, PluginError
+from kerastickets.foundations.structure import is_nested
 from kerastickets.foundations.tree import masked
 from kerastickets.models.trained_model import trained_model
 from kerastickets.tickets.ticket import Ticket
@@ -40,7 +41,6 @@ def subject(
 
     Raises:
         TicketError: the ticket cannot be built.
-        ExportError: the model has several inputs or outputs.
         DataError: the given data cannot be loaded, or does not fit the model.
 
     Example:
@@ -100,13 +100,10 @@ def _fitting(net: "keras.Model", data: Data | None, why: str, given: bool) -> tu
     Returns the data, or None and the reason. If the caller named the data (`given`), a misfit is an error.
     """
     ends = [getattr(net, name, None) or () for name in ("inputs", "outputs")]
-    if max(map(len, ends)) > 1:
-        raise ExportError(
-            "A model to export must have one input and one output. "
-            f"Received: {len(ends[0])} inputs and {len(ends[1])} outputs"
-        )
     if data is None or not (ends[0] and ends[1]):
         return data, why
+    if max(map(len, ends)) > 1 or is_nested(data.train[0]) or not _plain(data):
+        return _fitting_structures(net, data, given)
     takes, gives = tuple(ends[0][0].shape[1:]), ends[1][0].shape[-1]
     fits = len(takes) == len(data.input_shape) and all(
         own in (None, size) for own, size in zip(takes, data.input_shape, strict=True)
@@ -120,3 +117,52 @@ def _fitting(net: "keras.Model", data: Data | None, why: str, given: bool) -> tu
     if given:
         raise DataError(f"{why} Give the data set that it was trained on.")
     return None, why
+
+
+def _plain(data: Data) -> bool:
+    """Whether a data set says how many units an output needs."""
+    return data.declared and not is_nested(data.train[1]) and (data.classes != 2) and data.train[1].ndim < 3
+
+
+def _fitting_structures(net: "keras.Model", data: Data, given: bool) -> tuple[Data | None, str]:
+    from kerastickets.models.label_fit import check_fit, check_inputs
+
+    try:
+        check_inputs(data, net)
+        if data.declared:
+            check_fit(data, net)
+    except DataError as error:
+        if given:
+            raise
+        return None, str(error)
+    return data, ""
+
+
+def answers(net: "keras.Model", ticket: Ticket, data: Data | None) -> tuple[bool, int | None]:
+    """How to tell right answers from the outputs of a net.
+
+    Returns:
+        Whether the outputs are probabilities and no logits; and the number of classes if the data does not declare its
+        labels, or None.
+    """
+    from kerastickets.models.label_fit import class_count, takes_logits
+    from kerastickets.models.objective import gives_probabilities
+
+    loss = _recorded_loss(ticket)
+    logits = None if loss is None else takes_logits(loss)
+    likely = gives_probabilities(net) if logits is None else not logits
+    outputs = list(getattr(net, "outputs", None) or ())
+    if data is None or data.declared or len(outputs) != 1 or is_nested(data.test[1]):
+        return likely, None
+    return likely, class_count(data, data.test[1], tuple(outputs[0].shape[1:]), loss)
+
+
+def _recorded_loss(ticket: Ticket) -> Any:
+    """The loss that a ticket remembers, if it is one of Keras's own."""
+    from kerastickets.errors import KerasTicketsError
+    from kerastickets.models.recorded_objective import read_part
+
+    try:
+        return read_part((ticket.provenance.get("compiled") or {}).get("loss"), "loss", {})
+    except KerasTicketsError:
+        return None

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from kerastickets.data.dataset import BINARY_CROSS_ENTROPY, Data
+from kerastickets.data.splits import rows, size
 from kerastickets.errors import DataError, ExportError
+from kerastickets.foundations.structure import is_nested, leaves, map_leaves
 from kerastickets.foundations.tree import generator
 
 if TYPE_CHECKING:
@@ -23,42 +25,51 @@ _BATCH = 500
 _OPEN = 32
 
 
-def examples(model: "keras.Model", data: Data | None) -> np.ndarray:
+def examples(model: "keras.Model", data: Data | None) -> Any:
     """The inputs on which to verify an export.
 
     Args:
-        model: the model to export; gives the input shape if there is no data.
+        model: the model to export; gives the input shapes if there is no data.
         data: gives its first test examples, at most 10 000. Without data, 64 standard-normal examples are
-            used, the same in every call.
+            used, the same in every call; integer inputs are 0 or 1.
 
     Returns:
-        Float32 inputs `(n, ...)`.
+        Inputs `(n, ...)`; for several inputs, arrays in the structure that the model takes.
 
     Raises:
-        DataError: there is no data, and the model does not state its input shape.
+        DataError: there is no data, and the model does not state its input shapes.
 
     Example:
         >>> from kerastickets.testing import toy_ticket
         >>> examples(toy_ticket().build(), None).shape
         (64, 8, 8, 1)
     """
+    from kerastickets.models.label_fit import arranged, input_specs
+
     if data is not None:
-        return data.test[0][:MOST]
-    tensors = getattr(model, "inputs", None)
-    if not tensors:
+        return arranged(model, rows(data.test[0], slice(MOST)))
+    specs = input_specs(model)
+    if specs is None:
         raise DataError(
             f"A model without an input shape must be verified on data. Received: a {type(model).__name__} and no "
             "data. Give a data set."
         )
-    shape = (MADE_UP, *(size or _OPEN for size in tensors[0].shape[1:]))
-    random = generator("export", *shape)
+    several = is_nested(specs) and len(leaves(specs)) > 1
+    return map_leaves(lambda spec: _made_up(spec, *([spec.name] if several else [])), specs)
+
+
+def _made_up(spec: Any, *name: str) -> np.ndarray:
+    shape = (MADE_UP, *(size or _OPEN for size in spec.shape[1:]))
+    random = generator("export", *name, *shape)
     # Integer inputs are indices, such as word numbers. 0 and 1 are valid in any vocabulary.
-    whole = "int" in str(tensors[0].dtype)
+    whole = "int" in str(spec.dtype)
     return (random.integers(0, 2, shape) if whole else random.standard_normal(shape)).astype("float32")
 
 
-def outputs_of(model: "keras.Model", x: np.ndarray) -> np.ndarray:
+def outputs_of(model: "keras.Model", x: Any) -> np.ndarray:
     """What a model makes of inputs `x`, as float32 `(n, outputs)`; computed without XLA, in batches.
+
+    Several outputs stand side by side, in the order of Keras.
 
     Example:
         >>> from kerastickets.testing import toy_data, toy_ticket
@@ -67,11 +78,18 @@ def outputs_of(model: "keras.Model", x: np.ndarray) -> np.ndarray:
     """
     import tensorflow as tf
 
-    signature = [tf.TensorSpec((None, *x.shape[1:]), tf.float32)]
+    signature = [map_leaves(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), x)]
     run = tf.function(lambda part: model(part, training=False), input_signature=signature)
-    parts = [np.asarray(run(x[at : at + _BATCH]), "float32") for at in range(0, len(x), _BATCH)]
-    whole = np.concatenate(parts)
-    return whole.reshape(len(whole), -1)
+    count = size(x)
+    parts = [_flat(run(rows(x, slice(at, at + _BATCH)))) for at in range(0, count, _BATCH)]
+    return np.concatenate(parts)
+
+
+def _flat(outputs: Any) -> np.ndarray:
+    import tensorflow as tf
+
+    arrays = [np.asarray(output, "float32") for output in tf.nest.flatten(outputs)]
+    return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
 
 
 class Reading(NamedTuple):
@@ -82,21 +100,25 @@ class Reading(NamedTuple):
     peak_bytes: int
 
 
-def read_back(reader: Path, path: Path, x: np.ndarray, folder: Path) -> Reading:
+def read_back(reader: Path, path: Path, x: Any, folder: Path) -> Reading:
     """Run an export in a separate, isolated process (`python -I`) and in another working folder.
 
     Args:
         reader: the exporter's script, see `kerastickets.plugin.Exporter`.
         path: the export.
-        x: inputs in the form that the export takes.
+        x: inputs in the form that the export takes; several as a dict from their names to arrays.
         folder: an empty folder; the process runs there and writes its outputs there.
 
     Raises:
         ExportError: the reader fails, or its output is incomplete. The message has the last line of its
             stderr.
     """
-    given, made = folder.absolute() / "in.npy", folder.absolute() / "out.npy"
-    np.save(given, x)
+    several = isinstance(x, dict)
+    given, made = folder.absolute() / ("in.npz" if several else "in.npy"), folder.absolute() / "out.npy"
+    if several:
+        np.savez(given, **x)
+    else:
+        np.save(given, x)
     command = [sys.executable, "-I", str(reader), str(path.absolute()), str(given), str(made)]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     done = subprocess.run(
@@ -153,28 +175,34 @@ def largest_difference(expected: np.ndarray, received: np.ndarray, tolerance: fl
     return difference
 
 
-def accuracy(outputs: np.ndarray, data: Data | None, probabilities: bool) -> float | None:
+def accuracy(
+    outputs: np.ndarray, data: Data | None, probabilities: bool, classes: int | None = None
+) -> float | None:
     """The accuracy on the first test examples, in [0, 1]; None if the data has no right answers.
 
     Args:
         outputs: outputs `(n, outputs)` for the first n test examples.
         data: a data set with classes (for one or several tasks) or with yes-or-no targets. None, or data with
-            any other target, gives None.
-        probabilities: whether yes-or-no outputs are probabilities rather than logits.
+            any other target or with labels for several outputs, gives None.
+        probabilities: whether a single unit for two classes, or a yes-or-no output, is a probability and no logit.
+        classes: the number of classes if the data does not declare it.
 
     Example:
         >>> from kerastickets.testing import toy_data
         >>> accuracy(np.eye(10)[toy_data().test[1]], toy_data(), probabilities=False)
         1.0
     """
-    if data is None:
+    if data is None or is_nested(data.test[1]):
         return None
     y: Any = data.test[1][: len(outputs)]
-    if isinstance(data.classes, int):
-        return float((outputs.argmax(1) == y).mean())
+    above = 0.5 if probabilities else 0
+    if isinstance(data.classes, int) or classes:
+        each = outputs.reshape(y.size, -1)
+        predicted = each[:, 0] > above if each.shape[1] == 1 else each.argmax(1)
+        return float((predicted == y.reshape(-1)).mean())
     if data.classes is not None:
         tasks = np.split(outputs, np.cumsum(data.classes)[:-1], axis=1)
         return float(np.mean([task.argmax(1) == y[:, n] for n, task in enumerate(tasks)]))
     if data.loss in (BINARY_CROSS_ENTROPY, "binary_crossentropy"):
-        return float(((outputs > (0.5 if probabilities else 0)) == (y.reshape(outputs.shape) > 0.5)).mean())
+        return float(((outputs > above) == (y.reshape(outputs.shape) > 0.5)).mean())
     return None

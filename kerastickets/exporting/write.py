@@ -12,13 +12,15 @@ import numpy as np
 from kerastickets import registry
 from kerastickets.data.arrays import standardise
 from kerastickets.data.dataset import Data
+from kerastickets.data.splits import rows, size
 from kerastickets.errors import KerasTicketsError
 from kerastickets.exporting.latency import latencies
 from kerastickets.exporting.protocol import Exporter
 from kerastickets.exporting.report import Exported, bytes_limit, gzip_size, size_of, summary
-from kerastickets.exporting.subject import subject
+from kerastickets.exporting.subject import answers, subject
 from kerastickets.exporting.verification import accuracy, examples, largest_difference, outputs_of, read_back
 from kerastickets.foundations.staging import check_made, check_target, staged
+from kerastickets.foundations.structure import is_nested, leaves
 from kerastickets.models.trained_model import trained_model
 from kerastickets.tickets.operation import plugin_name
 from kerastickets.tickets.ticket import Ticket
@@ -93,10 +95,12 @@ def export(
         dense.parent.mkdir()
         details = dict(made(ticket, file, model=shipped, data=found))
         check_made(file)
-        checked = _verified(made, file, net, found)
+        checked = _verified(made, file, net, found, ticket)
         made(twin, dense, model=(full := build(twin)), data=found)
         models = {"dense": full, "masked": net} | ({} if shipped is net else {"compacted": shipped})
-        measured = _measured(file, dense, ticket, models, compaction, examples(net, found)[:1], latency)
+        measured = _measured(
+            file, dense, ticket, models, compaction, rows(examples(net, found), slice(1)), latency
+        )
     return Exported(path=path, format=name, details=details, compaction=compaction, **checked, **measured)
 
 
@@ -168,16 +172,18 @@ def _compacted(
     from kerastickets.compaction.compact_model import compact as compacted
 
     try:
-        smaller = compacted(net, custom_objects, examples(net, data)[:1])
+        smaller = compacted(net, custom_objects, rows(examples(net, data), slice(1)))
     except KerasTicketsError as error:
         note(f"Exported without compaction: {error}")
         return net, {"refused": str(error)}
     return smaller.model, dict(smaller.facts)
 
 
-def _verified(exporter: Exporter, file: Path, net: "keras.Model", data: Data | None) -> dict[str, Any]:
+def _verified(
+    exporter: Exporter, file: Path, net: "keras.Model", data: Data | None, ticket: Ticket
+) -> dict[str, Any]:
     """Read an export back and compare it with the model; returns these fields of `Exported`."""
-    from kerastickets.models.objective import gives_probabilities
+    from kerastickets.models.label_fit import input_names
 
     x = examples(net, data)
     taken = getattr(exporter, "inputs", lambda x, data: x)(x, data)
@@ -186,16 +192,18 @@ def _verified(exporter: Exporter, file: Path, net: "keras.Model", data: Data | N
     expected = outputs_of(net, x)
     desk = file.with_name("reading")
     desk.mkdir()
+    if is_nested(taken):
+        taken = dict(zip(input_names(net, taken), leaves(taken), strict=True))
     reading = read_back(exporter.reader, file, taken, desk)
     difference = largest_difference(expected, reading.outputs, getattr(exporter, "tolerance", _TOLERANCE))
-    likely = gives_probabilities(net)
+    likely, classes = answers(net, ticket, data)
     return {
         "max_abs_difference": difference,
-        "accuracy_before": accuracy(expected, data, likely),
-        "accuracy_after": accuracy(reading.outputs, data, likely),
+        "accuracy_before": accuracy(expected, data, likely, classes),
+        "accuracy_after": accuracy(reading.outputs, data, likely, classes),
         "peak_bytes": reading.peak_bytes,
         "runtime": reading.runtime,
-        "examples": len(x),
+        "examples": size(x),
         "standardised": data.standardised() if data is not None and taken is x else None,
     }
 
@@ -206,7 +214,7 @@ def _measured(
     ticket: Ticket,
     models: "Mapping[str, keras.Model]",
     compaction: Mapping[str, Any] | None,
-    x: np.ndarray,
+    x: Any,
     latency: bool,
 ) -> dict[str, Any]:
     """Measure sizes, multiply-adds and latencies and sum them up; returns these fields of `Exported`."""
@@ -225,7 +233,7 @@ def _measured(
     }
     facts: dict[str, Any] = {
         "multiply_adds": counts | {"executed": executed},
-        "latency_ms": latencies(models, x.shape[1:]) if latency else {},
+        "latency_ms": latencies(models, x) if latency else {},
     }
     pruned = ticket.kept < ticket.total
     dense_gzip = gzip_size(dense)

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerastickets.data.dataset import Data
 from kerastickets.errors import DataError
-from kerastickets.foundations.structure import is_nested, leaves, named_leaves
+from kerastickets.foundations.structure import is_nested, leaves, map_leaves, named_leaves
 
 Shape = tuple[int | None, ...]
 
@@ -55,6 +55,34 @@ def input_specs(model: keras.Model) -> Any:
     """The inputs of a functional model, in their structure; None for another model."""
     # A Sequential model keeps the functional model that it is made of.
     return getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None)
+
+
+def arranged(model: keras.Model, x: Any) -> Any:
+    """Inputs in the structure that a model takes. Of a dict, the model's inputs are taken by name.
+
+    Args:
+        model: the model.
+        x: inputs that `check_inputs` let pass.
+    """
+    taken = input_specs(model)
+    if taken is None or not (is_nested(taken) or is_nested(x)):
+        return x
+    if isinstance(x, Mapping):
+        return (
+            map_leaves(lambda spec: x[spec.name], taken)
+            if not isinstance(taken, Mapping)
+            else {name: x[name] for name in taken}
+        )
+    return keras.tree.pack_sequence_as(taken, leaves(x))
+
+
+def input_names(model: keras.Model, x: Any) -> list[str]:
+    """The names of a model's inputs, in the order of Keras; of a model that does not tell, those of a structure."""
+    tensors = getattr(model, "inputs", None)
+    if tensors:
+        # The Input layer's name, because users know that one; the tensor's name may differ.
+        return [str(tensor._keras_history.operation.name) for tensor in tensors]
+    return [name.replace(".", "_") or "inputs" for name, _ in named_leaves(x)]
 
 
 def check_fit(data: Data, model: keras.Model) -> None:

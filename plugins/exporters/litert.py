@@ -85,7 +85,9 @@ class LiteRT:
             try:
                 with quiet():
                     write_archive(served, Path(folder, "model"))
-                    content = self._converted(Path(folder, "model"), served.name, examples)
+                    content = self._converted(
+                        Path(folder, "model"), served.single.name if self.int8 else "", examples
+                    )
             except Exception as error:  # the converter has no exception class of its own
                 raise ExportError(
                     f"LiteRT must be able to represent the model. Received: {_cause(error)}. "

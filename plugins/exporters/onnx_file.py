@@ -49,20 +49,21 @@ class Onnx:
                 f"ONNX must be able to represent the model. Received: {type(error).__name__}: {str(error)[:300]}. "
                 "Export it as saved-model or litert."
             ) from error
-        _name_output(path)
+        _name_outputs(path)
         return served.facts()
 
 
-def _name_output(path: Path) -> None:
-    """Rename the output to `output_0`, as in the other formats; tf2onnx names it after the last operation."""
+def _name_outputs(path: Path) -> None:
+    """Rename outputs to `output_0`, ..., as in the other formats; tf2onnx names them after the last operation."""
     import onnx
 
     model = onnx.load(path)
-    (end,) = model.graph.output
+    new = {end.name: f"output_{n}" for n, end in enumerate(model.graph.output)}
     for node in model.graph.node:
         for names in (node.input, node.output):
-            names[:] = ["output_0" if name == end.name else name for name in names]
-    end.name = "output_0"
+            names[:] = [new.get(name, name) for name in names]
+    for end in model.graph.output:
+        end.name = new[end.name]
     onnx.save(model, path)
 
 

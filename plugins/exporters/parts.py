@@ -1,4 +1,4 @@
-"""Code that exporters share: a model with one input, raw images, quiet converters and SavedModels."""
+"""Code that exporters share: a model with its inputs, raw images, quiet converters and SavedModels."""
 
 import contextlib
 import io
@@ -7,14 +7,26 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerastickets.plugin import Data, DataError, KerasTicketsError, Ticket, trained_model
+from kerastickets.plugin import (
+    Data,
+    DataError,
+    KerasTicketsError,
+    Ticket,
+    arranged,
+    input_names,
+    input_specs,
+    is_nested,
+    leaves,
+    map_leaves,
+    trained_model,
+)
 
 if TYPE_CHECKING:
     import keras
@@ -23,22 +35,41 @@ READERS = Path(__file__).parent / "readers"
 
 
 @dataclass(frozen=True)
+class Input:
+    """An input of an export.
+
+    Args:
+        name: its name.
+        shape: the shape of one example, with None for each open size.
+        dtype: the type that it takes: the type of the model's input, or that of the data's raw inputs.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+    def facts(self) -> dict[str, Any]:
+        """The input as JSON, its shape with an open batch axis."""
+        return {"name": self.name, "shape": [None, *self.shape], "dtype": self.dtype}
+
+
+@dataclass(frozen=True)
 class Served:
-    """A model ready to be served, with one input and one output.
+    """A model ready to be served.
 
     Args:
         model: the model to export.
-        name: name of its input.
-        shape: the shape of one example, with None for each open size.
-        dtype: the type that it takes: the type of the model's input, or that of the data's raw inputs.
+        inputs: its inputs, in the order of Keras.
+        structure: the structure of arrays that the model takes; None for a single input.
+        outputs: the names of its outputs, in the order of Keras; empty if there is one, or if they are not known.
         scaling: mean and standard deviation by which raw inputs are standardised; None if inputs are not raw.
     """
 
     model: "keras.Model"
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: str
-    scaling: tuple[np.ndarray, np.ndarray] | None
+    inputs: tuple[Input, ...]
+    structure: Any = None
+    outputs: tuple[str, ...] = ()
+    scaling: tuple[np.ndarray, np.ndarray] | None = None
 
     @classmethod
     def of(
@@ -54,57 +85,96 @@ class Served:
 
         Raises:
             TicketError: the ticket is not trained, or cannot be built.
-            KerasTicketsError: the model has several inputs or outputs.
+            KerasTicketsError: the model is not built, or takes text.
             DataError: `raw` is set, and the data set was not standardised.
         """
         model = trained_model(ticket) if model is None else model
         scaling = scaling_of(data) if raw else None
-        name, shape, dtype = _input(model, data)
-        return cls(model, name, shape, data.raw if raw and data else dtype, scaling)
+        inputs, structure = _inputs(model, data)
+        if raw and data:
+            inputs = tuple(replace(one, dtype=data.raw) for one in inputs)
+        names = [str(name) for name in getattr(model, "output_names", None) or ()]
+        return cls(model, inputs, structure, tuple(names) if len(names) > 1 else (), scaling)
+
+    @property
+    def single(self) -> Input:
+        """The input of a model with one input.
+
+        Raises:
+            KerasTicketsError: the model has several.
+        """
+        if self.structure is not None:
+            names = ", ".join(one.name for one in self.inputs)
+            raise KerasTicketsError(f"This export must have one input. Received: a model with {names}")
+        return self.inputs[0]
 
     def __call__(self, x: Any) -> Any:
-        """The outputs for inputs `(n, ...)` of type `dtype`, in inference mode."""
+        """The outputs for inputs `(n, ...)`, in inference mode. Several are a dict `output_0`, `output_1`, ..."""
         import tensorflow as tf
 
         if self.scaling is not None:
             # Exactly the arithmetic of `kerastickets.data.arrays.standardise`, so that results agree to the bit.
             x = (tf.cast(x, "float32") - self.scaling[0]) / self.scaling[1]
-        return self.model(x, training=False)
+        outputs = tf.nest.flatten(self.model(x, training=False))
+        return outputs[0] if len(outputs) == 1 else {f"output_{n}": one for n, one in enumerate(outputs)}
 
     @property
     def signature(self) -> list[Any]:
         """The input signature for `tf.function`, for any batch size."""
         import tensorflow as tf
 
-        return [tf.TensorSpec((None, *self.shape), self.dtype, self.name)]
+        specs = [tf.TensorSpec((None, *one.shape), one.dtype, one.name) for one in self.inputs]
+        return specs if self.structure is None else [tf.nest.pack_sequence_as(self.structure, specs)]
 
     def facts(self) -> dict[str, Any]:
-        """The input as JSON: its name, its shape with an open batch axis, and its dtype."""
-        return {"input": {"name": self.name, "shape": [None, *self.shape], "dtype": self.dtype}}
+        """The inputs as JSON, and the names of several outputs in the order of `output_0`, `output_1`, ..."""
+        if self.structure is None:
+            facts: dict[str, Any] = {"input": self.inputs[0].facts()}
+        else:
+            facts = {"inputs": [one.facts() for one in self.inputs]}
+        return facts | ({"outputs": [*self.outputs]} if self.outputs else {})
 
 
-def _input(model: "keras.Model", data: Data | None) -> tuple[str, tuple[int | None, ...], str]:
-    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
-    if (inputs and len(inputs) > 1) or (outputs and len(outputs) > 1):
-        raise KerasTicketsError(
-            "A model to export must have one input and one output. "
-            f"Received: {len(inputs or ())} inputs and {len(outputs or ())} outputs"
-        )
-    if inputs:
-        # Use the Input layer's name, because users know that one; the tensor's name may differ.
-        name = inputs[0]._keras_history.operation.name
-        shape, dtype = inputs[0].shape, inputs[0].dtype
+def _inputs(model: "keras.Model", data: Data | None) -> tuple[tuple[Input, ...], Any]:
+    """The inputs of a model, and the structure that it takes them in; None for a single one."""
+    tensors, given = getattr(model, "inputs", None), None if data is None else arranged(model, data.test[0])
+    if tensors:
+        specs, names = [(one.shape, str(one.dtype)) for one in tensors], input_names(model, given)
+        structure = input_specs(model)
     else:  # a subclassed model knows only the shape that it was built with
-        name, shape, dtype = "inputs", (model.get_build_config() or {}).get("input_shape"), "float32"
-        shape = shape or (None, *(data.input_shape if data else ()))
-        if len(shape) < 2:
-            raise KerasTicketsError(
-                "A model to export must be built. Received: one that is not; call it on data"
-            )
-    sizes = tuple(shape[1:])
-    if data is not None and len(data.input_shape) == len(sizes):
-        sizes = tuple(open_ or own for open_, own in zip(sizes, data.input_shape, strict=True))
-    return name, sizes, dtype
+        specs, structure = _specs(model, given), given
+        names = input_names(model, given) if is_nested(given) else ["inputs"]
+    several = is_nested(structure) and len(specs) > 1
+    sizes = [array.shape[1:] for array in leaves(given)] if given is not None else [()] * len(specs)
+    inputs = tuple(
+        Input(name, _filled(tuple(shape[1:]), own), dtype)
+        for name, (shape, dtype), own in zip(names, specs, sizes, strict=True)
+    )
+    if "string" in [one.dtype for one in inputs]:
+        raise KerasTicketsError(
+            "A model to export must take numbers. Received: a model that takes text. Export the part behind the layer "
+            "that turns text into numbers."
+        )
+    return inputs, map_leaves(lambda spec: None, structure) if several else None
+
+
+def _specs(model: "keras.Model", given: Any) -> list[tuple[tuple[int | None, ...], str]]:
+    if is_nested(given):
+        return [((None, *array.shape[1:]), str(array.dtype)) for array in leaves(given)]
+    shape = (model.get_build_config() or {}).get("input_shape") or (
+        None,
+        *(() if given is None else given.shape[1:]),
+    )
+    if len(shape) < 2 or not all(length is None or isinstance(length, int) for length in shape):
+        raise KerasTicketsError("A model to export must be built. Received: one that is not; call it on data")
+    return [(tuple(shape), "float32")]
+
+
+def _filled(shape: tuple[int | None, ...], own: tuple[int, ...]) -> tuple[int | None, ...]:
+    """A shape whose open sizes have the sizes of the data."""
+    if len(shape) != len(own):
+        return shape
+    return tuple(open_ or mine for open_, mine in zip(shape, own, strict=True))
 
 
 def scaling_of(data: Data | None) -> tuple[np.ndarray, np.ndarray]:

@@ -57,11 +57,17 @@ class SavedModel:
         self, ticket: Ticket, path: Path, *, model: "keras.Model | None" = None, data: Data | None = None
     ) -> Mapping[str, Any]:
         served = Served.of(ticket, model, data, self.raw)
-        labels = named_classes(data)
+        labels = named_classes(data) if _classifies(served.model) else ()
         with quiet():
             write_archive(served, path, {"classify": _classifier(served, labels)} if labels else {})
         signatures = ["serve", "serving_default", *(["classify"] if labels else [])]
         return {**served.facts(), "signatures": signatures, "labels": [*labels]}
+
+
+def _classifies(model: "keras.Model") -> bool:
+    """Whether a model gives each example one row of outputs, and not one for each word or pixel."""
+    outputs = getattr(model, "outputs", None) or ()
+    return not outputs or (len(outputs) == 1 and len(outputs[0].shape) == 2)
 
 
 def _classifier(served: Served, labels: tuple[str, ...]) -> Any:
@@ -73,7 +79,11 @@ def _classifier(served: Served, labels: tuple[str, ...]) -> Any:
 
     def classify(x: Any) -> Any:
         outputs = tf.cast(served(x), "float32")
-        probabilities = outputs if likely else tf.nn.softmax(outputs)
+        if outputs.shape[-1] == 1 and len(labels) == 2:  # one unit for two classes
+            one = outputs if likely else tf.sigmoid(outputs)
+            probabilities = tf.concat([1 - one, one], axis=-1)
+        else:
+            probabilities = outputs if likely else tf.nn.softmax(outputs)
         number = tf.argmax(probabilities, axis=-1)
         return {
             "label": tf.gather(tf.constant(labels), number),

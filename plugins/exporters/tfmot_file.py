@@ -92,6 +92,7 @@ class Tfmot:
         self, ticket: Ticket, path: Path, *, model: "keras.Model | None" = None, data: Data | None = None
     ) -> Mapping[str, Any]:
         served = Served.of(ticket, model, data)
+        _ = served.single  # TFMOT wraps models with one input
         with tempfile.TemporaryDirectory() as folder:
             write_plan(served.model, ticket, Path(folder), self._examples(data) if self.int8 else None)
             told = self._written(Path(folder), path)

@@ -32,13 +32,32 @@ def read(path):
 BATCH = 256
 
 
+def given(path):
+    """The inputs: one array, or a dict of arrays by name."""
+    found = np.load(path)
+    return found if isinstance(found, np.ndarray) else dict(found)
+
+
+def side_by_side(outputs):
+    """Several outputs next to each other, `(n, outputs)`."""
+    return np.concatenate([np.reshape(one, (len(one), -1)) for one in outputs], axis=1)
+
+
 def run(path, x):
     """The outputs for the inputs `x`, in batches."""
     about, arrays = read(path)
     model = keras.saving.deserialize_keras_object(about["architecture"])
     model.set_weights([*arrays.values()])
-    made = [model(x[n : n + BATCH], training=False) for n in range(0, len(x), BATCH)]
-    return np.concatenate([keras.ops.convert_to_numpy(outputs) for outputs in made])
+    several = isinstance(x, dict)
+    # Several inputs in the order of the model's own.
+    arrays = [x[tensor._keras_history.operation.name] for tensor in model.inputs] if several else [x]
+    made = []
+    for n in range(0, len(arrays[0]), BATCH):
+        part = [array[n : n + BATCH] for array in arrays]
+        whole = keras.tree.pack_sequence_as(model._inputs_struct, part) if several else part[0]
+        outputs = keras.tree.flatten(model(whole, training=False))
+        made.append(side_by_side([keras.ops.convert_to_numpy(one) for one in outputs]))
+    return np.concatenate(made)
 
 
 def peak():
@@ -57,5 +76,5 @@ if __name__ == "__main__":
     import keras
 
     before = peak()
-    np.save(sys.argv[3], run(sys.argv[1], np.load(sys.argv[2])).astype("float32"))
+    np.save(sys.argv[3], run(sys.argv[1], given(sys.argv[2])).astype("float32"))
     print(json.dumps({"runtime": f"keras {keras.__version__}", "peak_bytes": max(0, peak() - before)}))

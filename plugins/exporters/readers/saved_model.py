@@ -12,13 +12,33 @@ import tensorflow as tf
 BATCH = 256
 
 
+def given(path):
+    """The inputs: one array, or a dict of arrays by name."""
+    found = np.load(path)
+    return found if isinstance(found, np.ndarray) else dict(found)
+
+
+def side_by_side(outputs):
+    """Several outputs next to each other, `(n, outputs)`."""
+    return np.concatenate([np.reshape(one, (len(one), -1)) for one in outputs], axis=1)
+
+
+def in_order(outputs):
+    """The outputs by their numbers: output_0, output_1, ..."""
+    return [outputs[name] for name in sorted(outputs, key=lambda name: int(name.rpartition("_")[2]))]
+
+
 def run(path, x):
     """The outputs for the inputs `x`, in batches."""
     serve = tf.saved_model.load(path).signatures["serving_default"]
-    ((name, spec),) = serve.structured_input_signature[1].items()
-    x = x.astype(spec.dtype.as_numpy_dtype)
-    made = [serve(**{name: tf.constant(x[n : n + BATCH])}) for n in range(0, len(x), BATCH)]
-    return np.concatenate([outputs["output_0"].numpy() for outputs in made])
+    specs = serve.structured_input_signature[1]
+    x = x if isinstance(x, dict) else dict.fromkeys(specs, x)
+    x = {name: x[name].astype(spec.dtype.as_numpy_dtype) for name, spec in specs.items()}
+    made = []
+    for n in range(0, len(next(iter(x.values()))), BATCH):
+        outputs = serve(**{name: tf.constant(array[n : n + BATCH]) for name, array in x.items()})
+        made.append(side_by_side([one.numpy() for one in in_order(outputs)]))
+    return np.concatenate(made)
 
 
 def peak():
@@ -34,5 +54,5 @@ def peak():
 
 if __name__ == "__main__":
     before = peak()
-    np.save(sys.argv[3], run(sys.argv[1], np.load(sys.argv[2])).astype("float32"))
+    np.save(sys.argv[3], run(sys.argv[1], given(sys.argv[2])).astype("float32"))
     print(json.dumps({"runtime": f"tensorflow {tf.__version__}", "peak_bytes": max(0, peak() - before)}))
