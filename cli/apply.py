@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kerastickets import registry
-from kerastickets_cli.options import force_option, json_option
+from kerastickets_cli.options import custom_option, force_option, json_option, own_objects
 from kerastickets_cli.output import check_file, emit, say
 from kerastickets_cli.pairs import pairs, plugin_option
 
@@ -24,6 +24,7 @@ out_option = click.option("--out", metavar="FILE", required=True, help="The tick
 @click.argument("operation", metavar="OPERATION")
 @click.argument("tickets", metavar="TICKET...", nargs=-1)
 @plugin_option("operation", "OPERATION")
+@custom_option
 @out_option
 @force_option
 @json_option
@@ -31,12 +32,13 @@ def apply(
     operation: str,
     tickets: tuple[str, ...],
     options: tuple[tuple[str, str], ...],
+    custom: tuple[str, ...],
     out: str,
     force: bool,
     as_json: bool,
 ) -> None:
     """Make a new ticket from one or more TICKETs by OPERATION. `kt plugins operations` lists the operations."""
-    operate(operation, tickets, out, force, as_json, pairs("-o", options))
+    operate(operation, tickets, out, force, as_json, pairs("-o", options), custom=custom)
 
 
 def operate(
@@ -47,6 +49,7 @@ def operate(
     as_json: bool,
     options: Mapping[str, Any] = {},
     line: Callable[["Ticket"], str] | None = None,
+    custom: Sequence[str] = (),
 ) -> None:
     """Apply an operation to ticket files, write the resulting ticket, and print what it is.
 
@@ -58,8 +61,10 @@ def operate(
         as_json: whether to print the ticket's facts as JSON instead of one line.
         options: the operation's options.
         line: makes the text that follows the path of the result. By default it says how many weights are kept.
+        custom: the own classes that the tickets' models are made of, as `MODULE:NAME` or `MODULE`.
     """
     from kerastickets.errors import TicketError
+    from kerastickets.models.trust import trusting
     from kerastickets.tickets.operation import check_count
     from kerastickets.tickets.ticket import Ticket
 
@@ -69,7 +74,8 @@ def operate(
     except TicketError as error:
         raise click.UsageError(str(error), click.get_current_context()) from error
     check_file(Path(out), force)
-    made = operation(*map(Ticket.load, tickets))
+    with trusting(own_objects(custom)):
+        made = operation(*map(Ticket.load, tickets))
     made.save(out)
     if as_json:
         emit({"ticket": out, **made.facts()})

@@ -7,7 +7,14 @@ import click
 
 from kerastickets.data.spec import find_data
 from kerastickets_cli.interrupt import interruptible
-from kerastickets_cli.options import find_model, json_option, own_model_option, ticket_argument
+from kerastickets_cli.options import (
+    custom_option,
+    find_model,
+    json_option,
+    own_model_option,
+    own_objects,
+    ticket_argument,
+)
 from kerastickets_cli.output import emit, percent, say, table
 
 
@@ -35,9 +42,16 @@ from kerastickets_cli.output import emit, percent, say, table
     help="Examples per step. A smaller number needs less memory.",
 )
 @own_model_option
+@custom_option
 @json_option
 def evaluate(
-    ticket: str, dataset: str | None, split: str, batch_size: int, model: str | None, as_json: bool
+    ticket: str,
+    dataset: str | None,
+    split: str,
+    batch_size: int,
+    model: str | None,
+    custom: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Measure TICKET on data: loss, accuracy per class and task (squared error for targets), and calibration.
 
@@ -52,7 +66,8 @@ def evaluate(
         find_model(model)
         if dataset:
             find_data(dataset)
-        facts = measure(loaded, dataset, split=split, batch_size=batch_size, model=model)
+        own = own_objects(custom)
+        facts = measure(loaded, dataset, split=split, batch_size=batch_size, model=model, custom_objects=own)
     if as_json:
         emit({"ticket": ticket, "digest": loaded.digest, **facts})
     else:

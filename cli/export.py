@@ -11,10 +11,12 @@ from kerastickets.data.spec import find_data
 from kerastickets.errors import RecipeError
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import (
+    custom_option,
     find_model,
     force_option,
     json_option,
     own_model_option,
+    own_objects,
     quiet_option,
     ticket_argument,
 )
@@ -53,6 +55,7 @@ _SHORT = ("sparse", "int8", "raw")
     "--dataset", metavar="D", help="The data set to verify on.  [default: the one the ticket was found on]"
 )
 @own_model_option
+@custom_option
 @click.option("--no-latency", is_flag=True, help="Skip the latency measurement, which takes some seconds.")
 @force_option
 @quiet_option
@@ -131,6 +134,7 @@ def _export(ticket: Any, exporter: Any, out: Path, chosen: Mapping[str, Any]) ->
         data=chosen["dataset"],
         compact=chosen["compact"],
         model=chosen["model"],
+        custom_objects=own_objects(chosen["custom"]),
         force=chosen["force"],
         latency=not chosen["no_latency"],
         on_note=lambda text: note(text, chosen["quiet"]),

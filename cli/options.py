@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -198,6 +198,13 @@ own_model_option = click.option(
     metavar="MODEL",
     help="The model of a ticket that holds no architecture: NAME, file.keras or pkg.module:function.",
 )
+custom_option = click.option(
+    "--custom",
+    multiple=True,
+    metavar="MODULE[:NAME]",
+    help="Your own class, loss or metric that the model is made of: pkg.module:Name, or pkg.module for all that it "
+    "registers or defines (repeatable). The module is imported.",
+)
 
 
 def search_here(spec: str | None) -> None:
@@ -206,8 +213,27 @@ def search_here(spec: str | None) -> None:
     Python searches the folder of `kt` itself first, and not the current one. The current folder is added at the end
     of the path, where it shadows nothing.
     """
-    if spec is not None and ":" in spec and os.getcwd() not in sys.path:
+    if spec is not None and ":" in spec:
+        _search_here()
+
+
+def _search_here() -> None:
+    if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
+
+
+def own_objects(specs: Sequence[str]) -> dict[str, Any]:
+    """Import the classes and functions of `--custom`, by name. Modules in the current folder count too.
+
+    Raises:
+        KerasTicketsError: a module does not import or has no such name.
+    """
+    if not specs:
+        return {}
+    from kerastickets.models.own_objects import own_objects
+
+    _search_here()
+    return own_objects(specs)
 
 
 def find_model(spec: str | None) -> None:

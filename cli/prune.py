@@ -12,6 +12,7 @@ from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import (
     SeedsType,
     checkpoint_option,
+    custom_option,
     given,
     json_option,
     quiet_option,
@@ -38,6 +39,7 @@ _INTERRUPTED = "Finished levels are kept: the same command continues."
     metavar="MODEL",
     help="The model to prune: NAME, file.keras or pkg.module:function.  [default: lenet-300-100]",
 )
+@custom_option
 @click.option(
     "--dataset",
     metavar="DATASET",
@@ -135,7 +137,16 @@ def _request(chosen: dict[str, Any]) -> Request:
     dials = given(chosen, PruneSettings.__annotations__)
     dials |= {"options": pairs("-o", chosen["options"])} if chosen["options"] else {}
     dials |= {"rate": rates(chosen["rate"])} if chosen["rate"] else {}
-    names = ("model", "dataset", "criterion", "start", "accept_versions", "strategy", "checkpoint_every")
+    names = (
+        "model",
+        "dataset",
+        "criterion",
+        "start",
+        "accept_versions",
+        "strategy",
+        "checkpoint_every",
+        "custom",
+    )
     return Request.of(**{name: chosen[name] for name in names}, settings=dials)
 
 

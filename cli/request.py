@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from kerastickets.errors import RecipeError
-from kerastickets_cli.options import search_here
+from kerastickets_cli.options import own_objects, search_here
 
 if TYPE_CHECKING:
     from kerastickets.pruning.job import PruneJob, PruneSettings
@@ -29,6 +29,7 @@ class Request:
         accept_versions: whether to continue a run that was begun with other library versions.
         strategy: where to train.
         checkpoint_every: how often to keep the state of a level's training, in minutes; 0 never.
+        custom: the own classes and functions that models are made of, as `MODULE:NAME` or `MODULE`.
     """
 
     model: str | None
@@ -39,6 +40,7 @@ class Request:
     accept_versions: bool
     strategy: str = "default"
     checkpoint_every: float = 10.0
+    custom: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -51,6 +53,7 @@ class Request:
         accept_versions: bool = False,
         strategy: str = "default",
         checkpoint_every: float = 10.0,
+        custom: tuple[str, ...] = (),
     ) -> "Request":
         """Fill in what was left out: from the ticket to continue from, or else LeNet-300-100 and digits."""
         if start is not None:
@@ -60,7 +63,7 @@ class Request:
         else:
             model = model or _MODEL
         given = str(dataset or _DATASET), criterion, start, settings, accept_versions, strategy
-        return cls(model, *given, checkpoint_every)
+        return cls(model, *given, checkpoint_every, custom)
 
     @cached_property
     def _job(self) -> "PruneJob":
@@ -84,6 +87,15 @@ class Request:
             )
         except RecipeError as error:
             raise click.UsageError(str(error), click.get_current_context(silent=True)) from error
+
+    @cached_property
+    def custom_objects(self) -> dict[str, Any]:
+        """The own classes and functions by name. They are imported again in each process.
+
+        Raises:
+            KerasTicketsError: a module does not import or has no such name.
+        """
+        return own_objects(self.custom)
 
     def __getstate__(self) -> dict[str, Any]:
         # A job may hold objects that cannot be sent to another process. There it is looked up again.

@@ -54,7 +54,7 @@ class Batch:
         """Prepare the run of one seed. This imports TensorFlow."""
         from kerastickets.pruning.prepared import PreparedRun
 
-        return PreparedRun(self.request.job(seed), trainers=trainers)
+        return PreparedRun(self.request.job(seed), self.request.custom_objects, trainers=trainers)
 
     def folder(self, seed: int, prepared: "PreparedRun") -> Path:
         """The folder that the run of a seed is written to."""

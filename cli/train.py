@@ -13,11 +13,13 @@ from kerastickets_cli.interrupt import interruptible, nothing_written
 from kerastickets_cli.options import (
     StartType,
     checkpoint_option,
+    custom_option,
     find_model,
     force_option,
     given,
     json_option,
     own_model_option,
+    own_objects,
     quiet_option,
     strategy_option,
     ticket_argument,
@@ -51,6 +53,7 @@ from kerastickets_cli.setting_options import FROM_TICKET, training_options
     help="Do not train weights whose keys match this glob pattern (repeatable).",
 )
 @own_model_option
+@custom_option
 @training_options(FROM_TICKET)
 @strategy_option
 @click.option(
@@ -120,6 +123,7 @@ def _train(ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any], che
             chosen["dataset"],
             **{name: chosen[name] for name in names},
             on_row=watch.row if watch else None,
+            custom_objects=own_objects(chosen["custom"]),
             checkpoint=checkpoint if chosen["checkpoint_every"] else None,
             **dials,
         )

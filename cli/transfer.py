@@ -13,9 +13,11 @@ from kerastickets.errors import RecipeError
 from kerastickets_cli.interrupt import interruptible, nothing_written
 from kerastickets_cli.options import (
     checkpoint_option,
+    custom_option,
     force_option,
     given,
     json_option,
+    own_objects,
     quiet_option,
     ticket_argument,
 )
@@ -39,6 +41,7 @@ from kerastickets_cli.setting_options import FROM_TICKET, training_options
     help="Make images fit the ticket's model: resize, gray, rgb, resize+gray or resize+rgb.  "
     "[default: refuse those that do not fit]",
 )
+@custom_option
 @training_options(FROM_TICKET, train_size="all")
 @click.option(
     "--seed",
@@ -106,6 +109,7 @@ def _transfer(
             chosen["dataset"],
             seed=chosen["seed"],
             adapt=chosen["adapt"],
+            custom_objects=own_objects(chosen["custom"]),
             on_row=watch.row if watch else None,
             checkpoint=checkpoint if chosen["checkpoint_every"] else None,
             **dials,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kerastickets.errors import TicketError
 from kerastickets.foundations.strangers import printable
 from kerastickets.models.build_time import check_build_time
+from kerastickets.models.trust import trusted
 
 if TYPE_CHECKING:
     import keras
@@ -65,7 +66,11 @@ def refuse_unsafe(architecture: Mapping[str, Any], custom_objects: Collection[st
     """
     for where, node in [*_objects(architecture)]:
         if not _allowed(node, custom_objects):
-            advice = "" if _REFUSED & {*_names(node)} else " If it is your own, pass it in `custom_objects`."
+            advice = (
+                ""
+                if _REFUSED & {*_names(node)}
+                else (" If it is your own, pass it in `custom_objects` (`--custom` on the command line).")
+            )
             raise TicketError(f"A ticket may not hold {_title(node)}. Received: {_shown(where)}.{advice}")
         # A call on constants only would run at once, on data of any size, and not become part of the model.
         calls = node.get("inbound_nodes") or []
@@ -191,7 +196,7 @@ def rebuild_untrusted(
         TicketError: `refuse_unsafe` refuses the architecture, building it would take minutes, the model has more
             weights than `limit`, or Keras cannot rebuild it.
     """
-    custom = dict(custom_objects or {})
+    custom = trusted(custom_objects)
     refuse_unsafe(architecture, custom)
     check_build_time(architecture)
     # Keras would initialise deferred variables in the next scope of the same thread; this one has no next.

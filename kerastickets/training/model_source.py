@@ -236,7 +236,7 @@ def _from_model(
     if not architecture:
         raise RecipeError(
             f"A model must have a config that Keras can build it from. Received: a {type(model).__name__}. Pass a "
-            "function that builds it, give the class get_config, or name its parts in custom_objects."
+            "function that builds it, give the class get_config, or name its parts in custom_objects (--custom)."
         )
     weights = snapshot(model)
     return Source(

@@ -16,6 +16,7 @@ from kerastickets.errors import RecipeError, TicketError
 from kerastickets.foundations.duration import Duration
 from kerastickets.foundations.rows import Row
 from kerastickets.foundations.tree import Tree
+from kerastickets.models.trust import trusting
 from kerastickets.registry.plugin_options import describe
 from kerastickets.tickets.operation import plugin_name
 from kerastickets.tickets.ticket import Ticket
@@ -88,8 +89,7 @@ def transfer(
         target: a data set's name, a `Data` or arrays (see `data_from`). Its test split never selects anything.
         seed: random seed of the data order and of new weights; None takes the ticket's own data seed.
         trainers: trainers to share with other trainings of this process.
-        custom_objects: your classes by name, for the training. Protocols that rebuild the model (for a new
-            output layer or new weights) can use only the classes of Keras and of this library.
+        custom_objects: your classes by name, for the training and for protocols that rebuild the model.
         watch: splits to measure at every evaluation in addition to validation, for the record only: `train`,
             `test`.
         on_row: called with the row of each evaluation.
@@ -133,7 +133,8 @@ def transfer(
     engine = _PhaseTrainer(data, recipe, seed, custom_objects, watch, trainers, on_row, checkpoint)
     # `data` is already cut to `train_size`. Protocols rely on that when they compute durations.
     planned = _with(ticket, recipe=recipe.describe() | {"train_size": None}, dataset=data_name(target))
-    engine.run(made(planned, data, seed))
+    with trusting(custom_objects):
+        engine.run(made(planned, data, seed))
     said = {
         "operation": "transfer",
         "options": {"protocol": _protocol_name(protocol, made), **describe(made), "adapt": adapt},
