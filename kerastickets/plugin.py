@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from kerastickets.exporting.protocol import (
         Exporter as Exporter,
     )
+    from kerastickets.exporting.tolerance import compute_dtypes as compute_dtypes
     from kerastickets.figures.chart import (
         Chart as Chart,
         Figure as Figure,

@@ -11,6 +11,8 @@ from typing import Any
 
 #: The smallest relative difference that counts: in bytes, and in measured time.
 _SMALLER, _FASTER = 0.01, 0.1
+#: The fewest rounds that show a spread, and the smallest share of the processor with which times mean anything.
+_ROUNDS, _SHARE = 6, 0.2
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Exported:
         accuracy_before: accuracy of the model on the verification examples; None if the data has no right
             answers.
         accuracy_after: accuracy of the export on the same examples.
-        latency_ms: milliseconds by model, batch size and percentile, see `kerastickets.exporting.latency`;
-            measured in TensorFlow, not in the export's runtime. Empty if it was not measured.
+        latency_ms: milliseconds by model, batch size and percentile, and how their ratios to the dense model's vary,
+            see `kerastickets.exporting.latency`; measured in TensorFlow, not in the export's runtime. Empty if it
+            was not measured.
         summary: a few sentences on what became smaller and what became faster.
         multiply_adds: number per example: `dense`, `theoretical` (counting only kept weights) and `executed`.
         peak_bytes: peak memory of reading and running the export.
@@ -209,11 +212,29 @@ def _speed_sentence(
     share = f"{counts['executed']:,} of {counts['dense']:,} multiply-adds"
     if "compacted" not in times:
         return f"Compacted, it does {share}; how long they take was not measured."
-    dense, compacted = (times[name]["64"]["p50"] for name in ("dense", "compacted"))
-    took = f"({compacted:.3g} against {dense:.3g} ms for 64 examples in TensorFlow)"
-    if compacted < dense * (1 - _FASTER):
-        return f"Compacted, it does {share} and is {_times(dense / compacted)} faster than dense {took}."
-    return f"Compacted, it does {share}, but is not faster than dense {took}."
+    return f"Compacted, it does {share}{_compared(times)}"
+
+
+def _compared(times: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    """The end of the sentence on multiply-adds: how fast the compacted model is compared with the dense one."""
+    dense, compacted = (times[name]["64"] for name in ("dense", "compacted"))
+    low, ratio, high = (compacted[f"ratio_p{n}"] for n in (10, 50, 90))
+    if compacted.get("cpu", 1.0) < _SHARE:
+        return (
+            "; how long they take is not known: other programs had the processor for "
+            f"{1 - compacted['cpu']:.0%} of the measurement. Measure again on an idle machine."
+        )
+    if compacted["rounds"] < _ROUNDS:
+        return f"; how long they take is not known: {compacted['rounds']:.0f} rounds are too few to compare."
+    spread = f"ratio {low:.3g} to {high:.3g} in 8 of 10 rounds"
+    took = f"{compacted['p50']:.3g} against {dense['p50']:.3g} ms for 64 examples in TensorFlow; {spread}"
+    if low <= 1 <= high:
+        return f". In time there is no difference to dense beyond noise ({took})."
+    if 1 - _FASTER < 1 / ratio < 1 + _FASTER:
+        return f". In time it differs from dense by less than a tenth ({took})."
+    if low > 1:
+        return f" and is {_times(ratio)} faster than dense ({took})."
+    return f", but is {_times(1 / ratio)} slower than dense ({took})."
 
 
 def kib(size: float) -> str:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 #: The largest number of examples to compare, and the number of random examples to use without data.
 MOST, MADE_UP = 10_000, 64
 _BATCH = 500
-#: Stands in for each size that the model's input shape leaves open.
-_OPEN = 32
 
 
 def examples(model: "keras.Model", data: Data | None) -> Any:
@@ -45,6 +43,7 @@ def examples(model: "keras.Model", data: Data | None) -> Any:
         (64, 8, 8, 1)
     """
     from kerastickets.models.label_fit import arranged, input_specs
+    from kerastickets.models.open_sizes import open_size
 
     if data is not None:
         return arranged(model, rows(data.test[0], slice(MOST)))
@@ -54,12 +53,12 @@ def examples(model: "keras.Model", data: Data | None) -> Any:
             f"A model without an input shape must be verified on data. Received: a {type(model).__name__} and no "
             "data. Give a data set."
         )
-    several = is_nested(specs) and len(leaves(specs)) > 1
-    return map_leaves(lambda spec: _made_up(spec, *([spec.name] if several else [])), specs)
+    several, free = is_nested(specs) and len(leaves(specs)) > 1, open_size(model)
+    return map_leaves(lambda spec: _made_up(spec, free, *([spec.name] if several else [])), specs)
 
 
-def _made_up(spec: Any, *name: str) -> np.ndarray:
-    shape = (MADE_UP, *(size or _OPEN for size in spec.shape[1:]))
+def _made_up(spec: Any, free: int, *name: str) -> np.ndarray:
+    shape = (MADE_UP, *(size or free for size in spec.shape[1:]))
     random = generator("export", *name, *shape)
     # Integer inputs are indices, such as word numbers. 0 and 1 are valid in any vocabulary.
     whole = "int" in str(spec.dtype)

@@ -18,7 +18,14 @@ from kerastickets.exporting.latency import latencies
 from kerastickets.exporting.protocol import Exporter
 from kerastickets.exporting.report import Exported, bytes_limit, gzip_size, size_of, summary
 from kerastickets.exporting.subject import answers, subject
-from kerastickets.exporting.verification import accuracy, examples, largest_difference, outputs_of, read_back
+from kerastickets.exporting.tolerance import tolerance_for
+from kerastickets.exporting.verification import (
+    accuracy,
+    examples,
+    largest_difference,
+    outputs_of,
+    read_back,
+)
 from kerastickets.foundations.staging import check_made, check_target, staged
 from kerastickets.foundations.structure import is_nested, leaves
 from kerastickets.models.trained_model import trained_model
@@ -195,7 +202,7 @@ def _verified(
     if is_nested(taken):
         taken = dict(zip(input_names(net, taken), leaves(taken), strict=True))
     reading = read_back(exporter.reader, file, taken, desk)
-    difference = largest_difference(expected, reading.outputs, getattr(exporter, "tolerance", _TOLERANCE))
+    difference = largest_difference(expected, reading.outputs, tolerance_for(exporter, net))
     likely, classes = answers(net, ticket, data)
     return {
         "max_abs_difference": difference,

@@ -9,13 +9,12 @@ import keras
 import numpy as np
 
 from kerastickets.models.architecture import is_keras
+from kerastickets.models.open_sizes import open_size
 from kerastickets.models.variables import paths
 
 _CONV = tuple(getattr(keras.layers, f"{kind}Conv{n}D") for kind in ("", "Depthwise") for n in (1, 2))
 _CONV += (keras.layers.Conv3D, keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 _TRANSPOSED = tuple(getattr(keras.layers, f"Conv{n}DTranspose") for n in (1, 2, 3))
-#: The size assumed for each axis that the model leaves open.
-_OPEN = 32
 
 
 def multiply_adds(model: keras.Model, inputs: Any = None) -> dict[str, int]:
@@ -34,7 +33,8 @@ def multiply_adds(model: keras.Model, inputs: Any = None) -> dict[str, int]:
     Args:
         model: a built model; it is not changed.
         inputs: one example with its batch axis, or a list of such arrays for several inputs. None uses zeros
-            of the model's input shapes, with size 32 for every open axis. A subclassed model needs `inputs`.
+            of the model's input shapes, with the size that `open_size` gives for every open axis. A subclassed model
+            needs `inputs`.
 
     Returns:
         A dict of two counts: `dense` counts every entry of every kernel, `theoretical` only nonzero entries.
@@ -67,7 +67,8 @@ def _zeros(model: keras.Model) -> Any:
             f"Counting needs an example where a model has no input shape. Received: a {type(model).__name__} and "
             "inputs=None. Give `inputs`."
         )
-    made = [keras.ops.zeros((1, *(size or _OPEN for size in t.shape[1:])), t.dtype) for t in tensors]
+    size = open_size(model)
+    made = [keras.ops.zeros((1, *(axis or size for axis in t.shape[1:])), t.dtype) for t in tensors]
     return made[0] if len(made) == 1 else keras.tree.pack_sequence_as(model._inputs_struct, made)
 
 

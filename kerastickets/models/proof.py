@@ -1,6 +1,7 @@
 """Prove that a rebuilt model computes what the original computes, on a batch made from the model's own input specs."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import keras
@@ -9,9 +10,8 @@ import numpy as np
 from kerastickets.errors import AlignError
 from kerastickets.foundations.tree import generator
 from kerastickets.models.label_fit import input_specs
+from kerastickets.models.open_sizes import open_size
 
-# Images of open size must survive several halvings.
-_OPEN = 32
 _EXAMPLES = 2
 _SHOWN = 200
 
@@ -60,7 +60,8 @@ def check_copy(model: keras.Model, twin: keras.Model) -> None:
 def example_batch(model: keras.Model) -> Any:
     """Two examples made from the model's input specs, in the structure that the model takes; None if it has no specs.
 
-    Floats are drawn from the normal distribution, integers are 0 or 1, texts are words, open axes have 32 entries.
+    Floats are drawn from the normal distribution, integers are 0 or 1, texts are words, and `open_size` says how many
+    entries an open axis has.
     """
     specs = input_specs(model)
     if specs is None:
@@ -73,15 +74,15 @@ def example_batch(model: keras.Model) -> Any:
         ):
             return None
         specs = keras.KerasTensor((None, *first[0][1:]), model.compute_dtype)
-    return keras.tree.map_structure(_example, specs)
+    return keras.tree.map_structure(partial(_example, open_size(model)), specs)
 
 
 def _size(axis: Any) -> bool:
     return axis is None or isinstance(axis, int)
 
 
-def _example(spec: Any) -> Any:
-    shape = (spec.shape[0] or _EXAMPLES, *(axis or _OPEN for axis in spec.shape[1:]))
+def _example(free: int, spec: Any) -> Any:
+    shape = (spec.shape[0] or _EXAMPLES, *(axis or free for axis in spec.shape[1:]))
     dtype, rng = keras.backend.standardize_dtype(spec.dtype), generator("example batch", *shape)
     if dtype == "string":
         import tensorflow as tf

@@ -90,7 +90,7 @@ class LiteRT:
                     )
             except Exception as error:  # the converter has no exception class of its own
                 raise ExportError(
-                    f"LiteRT must be able to represent the model. Received: {_cause(error)}. "
+                    f"LiteRT must be able to represent the model. Received: {_cause(error)}{served.half}. "
                     "Export it as saved-model or onnx."
                 ) from error
         path.write_bytes(content)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kerastickets.plugin import Data, ExportError, Ticket
+from kerastickets_plugins.exporters.frozen_graph import frozen_graph
 from kerastickets_plugins.exporters.parts import READERS, Served, quiet
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _NEEDED = ("tf2onnx", "onnx")
 class Onnx:
     """Write an ONNX file with the graph and all weights, including zeros.
 
-    The exporter uses Keras's own export and tf2onnx.
+    The exporter uses tf2onnx. The inputs have the model's names for them; the outputs are `output_0`, ...
 
     Raises:
         ExportError: tf2onnx or onnx is not installed, or tf2onnx cannot represent the model.
@@ -43,36 +44,45 @@ class Onnx:
         served = Served.of(ticket, model, data)
         try:
             with quiet(), _old_names():
-                served.model.export(path, format="onnx", verbose=False, input_signature=served.signature)
+                content = _converted(served)
+        except ExportError:
+            raise
         except Exception as error:  # tf2onnx may raise any exception
-            raise ExportError(
-                f"ONNX must be able to represent the model. Received: {type(error).__name__}: {str(error)[:300]}. "
-                "Export it as saved-model or litert."
-            ) from error
-        _name_outputs(path)
+            raise _refused(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
+        path.write_bytes(content)
         return served.facts()
 
 
-def _name_outputs(path: Path) -> None:
-    """Rename outputs to `output_0`, ..., as in the other formats; tf2onnx names them after the last operation."""
+def _converted(served: Served) -> bytes:
     import onnx
+    import tf2onnx
+    from keras.src.export.tf2onnx_lib import patch_tf2onnx
 
-    model = onnx.load(path)
-    new = {end.name: f"output_{n}" for n, end in enumerate(model.graph.output)}
-    for node in model.graph.node:
-        for names in (node.input, node.output):
-            names[:] = [new.get(name, name) for name in names]
-    for end in model.graph.output:
-        end.name = new[end.name]
-    onnx.save(model, path)
+    patch_tf2onnx()  # what Keras's own export does, for NumPy 2
+    frozen = frozen_graph(served)
+    names = [one.name for one in served.inputs]
+    renamed = dict(zip([*frozen.inputs, *frozen.outputs], [*names, *frozen.names], strict=True))
+    model, _ = tf2onnx.convert.from_graph_def(
+        frozen.graph, input_names=frozen.inputs, output_names=frozen.outputs, tensors_to_rename=renamed
+    )
+    unknown = {
+        node.op_type for node in model.graph.node if not node.domain and not onnx.defs.has(node.op_type)
+    }
+    if unknown:
+        raise _refused(f"{', '.join(sorted(unknown))}, which ONNX lacks{served.half}")
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _refused(received: str) -> ExportError:
+    return ExportError(
+        f"ONNX must be able to represent the model. Received: {received}. Export it as saved-model or litert."
+    )
 
 
 @contextlib.contextmanager
 def _old_names() -> Iterator[None]:
-    """Define `np.object`, which tf2onnx needs and NumPy 2 lacks, and remove it afterwards.
-
-    Keras's export defines it too, but would leave it there for good.
-    """
+    """Define `np.object`, which tf2onnx needs and NumPy 2 lacks, and remove it afterwards."""
     there = "object" in vars(np)
     vars(np)["object"] = object
     try:

@@ -20,6 +20,7 @@ from kerastickets.plugin import (
     KerasTicketsError,
     Ticket,
     arranged,
+    compute_dtypes,
     input_names,
     input_specs,
     is_nested,
@@ -117,6 +118,12 @@ class Served:
             x = (tf.cast(x, "float32") - self.scaling[0]) / self.scaling[1]
         outputs = tf.nest.flatten(self.model(x, training=False))
         return outputs[0] if len(outputs) == 1 else {f"output_{n}": one for n, one in enumerate(outputs)}
+
+    @property
+    def half(self) -> str:
+        """Words for messages if the model computes in other types than float32; empty if not."""
+        others = sorted(compute_dtypes(self.model) - {"float32"})
+        return f", in a model that computes in {', '.join(others)}" if others else ""
 
     @property
     def signature(self) -> list[Any]:

@@ -100,7 +100,8 @@ def encode(weight: np.ndarray) -> Encoded:
         >>> encode(np.array([[0, 3, 0, 0], [0, 0, 0, 5]], "float32"))
         Encoded(encoding='mask', parts={':values': array([3., 5.], dtype=float32), ':mask': array([65], dtype=uint8)})
     """
-    forms = [Encoded("dense", {"": np.ascontiguousarray(weight)})]
+    # Not `ascontiguousarray`, which turns a single number into an array of one axis.
+    forms = [Encoded("dense", {"": np.asarray(weight, order="C")})]
     if weight.ndim > 1 and not weight.all():
         flat = weight.ravel()
         forms.append(Encoded("mask", {":values": flat[flat != 0], ":mask": np.packbits(flat != 0)}))

@@ -40,7 +40,7 @@ USAGE = {
     "--jobs 0": "0 is not in the range 1<=x<=1024",
     "-o batches": "An option must be written key=value. Received: 'batches'",
     "-o batches=1 -o batches=2": "batches must be given once.",
-    "--batch-sise 3": "No such option '--batch-sise'. Did you mean '--batch-size'?",
+    "--batch-sise 3": "No such option '--batch-sise'. (Did you mean one of: '--batch-size', '--eval-batch-size'?)",
     "extra": "unexpected extra argument",
 }
 

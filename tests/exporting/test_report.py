@@ -16,11 +16,14 @@ NOTHING = (40 * KIB, 40 * KIB, 36 * KIB, 36 * KIB)
 LARGER = (50 * KIB, 40 * KIB, 38 * KIB, 36 * KIB)
 MASKED = {"dense": 1000, "theoretical": 100, "executed": 1000}
 COMPACTED = MASKED | {"executed": 250}
+SPREAD = {"rounds": 200, "cpu": 0.9, "ratio_p10": 3.0, "ratio_p50": 4.0, "ratio_p90": 5.0}
 
 
-def said(sizes, counts=MASKED, compaction=None, times=None, pruned=True):
+def said(sizes, counts=MASKED, compaction=None, times=None, pruned=True, measured=None):
     names = ("bytes", "bytes_dense", "bytes_gzip")
     latency = {name: {"1": {"p50": 9.0}, "64": {"p50": p50}} for name, p50 in (times or {}).items()}
+    if "compacted" in latency:
+        latency["compacted"]["64"] |= SPREAD | (measured or {})
     return summary(
         dict(zip(names, sizes[:3], strict=True)),
         dense_gzip=sizes[3],
@@ -64,14 +67,7 @@ def test_what_became_smaller(sizes, sentence):
             {},
             {"dense": 2.0, "masked": 2.0, "compacted": 0.5},
             "Compacted, it does 250 of 1,000 multiply-adds and is 4.0 times faster than dense "
-            "(0.5 against 2 ms for 64 examples in TensorFlow).",
-        ),
-        (
-            COMPACTED,
-            {},
-            {"dense": 2.0, "masked": 2.0, "compacted": 1.96},
-            "Compacted, it does 250 of 1,000 multiply-adds, but is not faster than dense "
-            "(1.96 against 2 ms for 64 examples in TensorFlow).",
+            "(0.5 against 2 ms for 64 examples in TensorFlow; ratio 3 to 5 in 8 of 10 rounds).",
         ),
         (
             COMPACTED,
@@ -96,6 +92,51 @@ def test_what_became_smaller(sizes, sentence):
 def test_what_became_faster(counts, compaction, times, sentence):
     size = "The export takes 10.0 KiB, 4.0 times less than dense (40.0 KiB). "
     assert said(SMALLER, counts, compaction, times) == size + sentence
+
+
+@pytest.mark.parametrize(
+    ("measured", "sentence"),
+    [
+        (
+            (0.8, 2.0, 9.0),
+            ". In time there is no difference to dense beyond noise (TOOK; ratio 0.8 to 9 in ROUNDS).",
+        ),
+        (
+            (1.0, 1.2, 1.4),
+            ". In time there is no difference to dense beyond noise (TOOK; ratio 1 to 1.4 in ROUNDS).",
+        ),
+        (
+            (1.01, 1.05, 1.1),
+            ". In time it differs from dense by less than a tenth (TOOK; ratio 1.01 to 1.1 in ROUNDS).",
+        ),
+        ((1.1, 1.2, 1.4), " and is 1.2 times faster than dense (TOOK; ratio 1.1 to 1.4 in ROUNDS)."),
+        ((0.4, 0.5, 0.6), ", but is 2.0 times slower than dense (TOOK; ratio 0.4 to 0.6 in ROUNDS)."),
+    ],
+)
+def test_a_difference_in_time_counts_if_the_whole_spread_is_on_one_side(measured, sentence):
+    times = {"dense": 2.0, "masked": 2.0, "compacted": 1.5}
+    ratios = dict(zip(("ratio_p10", "ratio_p50", "ratio_p90"), measured, strict=True))
+    took = "1.5 against 2 ms for 64 examples in TensorFlow"
+    expected = sentence.replace("TOOK", took).replace("ROUNDS", "8 of 10 rounds")
+    assert said(SMALLER, COMPACTED, {}, times, measured=ratios).endswith(
+        "250 of 1,000 multiply-adds" + expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("measured", "sentence"),
+    [
+        (
+            {"cpu": 0.01},
+            "other programs had the processor for 99% of the measurement. Measure again on an idle machine.",
+        ),
+        ({"rounds": 5}, "5 rounds are too few to compare."),
+    ],
+)
+def test_times_far_from_usual_say_nothing(measured, sentence):
+    times = {"dense": 168.0, "masked": 168.0, "compacted": 91.0}
+    expected = f"multiply-adds; how long they take is not known: {sentence}"
+    assert said(SMALLER, COMPACTED, {}, times, measured=measured).endswith(expected)
 
 
 def test_a_dense_ticket_is_not_told_to_compact():

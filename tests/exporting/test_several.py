@@ -119,3 +119,42 @@ def test_a_compiled_net_has_an_accuracy_on_data_without_classes(tmp_path):
     assert done.accuracy_before == pytest.approx(kt.evaluate(ticket, pairs)["accuracy"])
     assert json.dumps(done.facts())
     assert Path(done.path).exists()
+
+
+def awkward():
+    """Normalization with many numbers, exact GELU, random layers and a grouped convolution in one net."""
+    x = keras.Input((8, 8, 4))
+    h = layers.GaussianNoise(0.5)(layers.RandomFlip()(x))
+    h = layers.GlobalAveragePooling2D()(layers.Conv2D(64, 3, groups=2, activation="gelu")(h))
+    normal = layers.Normalization()
+    normal.adapt(RNG.normal(3.0, 2.0, size=(100, 64)))
+    return keras.Model(x, layers.Dense(3)(layers.Dropout(0.5)(normal(h))))
+
+
+@pytest.mark.parametrize(
+    "exporter",
+    ["onnx", *(pytest.param(one, marks=pytest.mark.slow) for one in ("keras", "safetensors", "litert"))],
+)
+def test_nets_that_converters_do_not_like(exporter, tmp_path):
+    """TRIALS P."""
+    assert written(trained(awkward()), exporter, tmp_path)[1].max_abs_difference < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("exporter", ["keras", "safetensors", "saved-model", "onnx", "litert"])
+def test_half_precision_is_exported_or_named(policy, exporter, tmp_path):
+    """TRIALS J."""
+    net = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, dtype=policy),
+            layers.GlobalAveragePooling2D(dtype=policy),
+            layers.Dense(3, dtype=policy),
+        ]
+    )
+    try:
+        assert written(trained(net), exporter, tmp_path)[1].max_abs_difference < 0.1
+    except KerasTicketsError as error:
+        assert exporter in ("onnx", "litert")
+        assert f"in a model that computes in {policy.removeprefix('mixed_')}" in str(error)

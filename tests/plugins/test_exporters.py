@@ -233,7 +233,7 @@ def test_models_must_take_numbers_and_keras_files_have_their_name(tmp_path):
     words = keras.Input((2,), dtype="string")
     text = keras.Model(words, keras.layers.StringLookup(vocabulary=["a"])(words))
     for name in registry.names("exporters"):
-        with pytest.raises(KerasTicketsError, match="must take numbers. Received: a model that takes text"):
+        with pytest.raises(KerasTicketsError, match=r"must take numbers\. Received: a model that takes text"):
             create(name)(toy_ticket(), tmp_path / f"made{create(name).suffix}", model=text)
     with pytest.raises(KerasTicketsError, match=r"must end in \.keras\. Received: made\.h5"):
         create("keras")(toy_ticket(), tmp_path / "made.h5")

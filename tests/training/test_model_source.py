@@ -28,6 +28,8 @@ from kerastickets.training.model_source import (
 )
 from tests.helpers import nets
 
+SPARSE = "sparse_categorical_crossentropy"
+
 
 def source(found, **more):
     return source_of(found, nets.data(), "spec", **more)
@@ -194,13 +196,13 @@ def test_a_functions_recipe_is_its_own():
 def test_a_function_that_compiles_gives_optimizer_and_objective():
     def build():
         model = nets.plain()
-        model.compile(keras.optimizers.SGD(0.25, momentum=0.5), "mse", metrics=["mae"])
+        model.compile(keras.optimizers.SGD(0.25, momentum=0.5), SPARSE, metrics=["accuracy"])
         return model
 
     made = source(build)
     assert made.recipe["optimizer"]["class_name"] == "SGD"
     assert made.recipe["optimizer"]["config"]["momentum"] == 0.5
-    assert (made.objective.loss, made.objective.metrics()) == ("mse", ["mae"])
+    assert (made.objective.loss, made.objective.metrics()) == (SPARSE, ["accuracy"])
 
 
 def test_a_function_may_build_what_no_config_can():
@@ -241,7 +243,7 @@ def test_other_things_are_refused(thing):
 
 def test_a_model_is_not_touched():
     model = nets.normalised()
-    model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
+    model.compile(keras.optimizers.Adam(0.01), SPARSE, metrics=["accuracy"])
     before, apply, names = snapshot(model), model.optimizer.apply, [layer.name for layer in model.layers]
     random.seed(3)
     made = source(model)
@@ -319,7 +321,7 @@ def test_a_mixed_precision_models_optimizer_is_the_one_inside():
     keras.config.set_dtype_policy("mixed_float16")
     try:
         model = nets.plain()
-        model.compile("sgd", "mse")
+        model.compile("sgd", SPARSE)
     finally:
         keras.config.set_dtype_policy("float32")
     assert source(model).recipe["optimizer"]["class_name"] == "SGD"
@@ -332,7 +334,7 @@ def test_a_mixed_precision_models_optimizer_is_the_one_inside():
 @pytest.mark.filterwarnings("ignore:You are saving")
 def test_a_file_gives_its_weights_and_is_recorded_by_name_and_content(tmp_path, suffix):
     model = nets.plain()
-    model.compile("sgd", "mean_squared_error")
+    model.compile("sgd", SPARSE)
     model.save(tmp_path / f"net{suffix}")
     found = find_model(str(tmp_path / f"net{suffix}"))
     made = source(found)

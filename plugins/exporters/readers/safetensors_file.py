@@ -48,6 +48,9 @@ def run(path, x):
     about, arrays = read(path)
     model = keras.saving.deserialize_keras_object(about["architecture"])
     model.set_weights([*arrays.values()])
+    for layer in model._flatten_layers():
+        if layer.weights and hasattr(layer, "finalize_state"):
+            layer.finalize_state()  # as Normalization, which computes with numbers made of its weights
     several = isinstance(x, dict)
     # Several inputs in the order of the model's own.
     arrays = [x[tensor._keras_history.operation.name] for tensor in model.inputs] if several else [x]
