@@ -81,12 +81,32 @@ def mask_of(variable: keras.Variable) -> Mask | None:
 
 def _walk(model: keras.Layer, prefix: tuple[str, ...], seen: set[int]) -> Iterator[Place]:
     for path, layer in paths(model, prefix):
-        own = [*layer._trainable_variables, *layer._non_trainable_variables]
-        names = numbered(re.sub(r"^variable_\d+$", "variable", v.name) for v in own)
-        for name, variable in zip(names, own, strict=True):
+        for key, variable in _own(path, layer):
             if id(variable) not in seen:
                 seen.add(id(variable))
-                yield Place("/".join((*path, name)), variable, layer)
+                yield Place(key, variable, layer)
+
+
+def _own(path: tuple[str, ...], layer: keras.Layer) -> Iterator[tuple[str, keras.Variable]]:
+    """The variables that a layer itself holds, with their keys."""
+    own = [*layer._trainable_variables, *layer._non_trainable_variables]
+    names = numbered(re.sub(r"^variable_\d+$", "variable", v.name) for v in own)
+    return (("/".join((*path, name)), variable) for name, variable in zip(names, own, strict=True))
+
+
+def shared_keys(model: keras.Layer) -> set[tuple[str, ...]]:
+    """The weights that stand at several places in `model`: for each, the keys of its places in sorted order.
+
+    Example:
+        >>> dense = keras.layers.Dense(2)
+        >>> shared_keys(keras.Sequential([keras.Input((2,)), dense, keras.layers.Dense(2)]))
+        set()
+    """
+    found: dict[int, set[str]] = {}
+    for path, layer in paths(model):
+        for key, variable in _own(path, layer):
+            found.setdefault(id(variable), set()).add(key)
+    return {tuple(sorted(keys)) for keys in found.values() if len(keys) > 1}
 
 
 def paths(
