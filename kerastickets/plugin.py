@@ -109,14 +109,14 @@ if TYPE_CHECKING:
     from kerastickets.models.initial_weights import (
         draw_weights as draw_weights,
     )
-    from kerastickets.models.masking import (
-        matches as matches,
-    )
     from kerastickets.models.normalization import (
         LocalResponseNormalization as LocalResponseNormalization,
     )
     from kerastickets.models.objective import (
         gives_probabilities as gives_probabilities,
+    )
+    from kerastickets.models.prunable_weights import (
+        matches as matches,
     )
     from kerastickets.models.trained_model import (
         trained_model as trained_model,

@@ -12,7 +12,7 @@ from kerastickets.compaction.narrowed_model import build_narrowed
 from kerastickets.errors import TicketError
 from kerastickets.models.architecture import architecture, custom_classes, rebuild
 from kerastickets.models.multiply_adds import multiply_adds
-from kerastickets.models.variables import assign, snapshot
+from kerastickets.models.variables import assign, check_built, snapshot
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +67,7 @@ def compact(model: keras.Model, custom_objects: Mapping[str, Any] | None = None)
         >>> [layer["after"] for layer in compact(model).facts["layers"]]
         [1, 2]
     """
+    check_built(model)
     plain = _plain(model, custom_objects)
     calls, weights = calls_of(plain), snapshot(plain)
     kept_units = KeptUnits.of(calls, weights)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from kerastickets.errors import AlignError
+from kerastickets.errors import AlignError, RecipeError
 from kerastickets.foundations.tree import Tree
 from kerastickets.models.derived_state import derive
 from kerastickets.tickets.layer_names import numbered, stable_names
@@ -179,6 +179,23 @@ def assign(model: keras.Layer, weights: Tree) -> str:
     for key, variable in own.items():
         variable.assign(weights[key])
     return derive(layer for _, layer in paths(model))
+
+
+def check_built(model: keras.Layer) -> None:
+    """Refuse a model that has no weights yet, and say how to build it.
+
+    Raises:
+        RecipeError: the model is not built.
+
+    Example:
+        >>> check_built(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]))
+    """
+    if not model.built:
+        raise RecipeError(
+            "A model must be built, so that it has weights. Received: "
+            f"{model.name}, a {type(model).__name__} that is not built. Give it keras.Input(shape) as its first layer, "
+            "or call it once on a batch of inputs."
+        )
 
 
 def check_aligned(expected: Mapping[str, tuple[int, ...]], received: Mapping[str, tuple[int, ...]]) -> None:

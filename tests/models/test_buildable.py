@@ -7,8 +7,8 @@ from keras import layers
 
 from kerastickets.errors import AlignError, TicketError
 from kerastickets.models.architecture import faithful_architecture
-from kerastickets.models.masking import weight_reports
 from kerastickets.models.proof import example_batch, outputs
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.untrusted import rebuild_untrusted
 from kerastickets.models.variables import snapshot
 from kerastickets.tickets.ticket import Ticket
