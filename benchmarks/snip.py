@@ -15,7 +15,7 @@ import tensorflow as tf
 from _harness import interleaved, parser, settings, spread, summary, table, timed, write
 
 from kerastickets import registry
-from kerastickets.models.masking import weight_reports
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.variables import snapshot
 from kerastickets.pruning.scoring import Batches, Scoring
 from kerastickets_cli.race.keras_side import build

@@ -15,7 +15,8 @@ import keras
 
 from kerastickets.errors import RecipeError
 from kerastickets.models.architecture import is_keras, mark_aware
-from kerastickets.models.masking import attach, weight_reports
+from kerastickets.models.masking import attach
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.variables import mask_of, paths, walk
 
 

@@ -127,14 +127,14 @@ if TYPE_CHECKING:
         input_names as input_names,
         input_specs as input_specs,
     )
-    from kerastickets.models.masking import (
-        matches as matches,
-    )
     from kerastickets.models.normalization import (
         LocalResponseNormalization as LocalResponseNormalization,
     )
     from kerastickets.models.objective import (
         gives_probabilities as gives_probabilities,
+    )
+    from kerastickets.models.prunable_weights import (
+        matches as matches,
     )
     from kerastickets.models.trained_model import (
         trained_model as trained_model,

@@ -12,7 +12,8 @@ import kerastickets.layers as kt
 from kerastickets.errors import AlignError, RecipeError
 from kerastickets.layers import aware
 from kerastickets.models.architecture import architecture, faithful_architecture
-from kerastickets.models.masking import assign_masks, masks_of, sparsify, strip, weight_reports
+from kerastickets.models.masking import assign_masks, masks_of, sparsify, strip
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.variables import snapshot, variables
 from tests.helpers import nets
 

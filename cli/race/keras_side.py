@@ -8,7 +8,7 @@ import numpy as np
 
 from kerastickets.data.dataset import CROSS_ENTROPY, Data
 from kerastickets.foundations.duration import Duration
-from kerastickets.models.masking import weight_reports
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.variables import snapshot
 from kerastickets.training.recipe import Recipe
 from kerastickets.training.trainer import Trainer

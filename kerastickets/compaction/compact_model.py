@@ -13,7 +13,7 @@ from kerastickets.errors import TicketError
 from kerastickets.models.architecture import architecture, custom_classes, rebuild
 from kerastickets.models.multiply_adds import multiply_adds
 from kerastickets.models.units import model_units
-from kerastickets.models.variables import assign, snapshot
+from kerastickets.models.variables import assign, check_built, snapshot
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +76,7 @@ def compact(
         >>> [layer["after"] for layer in compact(model).facts["layers"]]
         [1, 2]
     """
+    check_built(model)
     plain = _plain(model, custom_objects)
     calls, weights = calls_of(plain, example), snapshot(plain)
     units = model_units(plain, [key for key, value in weights.items() if value.ndim > 1])

@@ -138,7 +138,9 @@ def numbers_of(values: Any, dtype: Any, what: str) -> np.ndarray:
 
 def check_numbers(array: np.ndarray, what: str) -> None:
     if array.dtype.kind not in "biuf":
-        raise DataError(f"{what} must be numbers. Received: dtype={array.dtype}")
+        text = array.dtype.kind in "OSU"
+        advice = ". Turn text into numbers first, as by keras.layers.TextVectorization." if text else ""
+        raise DataError(f"{what} must be numbers. Received: dtype={array.dtype}{advice}")
     if array.size == 0 or array.ndim == 0:
         raise DataError(f"{what} must not be empty. Received: shape={array.shape}")
 

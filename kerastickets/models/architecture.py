@@ -10,7 +10,8 @@ from kerastickets.errors import AlignError
 from kerastickets.models.deserialization import deserialize
 from kerastickets.models.initial_weights import python_random
 from kerastickets.models.proof import check_copy
-from kerastickets.models.variables import assign, check_aligned, snapshot, variables
+from kerastickets.models.variables import assign, check_aligned, shared_keys, snapshot, variables
+from kerastickets.models.vocabularies import add_vocabularies
 from kerastickets.tickets.layer_names import made_up, numbered
 
 # The keys of a Keras config under which layer names stand.
@@ -57,33 +58,12 @@ def architecture(model: keras.Model) -> dict[str, Any]:
     except (NotImplementedError, TypeError, ValueError):
         return {}
     build = node.get("build_config")
-    _add_vocabularies(node, _lookups(model))
+    add_vocabularies(node, model)
     _clean(node)
     if not isinstance(model, keras.Sequential) and not hasattr(model, "_nodes_by_depth"):
         # Building a subclassed model needs its input shape, which only build_config holds.
         node["build_config"] = build
     return _rename(node, _new_names(node))
-
-
-def _lookups(model: keras.Model) -> dict[str, Any]:
-    """The layers that look words or numbers up in a vocabulary, by name."""
-    return {layer.name: layer for layer in model._flatten_layers() if hasattr(layer, "get_vocabulary")}
-
-
-def _add_vocabularies(node: Any, lookups: Mapping[str, Any]) -> None:
-    """Write into a config the vocabulary that a layer learned from data; Keras keeps it in a file beside the config."""
-    if not lookups:
-        return
-    config = node.get("config") if isinstance(node, dict) else None
-    if (
-        isinstance(config, dict)
-        and config.get("vocabulary", "none") is None
-        and config.get("name") in lookups
-    ):
-        words = lookups[config["name"]].get_vocabulary(include_special_tokens=False)
-        config["vocabulary"] = [word.item() if hasattr(word, "item") else word for word in words] or None
-    for child in _children(node):
-        _add_vocabularies(child, lookups)
 
 
 def _clean(node: Any) -> None:
@@ -190,8 +170,15 @@ def faithful_architecture(
     except AlignError as error:
         raise AlignError(
             f"The model rebuilt from its own config differs: {error} A layer shared between a nested and an"
-            " outer model does this; build the model without sharing across that border, or pass a function."
+            " outer model, or inside another layer, does this; build the model without sharing across that border, or"
+            " pass a function."
         ) from error
+    if tied := sorted(shared_keys(model) - shared_keys(twin)):
+        raise AlignError(
+            "Weights that are one variable must be one in the model rebuilt from its config. Received: "
+            f"{' and '.join(tied[0])}, which are tied after the layers are made. Tie them in the class of a layer or "
+            "of the model, or pass a function that builds the model."
+        )
     assign(twin, snapshot(model))
     check_copy(model, twin)
     return config

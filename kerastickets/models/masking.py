@@ -5,94 +5,26 @@ constraint on each variable is a second safeguard. No layer's `call` changes.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerastickets.errors import AlignError, RecipeError
+from kerastickets.errors import AlignError
 from kerastickets.foundations.tree import Tree
 from kerastickets.models.architecture import architecture, custom_classes, plain_class, rebuild
+from kerastickets.models.prunable_weights import WeightReport, check_floating, weight_reports
 from kerastickets.models.pruned_weights import held_masks, reconcile
-from kerastickets.models.variables import Mask, Place, assign, mask_of, paths, snapshot, variables, walk
-
-
-class WeightReport(NamedTuple):
-    """What `sparsify` did with one trainable variable: its key, its shape, whether it is masked, and why."""
-
-    key: str
-    shape: tuple[int, ...]
-    masked: bool
-    why: str
-
-
-def weight_reports(
-    model: keras.Layer, include: Collection[str] = (), exclude: Collection[str] = ()
-) -> list[WeightReport]:
-    """List the trainable variables of `model`: whether each is prunable, and why.
-
-    Kernels and embeddings of rank 2 or more are prunable. Biases, normalisation weights and everything else
-    are prunable only if a pattern in `include` matches them.
-
-    Args:
-        model: a built model.
-        include: glob patterns over keys (`"dense/bias"`, `"*/gamma"`) or layer paths. Matching weights are
-            prunable in addition to the default.
-        exclude: glob patterns over keys or layer paths. Matching weights are not prunable, even if `include`
-            matches them too.
-
-    Returns:
-        One entry per trainable variable, in the model's order.
-
-    Raises:
-        RecipeError: a pattern matches no trainable variable.
-
-    Example:
-        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-        >>> [(entry.key, entry.masked) for entry in weight_reports(model)]
-        [('dense/kernel', True), ('dense/bias', False)]
-    """
-    places = [place for place in walk(model) if place.variable.trainable]
-    for pattern in (*include, *exclude):
-        if not any(matches(place.key, pattern) for place in places):
-            keys = ", ".join(place.key for place in places)
-            raise RecipeError(
-                f"Expected a pattern that matches a weight. Received: {pattern!r}. Weights: {keys}"
-            )
-    return [_fate(place, include, exclude) for place in places]
-
-
-def matches(key: str, pattern: str) -> bool:
-    """Whether a glob `pattern` matches `key`, or a layer on the path to it.
-
-    Example:
-        >>> matches("block/dense/kernel", "*/kernel"), matches("dense/kernel", "dense")
-        (True, True)
-    """
-    parts = key.split("/")
-    return any(fnmatchcase("/".join(parts[:n]), pattern) for n in range(1, len(parts) + 1))
-
-
-def _fate(place: Place, include: Collection[str], exclude: Collection[str]) -> WeightReport:
-    key, variable = place.key, place.variable
-    masked, why = _default(variable)
-    if any(matches(key, pattern) for pattern in include):
-        masked, why = True, "included"
-    if any(matches(key, pattern) for pattern in exclude):
-        masked, why = False, "excluded"
-    return WeightReport(key, tuple(variable.shape), masked, why)
-
-
-def _default(variable: keras.Variable) -> tuple[bool, str]:
-    if not keras.backend.is_float_dtype(variable.dtype):
-        return False, f"{variable.dtype} is not a float type"
-    if not variable.name.endswith(("kernel", "embeddings")):
-        return False, "not a kernel or embedding"
-    if len(variable.shape) < 2:
-        return False, "rank below 2"
-    return True, "kernel" if variable.name.endswith("kernel") else "embedding"
+from kerastickets.models.variables import (
+    Mask,
+    assign,
+    check_built,
+    mask_of,
+    paths,
+    snapshot,
+    variables,
+)
 
 
 def sparsify(
@@ -117,11 +49,11 @@ def sparsify(
         exclude: glob patterns of weights not to mask.
 
     Returns:
-        One `WeightReport` per trainable variable: whether it is masked, and why.
+        What `weight_reports` lists, with what happened: whether each weight is masked, and why.
 
     Raises:
         AlignError: a mask names no weight of the model, or has a different shape. Then no mask is attached.
-        RecipeError: the model is not built, or a pattern matches no trainable variable.
+        RecipeError: the model is not built, a pattern matches no weight, or the model is quantised.
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -129,8 +61,9 @@ def sparsify(
         >>> float(model.layers[0].kernel[1, 0])
         0.0
     """
-    if not model.built:
-        raise RecipeError(f"A model must be built before it has weights to mask. Received: {model.name}")
+    check_built(model)
+    if masks is None:
+        check_floating(model, exclude)
     own, report = variables(model), weight_reports(model, include, exclude)
     held = {key for key, variable in own.items() if mask_of(variable)}
     wanted = dict.fromkeys(masks if masks is not None else [entry.key for entry in report if entry.masked])

@@ -12,7 +12,7 @@ import keras
 
 from kerastickets.errors import RecipeError
 from kerastickets.models.architecture import architecture, custom_classes, rebuild
-from kerastickets.models.masking import weight_reports
+from kerastickets.models.prunable_weights import weight_reports
 
 _WIDTHS = ("units", "filters")
 

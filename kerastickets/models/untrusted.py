@@ -8,7 +8,8 @@ build models or to compute. It is stricter than Keras's `safe_mode` and does not
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from kerastickets.errors import TicketError
 from kerastickets.foundations.strangers import printable
 from kerastickets.models.build_time import check_build_time
 from kerastickets.models.trust import trusted
+from kerastickets.models.vocabularies import LOOKUPS, vocabulary_fault
 
 if TYPE_CHECKING:
     import keras
@@ -24,17 +26,19 @@ if TYPE_CHECKING:
 # as `keras.utils`, `keras.saving` and `keras.applications`, download, read and write files.
 _FUNCTIONS = {"activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers"}
 _CLASSES = _FUNCTIONS | {"dtype_policies", "layers", "models", "optimizers", "quantizers", "random"}
-# These layers run stored code, load files, or need word tables that no ticket stores.
-_REFUSED = {
-    *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
-    *("IndexLookup", "StringLookup", "IntegerLookup", "TextVectorization", "Hashing", "HashedCrossing"),
-}
+# The part of Keras outside these whose modules have layers of their own, such as LayerScale, beside functions that
+# download: only the layers themselves are allowed.
+_LAYERS_BESIDE = "applications"
+# These layers run stored code or load files, or are no layers to use.
+_REFUSED = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "IndexLookup"}
 # The class names that Keras gives to plain values. `__lambda__` and `__typespec__` are left out on purpose.
 _ARRAYS = {"__tensor__", "__numpy__"}
 _VALUES = _ARRAYS | {"__keras_tensor__", "__ellipsis__", "__slice__"}
 _NUMBERS = re.compile(r"bool|(float|bfloat|int|uint)[0-9]{1,2}")  # a text dtype may claim any size
 # A nested model takes about five levels, and Keras itself fails soon after a hundred.
 _DEEPEST = 256
+# An optimizer keeps at most this many values for each weight. States of recurrent layers are no weights either.
+_BESIDES, _STATES = 8, 2**24
 # How much of a name or of a text of Keras an error repeats.
 _SHOWN = 200
 # The way to a part of an architecture: the way to what holds it, and its key or index there.
@@ -46,8 +50,7 @@ def refuse_unsafe(architecture: Mapping[str, Any], custom_objects: Collection[st
 
     Allowed: layers, operations, initializers and other parts of models in `keras` and `kerastickets`; Keras's
     functions by name; and the names in `custom_objects`. Always refused: `Lambda`; layers of other frameworks
-    (`TFSMLayer`, `TorchModuleWrapper`, `JaxLayer`, `FlaxLayer`); and text layers for lookup, hashing and
-    vectorization.
+    (`TFSMLayer`, `TorchModuleWrapper`, `JaxLayer`, `FlaxLayer`); and layers whose vocabulary is in a file.
 
     Args:
         architecture: a Keras configuration as JSON, such as `Ticket.architecture`.
@@ -72,6 +75,11 @@ def refuse_unsafe(architecture: Mapping[str, Any], custom_objects: Collection[st
                 else (" If it is your own, pass it in `custom_objects` (`--custom` on the command line).")
             )
             raise TicketError(f"A ticket may not hold {_title(node)}. Received: {_shown(where)}.{advice}")
+        if LOOKUPS & {*_names(node)} and (fault := vocabulary_fault(node.get("config"))):
+            raise TicketError(
+                f"A layer that looks words up must have its vocabulary as a list. Received: {_title(node)} with "
+                f"{fault}, at {_shown(where)}."
+            )
         # A call on constants only would run at once, on data of any size, and not become part of the model.
         calls = node.get("inbound_nodes") or []
         if not all(map(_symbolic, calls if isinstance(calls, list) else [calls])):
@@ -135,7 +143,9 @@ def _allowed(node: Mapping[str, Any], custom_objects: Collection[str]) -> bool:
         return False
     if (module or "").partition(".")[0] == "kerastickets":
         return custom in (name, f"kerastickets>{name}")
-    return registered in (None, kind, name) and _buildable(module or "", function=kind == "function")
+    if registered not in (None, kind, name):
+        return False
+    return _buildable(module or "", function=kind == "function") or _layer_beside(module or "", name)
 
 
 def _buildable(module: str, function: bool) -> bool:
@@ -144,6 +154,16 @@ def _buildable(module: str, function: bool) -> bool:
         return function == (module == "builtins")
     part = module.removeprefix("keras.").removeprefix("src.").partition(".")[0]
     return module.startswith("keras.") and part in (_FUNCTIONS if function else _CLASSES)
+
+
+def _layer_beside(module: str, name: str) -> bool:
+    """Whether `name` is a layer that a module of `keras.applications` defines. Nothing but Keras is imported."""
+    if not module.startswith(f"keras.src.{_LAYERS_BESIDE}."):
+        return False
+    import keras
+
+    found = getattr(sys.modules.get(module), name, None)
+    return isinstance(found, type) and issubclass(found, keras.Layer) and found.__module__ == module
 
 
 def _dtype(config: Any) -> str:
@@ -201,20 +221,54 @@ def rebuild_untrusted(
     check_build_time(architecture)
     # Keras would initialise deferred variables in the next scope of the same thread; this one has no next.
     with ThreadPoolExecutor(1) as thread:
-        size = thread.submit(_size, architecture, custom).result()
+        size = thread.submit(_size, architecture, custom, limit).result()
     if size > limit:
         shown = size if size < 2**63 else "more than any file can store"
         raise TicketError(f"The architecture must need at most the {limit} values stored. Received: {shown}.")
     return _deserialize(architecture, custom)
 
 
-def _size(architecture: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> int:
-    """How many weights the model would have. The scope defers them, so none is allocated."""
-    import keras
+def _size(architecture: Mapping[str, Any], custom_objects: Mapping[str, Any], limit: int) -> int:
+    """How many weights the model would have. None is allocated: in a graph, values are only planned.
 
+    The stateless scope also leaves out the plans of initial values. It refuses variables that are made from a value,
+    such as the state of a recurrent layer or of an optimizer; then every variable is planned and counted.
+    """
+    import keras
+    import tensorflow as tf
+
+    try:
+        with tf.Graph().as_default(), keras.StatelessScope(initialize_variables=False):
+            return _total(_deserialize(architecture, custom_objects).weights)
+    except TicketError:
+        pass
+    try:
+        return _planned(architecture, custom_objects, limit)
+    except TicketError:
+        if not custom_objects:
+            raise
+    # Classes of the caller may compute with values while they are built, which a graph does not have.
     with keras.StatelessScope(initialize_variables=False):
-        model = _deserialize(architecture, custom_objects)
-        return sum(math.prod(map(int, weight.shape)) for weight in model.weights)
+        return _total(_deserialize(architecture, custom_objects).weights)
+
+
+def _planned(architecture: Mapping[str, Any], custom_objects: Mapping[str, Any], limit: int) -> int:
+    """How many weights the model would have, with a bound on all that it allocates besides them."""
+    import tensorflow as tf
+
+    made = []
+
+    def record(create: Any, **options: Any) -> Any:
+        made.append(create(**options))
+        return made[-1]
+
+    with tf.Graph().as_default(), tf.variable_creator_scope(record):
+        size = _total(_deserialize(architecture, custom_objects).weights)
+    return size if _total(made) <= _BESIDES * limit + _STATES else max(size, _total(made))
+
+
+def _total(variables: Iterable[Any]) -> int:
+    return sum(math.prod(map(int, variable.shape)) for variable in variables)
 
 
 def _deserialize(architecture: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> "keras.Model":

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from kerastickets.errors import AlignError
+from kerastickets.errors import AlignError, RecipeError
 from kerastickets.foundations.tree import Tree
 from kerastickets.models.derived_state import derive
 from kerastickets.tickets.layer_names import numbered, stable_names
@@ -81,12 +81,32 @@ def mask_of(variable: keras.Variable) -> Mask | None:
 
 def _walk(model: keras.Layer, prefix: tuple[str, ...], seen: set[int]) -> Iterator[Place]:
     for path, layer in paths(model, prefix):
-        own = [*layer._trainable_variables, *layer._non_trainable_variables]
-        names = numbered(re.sub(r"^variable_\d+$", "variable", v.name) for v in own)
-        for name, variable in zip(names, own, strict=True):
+        for key, variable in _own(path, layer):
             if id(variable) not in seen:
                 seen.add(id(variable))
-                yield Place("/".join((*path, name)), variable, layer)
+                yield Place(key, variable, layer)
+
+
+def _own(path: tuple[str, ...], layer: keras.Layer) -> Iterator[tuple[str, keras.Variable]]:
+    """The variables that a layer itself holds, with their keys."""
+    own = [*layer._trainable_variables, *layer._non_trainable_variables]
+    names = numbered(re.sub(r"^variable_\d+$", "variable", v.name) for v in own)
+    return (("/".join((*path, name)), variable) for name, variable in zip(names, own, strict=True))
+
+
+def shared_keys(model: keras.Layer) -> set[tuple[str, ...]]:
+    """The weights that stand at several places in `model`: for each, the keys of its places in sorted order.
+
+    Example:
+        >>> dense = keras.layers.Dense(2)
+        >>> shared_keys(keras.Sequential([keras.Input((2,)), dense, keras.layers.Dense(2)]))
+        set()
+    """
+    found: dict[int, set[str]] = {}
+    for path, layer in paths(model):
+        for key, variable in _own(path, layer):
+            found.setdefault(id(variable), set()).add(key)
+    return {tuple(sorted(keys)) for keys in found.values() if len(keys) > 1}
 
 
 def paths(
@@ -159,6 +179,23 @@ def assign(model: keras.Layer, weights: Tree) -> str:
     for key, variable in own.items():
         variable.assign(weights[key])
     return derive(layer for _, layer in paths(model))
+
+
+def check_built(model: keras.Layer) -> None:
+    """Refuse a model that has no weights yet, and say how to build it.
+
+    Raises:
+        RecipeError: the model is not built.
+
+    Example:
+        >>> check_built(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]))
+    """
+    if not model.built:
+        raise RecipeError(
+            "A model must be built, so that it has weights. Received: "
+            f"{model.name}, a {type(model).__name__} that is not built. Give it keras.Input(shape) as its first layer, "
+            "or call it once on a batch of inputs."
+        )
 
 
 def check_aligned(expected: Mapping[str, tuple[int, ...]], received: Mapping[str, tuple[int, ...]]) -> None:

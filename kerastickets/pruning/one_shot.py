@@ -10,7 +10,8 @@ from kerastickets.cutting.cut_scores import cut, ones
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import Tree, masked
 from kerastickets.models.architecture import faithful_architecture
-from kerastickets.models.masking import masks_of, weight_reports
+from kerastickets.models.masking import masks_of
+from kerastickets.models.prunable_weights import check_floating, weight_reports
 from kerastickets.models.variables import check_aligned, snapshot
 from kerastickets.pruning.schedule import plan
 from kerastickets.tickets.operation import untrained
@@ -91,6 +92,7 @@ def _masks(
     """The weights that can still be pruned, as masks."""
     held = masks_of(trained)
     if not isinstance(copy, Ticket):
+        check_floating(trained, exclude)
         prunable = {
             entry.key: entry.shape for entry in weight_reports(trained, include, exclude) if entry.masked
         }

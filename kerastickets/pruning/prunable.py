@@ -8,7 +8,7 @@ from kerastickets.cutting.cut_scores import ones
 from kerastickets.cutting.groups import Groups
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import Tree
-from kerastickets.models.masking import weight_reports
+from kerastickets.models.prunable_weights import check_floating, weight_reports
 from kerastickets.models.variables import assign
 from kerastickets.models.weight_roles import kinds, output_keys
 from kerastickets.pruning.method import Method
@@ -57,6 +57,7 @@ class Prunable:
         """
         model = source.build()
         assign(model, init)
+        check_floating(model, method.exclude)
         report = weight_reports(model, method.include, method.exclude)
         masks: dict[str, Any] = dict(ones({entry.key: entry.shape for entry in report if entry.masked}))
         masks |= source.masks

@@ -8,8 +8,8 @@ import numpy as np
 
 from kerastickets.cutting.cut_scores import ones
 from kerastickets.data.dataset import Data
-from kerastickets.models.masking import weight_reports
 from kerastickets.models.objective import Objective
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.variables import walk
 from kerastickets.models.weight_roles import kinds, output_keys
 from kerastickets.pruning.schedule import plan

@@ -12,7 +12,8 @@ from kerastickets.foundations.duration import Duration
 from kerastickets.foundations.tree import Tree, frozen, generator, masked, total
 from kerastickets.models.architecture import faithful_architecture
 from kerastickets.models.initial_weights import fresh
-from kerastickets.models.masking import sparsify, weight_reports
+from kerastickets.models.masking import sparsify
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.variables import assign, snapshot
 from kerastickets.pruning.scoring import Batches, Scoring
 from kerastickets.tickets.ticket import Ticket

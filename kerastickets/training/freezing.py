@@ -5,7 +5,7 @@ from collections.abc import Collection
 import keras
 
 from kerastickets.errors import RecipeError
-from kerastickets.models.masking import matches
+from kerastickets.models.prunable_weights import matches
 from kerastickets.models.variables import Place
 
 

@@ -229,8 +229,9 @@ def _from_model(
     from kerastickets.models.architecture import custom_classes, faithful_architecture, rebuild
     from kerastickets.models.masking import masks_of
     from kerastickets.models.objective import Objective
-    from kerastickets.models.variables import snapshot
+    from kerastickets.models.variables import check_built, snapshot
 
+    check_built(model)
     custom = custom_classes(model) | dict(custom_objects or {})
     architecture = faithful_architecture(model, custom)
     if not architecture:

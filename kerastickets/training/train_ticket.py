@@ -317,8 +317,8 @@ def _dense(ticket: Ticket, build: Callable[[], Any], seed: int) -> Ticket:
 def _small_dense(ticket: Ticket, build: Callable[[], Any], seed: int) -> Ticket:
     from kerastickets.models.architecture import faithful_architecture
     from kerastickets.models.initial_weights import fresh
-    from kerastickets.models.masking import weight_reports
     from kerastickets.models.narrower import narrowed
+    from kerastickets.models.prunable_weights import weight_reports
     from kerastickets.models.variables import snapshot
 
     model = fresh(lambda: narrowed(build(), ticket.kept), seed)

@@ -11,7 +11,7 @@ from keras import layers
 from kerastickets.cutting.cut_scores import ones
 from kerastickets.data.dataset import CROSS_ENTROPY, Data
 from kerastickets.foundations.tree import generator
-from kerastickets.models.masking import weight_reports
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.pruning.prune_model import prune
 from kerastickets.training.recipe import Recipe
 from kerastickets.training.trainer import Trainer

@@ -16,11 +16,10 @@ from kerastickets.models.masking import (
     assign_masks,
     guard,
     masks_of,
-    matches,
     sparsify,
     strip,
-    weight_reports,
 )
+from kerastickets.models.prunable_weights import matches, weight_reports
 from kerastickets.models.variables import mask_of, snapshot, variables
 from kerastickets.training.recipe import Recipe
 from kerastickets.training.trainer import Trainer
@@ -489,7 +488,7 @@ def test_masks_are_assigned_only_where_they_are_held():
 
 
 def test_a_model_without_weights_yet_is_refused():
-    with pytest.raises(RecipeError, match=r"must be built before it has weights to mask. Received: own"):
+    with pytest.raises(RecipeError, match=r"must be built, so that it has weights. Received: own"):
         sparsify(keras.Sequential([layers.Dense(3)], name="own"))
 
 

@@ -7,8 +7,8 @@ from keras import layers
 from kerastickets import layers as kt
 from kerastickets.errors import RecipeError
 from kerastickets.models.architecture import architecture
-from kerastickets.models.masking import weight_reports
 from kerastickets.models.narrower import narrowed
+from kerastickets.models.prunable_weights import weight_reports
 from tests.helpers import nets
 
 

@@ -126,7 +126,7 @@ def test_what_passes(allowed):
 
 REFUSED = [
     *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
-    *("IndexLookup", "StringLookup", "IntegerLookup", "TextVectorization", "Hashing", "HashedCrossing"),
+    "IndexLookup",
 ]
 
 
@@ -252,6 +252,72 @@ def test_custom_objects_pass_only_when_named(make, names):
     if names != ["mine"]:  # which function a plain name means, only Keras can tell
         with pytest.raises(TicketError, match="pass it in `custom_objects`"):
             refuse_unsafe(config(model), ["Other"])
+
+
+# Layers that look words up
+
+
+LOOKUPS = ["StringLookup", "IntegerLookup", "TextVectorization"]
+
+
+@pytest.mark.parametrize("name", LOOKUPS)
+@pytest.mark.parametrize(
+    ("config", "fault"),
+    [
+        ({"vocabulary": "/etc/passwd"}, "a vocabulary that is not in the ticket"),
+        (
+            {"vocabulary": {"class_name": "__numpy__", "config": {"value": [1], "dtype": "int64"}}},
+            "not in the",
+        ),
+        ({"vocabulary": ["a", ["b"]]}, "words or whole numbers"),
+        (
+            {"vocabulary": ["a"], "idf_weights": "/etc/passwd"},
+            "weights of words that are not a list of numbers",
+        ),
+        ({"vocabulary": ["a"], "idf_weights": ["1"]}, "weights of words that are not a list of numbers"),
+        ({"vocabulary": ["a"], "max_tokens": 2**40}, "max_tokens above 4,194,304"),
+        ({"vocabulary": ["a"], "num_oov_indices": 1e12}, "num_oov_indices above"),
+        ("vocabulary", "no config"),
+    ],
+)
+def test_a_vocabulary_stands_in_the_ticket_and_is_of_bounded_size(name, config, fault):
+    for node_ in (node(name, config=config), node("Bag", "own", config, registered_name=name)):
+        with pytest.raises(TicketError, match=f"{fault}|may not hold"):
+            refuse_unsafe(node_)
+    with pytest.raises(TicketError, match=r"must have its vocabulary as a list\. Received: keras\.layers\."):
+        refuse_unsafe(node("TimeDistributed", config={"layer": node(name, config=config)}))
+
+
+@pytest.mark.parametrize("name", LOOKUPS)
+def test_a_vocabulary_as_a_list_passes(name):
+    refuse_unsafe(node(name, config={"vocabulary": ["a", "b"], "idf_weights": None, "max_tokens": None}))
+    refuse_unsafe(node(name, config={"vocabulary": None}))
+
+
+# Keras's own layers beside `keras.layers`
+
+
+def test_layers_of_keras_applications_are_of_keras():
+    for module, name in (("convnext", "LayerScale"), ("inception_resnet_v2", "CustomScaleLayer")):
+        refuse_unsafe(node(name, f"keras.src.applications.{module}", {}, registered_name=name))
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("ConvNeXt", "keras.src.applications.convnext"),  # a function
+        ("Sequential", "keras.src.applications.convnext"),  # a layer that stands there, of another module
+        ("LayerScale", "keras.src.applications.nowhere"),
+        ("LayerScale", "keras.src.applications"),
+        ("LayerScale", "keras.applications.convnext"),
+        ("LayerScale", "keras.src.applications.convnext.layers"),
+        ("TFSMLayer", "keras.src.export.tfsm_layer"),
+        ("Distiller", "keras.src.distillation.distiller"),
+    ],
+)
+def test_nothing_else_beside_them_is(name, module):
+    with pytest.raises(TicketError, match="may not hold"):
+        refuse_unsafe(node(name, module, {}, registered_name=name))
 
 
 # Sizes

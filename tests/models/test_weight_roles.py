@@ -4,7 +4,7 @@ from keras import layers
 
 from kerastickets import layers as kt
 from kerastickets.errors import RecipeError
-from kerastickets.models.masking import weight_reports
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.weight_roles import kinds, output_keys
 from tests.helpers import nets
 

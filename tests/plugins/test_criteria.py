@@ -15,7 +15,7 @@ from kerastickets.data.dataset import CROSS_ENTROPY
 from kerastickets.errors import PluginError, RecipeError
 from kerastickets.foundations.tree import generator, kept
 from kerastickets.models.initial_weights import fresh
-from kerastickets.models.masking import weight_reports
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.variables import snapshot, variables
 from kerastickets.pruning.job import PruneJob
 from kerastickets.pruning.prepared import PreparedRun

@@ -15,7 +15,8 @@ from kerastickets.data.dataset import CROSS_ENTROPY
 from kerastickets.errors import PluginError, RecipeError
 from kerastickets.foundations.tree import generator, kept
 from kerastickets.models.initial_weights import fresh
-from kerastickets.models.masking import sparsify, weight_reports
+from kerastickets.models.masking import sparsify
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.variables import assign, snapshot
 from kerastickets.pruning.prune_model import prune
 from kerastickets.pruning.schedule import plan

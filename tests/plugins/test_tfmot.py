@@ -17,7 +17,7 @@ from kerastickets.errors import DataError, ExportError, PluginError
 from kerastickets.exporting.verification import largest_difference, outputs_of, read_back
 from kerastickets.foundations.tree import masked
 from kerastickets.models.architecture import faithful_architecture
-from kerastickets.models.masking import weight_reports
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.trained_model import trained_model
 from kerastickets.models.variables import snapshot
 from kerastickets.testing import toy_data, toy_ticket

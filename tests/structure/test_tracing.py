@@ -9,7 +9,7 @@ from keras import layers
 
 from kerastickets import Data, Ticket, TicketError, registry
 from kerastickets.models.architecture import architecture
-from kerastickets.models.masking import weight_reports
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.variables import snapshot
 from kerastickets.structure.reachability import Structure
 from tests.helpers import nets

@@ -11,7 +11,8 @@ from kerastickets import layers as aware_layers
 from kerastickets.callbacks import KeepMasks
 from kerastickets.data.dataset import CROSS_ENTROPY, Data
 from kerastickets.models.initial_weights import fresh
-from kerastickets.models.masking import assign_masks, masks_of, weight_reports
+from kerastickets.models.masking import assign_masks, masks_of
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.variables import snapshot
 from kerastickets.pruning.prune_model import prune
 from kerastickets.training.recipe import Recipe

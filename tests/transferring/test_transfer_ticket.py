@@ -11,7 +11,7 @@ from kerastickets.errors import RecipeError, TicketError
 from kerastickets.foundations.duration import Duration
 from kerastickets.foundations.tree import generator
 from kerastickets.models.architecture import faithful_architecture
-from kerastickets.models.masking import weight_reports
+from kerastickets.models.prunable_weights import weight_reports
 from kerastickets.models.variables import snapshot
 from kerastickets.studies.job_kinds import VERBS
 from kerastickets.tickets.ticket import Ticket
