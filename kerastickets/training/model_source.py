@@ -231,6 +231,11 @@ def _from_model(
     from kerastickets.models.objective import Objective
     from kerastickets.models.variables import snapshot
 
+    if not model.built:
+        raise RecipeError(
+            f"A model must be built, so that it has weights. Received: the {type(model).__name__} {model.name}, which "
+            "is not. Begin it with keras.Input(shape), or call it on one batch."
+        )
     custom = custom_classes(model) | dict(custom_objects or {})
     architecture = faithful_architecture(model, custom)
     if not architecture:
