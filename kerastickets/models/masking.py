@@ -6,7 +6,7 @@ constraint on each variable is a second safeguard. No layer's `call` changes.
 
 from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
@@ -17,6 +17,7 @@ from kerastickets.foundations.tree import Tree
 from kerastickets.models.architecture import architecture, custom_classes, plain_class, rebuild
 from kerastickets.models.pruned_weights import held_masks, reconcile
 from kerastickets.models.variables import Mask, Place, assign, mask_of, paths, snapshot, variables, walk
+from kerastickets.models.zero_masks import masks_of_zeros
 
 
 class WeightReport(NamedTuple):
@@ -97,7 +98,7 @@ def _default(variable: keras.Variable) -> tuple[bool, str]:
 
 def sparsify(
     model: keras.Model,
-    masks: Tree | None = None,
+    masks: Tree | Literal["zeros"] | None = None,
     *,
     include: Collection[str] = (),
     exclude: Collection[str] = (),
@@ -112,7 +113,8 @@ def sparsify(
     Args:
         model: a built model.
         masks: boolean arrays by key, each of its weight's shape, True where a weight is kept. None keeps the
-            masks that the model has, and starts the others as all ones.
+            masks that the model has, and starts the others as all ones. `"zeros"` starts them as the weights are: each
+            exact zero is pruned. So the masks of a pruned model come back after a plain save and load.
         include: glob patterns of weights to mask in addition to kernels and embeddings.
         exclude: glob patterns of weights not to mask.
 
@@ -121,19 +123,34 @@ def sparsify(
 
     Raises:
         AlignError: a mask names no weight of the model, or has a different shape. Then no mask is attached.
-        RecipeError: the model is not built, or a pattern matches no trainable variable.
+        RecipeError: the model is not built, or a pattern matches no trainable variable. With `"zeros"`: no prunable
+            weight is zero, or all weights of one key are.
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         >>> report = sparsify(model, {"dense/kernel": np.array([[True], [False]])})
         >>> float(model.layers[0].kernel[1, 0])
         0.0
+        >>> copy = keras.models.clone_model(model)
+        >>> copy.set_weights(model.get_weights())
+        >>> sparsify(copy, "zeros")[0].why, masks_of(copy)["dense/kernel"].tolist()
+        ('its zeros', [[True], [False]])
     """
     if not model.built:
         raise RecipeError(f"A model must be built before it has weights to mask. Received: {model.name}")
     own, report = variables(model), weight_reports(model, include, exclude)
     held = {key for key, variable in own.items() if mask_of(variable)}
-    wanted = dict.fromkeys(masks if masks is not None else [entry.key for entry in report if entry.masked])
+    if isinstance(masks, str):
+        masks = masks_of_zeros(own, [e.key for e in report if e.masked and e.key not in held], masks)
+        if not held and all(mask.all() for mask in masks.values()):
+            raise RecipeError(
+                "There must be zeros among the prunable weights to make masks of. Received: none."
+            )
+        report = [entry._replace(why="its zeros") if entry.key in masks else entry for entry in report]
+        wanted, given = dict.fromkeys([*held, *masks]), None
+    else:
+        wanted = dict.fromkeys(masks if masks is not None else [e.key for e in report if e.masked])
+        given = masks
     _check_masks(own, masks or {})
     for key in wanted:
         attach(own[key])
@@ -141,7 +158,7 @@ def sparsify(
     guarded = [guard(optimizer) for optimizer in optimizers_of(model)]
     if any(guarded) or not held.issuperset(wanted):
         _retrace(model)
-    return [_outcome(entry, wanted, held, masks) for entry in report]
+    return [_outcome(entry, wanted, held, given) for entry in report]
 
 
 def _outcome(
