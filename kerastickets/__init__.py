@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from kerastickets.exporting.write import export as export
     from kerastickets.foundations.duration import Duration as Duration
     from kerastickets.foundations.tree import Tree as Tree
+    from kerastickets.inspection.findings import Inspection as Inspection
+    from kerastickets.inspection.inspect_model import inspect as inspect
     from kerastickets.models.alignment import align as align
     from kerastickets.models.masking import (
         guard as guard,

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -13,10 +13,11 @@ from kerastickets.data.splits import size as size_of
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.structure import map_leaves
 from kerastickets.foundations.tree import Tree, kept, total
-from kerastickets.models.masking import assign_masks, masks_of, sparsify
+from kerastickets.models.masking import assign_masks, masks_of, sparsify, weight_reports
 from kerastickets.models.objective import loss_function
 from kerastickets.models.pruned_weights import held_masks, reconcile
-from kerastickets.models.variables import snapshot
+from kerastickets.models.variables import snapshot, variables
+from kerastickets.models.zero_masks import zeros_of
 from kerastickets.pruning.scoring import Batches, Scoring
 
 
@@ -65,7 +66,8 @@ class KeepMasks(keras.callbacks.Callback):
 
     Args:
         masks: boolean arrays by key, True where a weight is kept, to attach when training begins. None keeps
-            the masks that the model holds.
+            the masks that the model holds. `"zeros"` keeps the exact zeros of weights without a mask, as after a plain
+            save and load; see `sparsify`.
 
     Raises:
         RecipeError: when training begins, if there is no mask to keep.
@@ -80,15 +82,18 @@ class KeepMasks(keras.callbacks.Callback):
         0.0
     """
 
-    def __init__(self, masks: Tree | None = None) -> None:
+    def __init__(self, masks: Tree | Literal["zeros"] | None = None) -> None:
         super().__init__()
         self.masks = masks
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Attach the masks, set pruned weights to zero, and make the optimizer mask gradients."""
-        masks = masks_of(self.model) if self.masks is None else self.masks
+        if isinstance(self.masks, str):
+            sparsify(self.model, self.masks)
+        own = self.masks is None or isinstance(self.masks, str)
+        masks: Any = masks_of(self.model) if own else self.masks
         if not masks:
-            raise RecipeError("The model holds no masks to keep. Call sparsify(model) first, or give masks.")
+            raise RecipeError(f"The model must hold masks to keep. Received: none. {_advice(self.model)}")
         _enforce(self.model, masks)
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
@@ -200,6 +205,16 @@ class PruneDuringTraining(keras.callbacks.Callback):
 class _NoBatches:
     def __getitem__(self, n: int) -> Any:
         raise RecipeError("This criterion scores on data. Give PruneDuringTraining data=(x, y).")
+
+
+def _advice(model: keras.Model) -> str:
+    found = zeros_of(variables(model), [entry.key for entry in weight_reports(model) if entry.masked])
+    if not found:
+        return "Call sparsify(model) first, or give masks."
+    return (
+        f"A plain .keras file keeps the zeros of a pruned model, here {found:,}, and not its masks: take them back by "
+        'KeepMasks("zeros") or sparsify(model, "zeros"), or give masks.'
+    )
 
 
 def _enforce(model: keras.Model, masks: Tree) -> None:

@@ -38,6 +38,19 @@ def free_memory() -> int | None:
     return max(0, min(found)) if found else _installed()
 
 
+def resident_memory() -> int | None:
+    """The number of bytes of memory that this process holds now; None if the system does not say.
+
+    Example:
+        >>> resident_memory() is None or resident_memory() > 0
+        True
+    """
+    with suppress(OSError, ValueError, AttributeError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
 def check_memory(needed: int, what: str, advice: str, error: type[KerasTicketsError] = RecipeError) -> None:
     """Refuse what would not fit into the free memory.
 

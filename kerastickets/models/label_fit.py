@@ -184,7 +184,7 @@ def check_broadcast(data: Data, model: keras.Model, losses: Sequence[Any]) -> No
     for shape, y, loss in zip(outputs, labels, each, strict=False):
         tail: Shape = tuple(y.shape[1:])
         fits = same(shape, tail) or same(shape, (*tail, 1)) or same((*shape, 1), tail)
-        if not fits and _elementwise(loss, shape):
+        if not fits and elementwise(loss, shape):
             raise DataError(
                 f"The loss {_named(loss)} must compare outputs with labels of the same shape. Received: outputs "
                 f"{shape} and labels {tail} of {data.name}. Reshape the labels, or take a loss for whole-number "
@@ -192,8 +192,17 @@ def check_broadcast(data: Data, model: keras.Model, losses: Sequence[Any]) -> No
             )
 
 
-def _elementwise(loss: Any, shape: Shape) -> bool:
-    """Whether a loss is Keras's, and takes labels of the shape of the outputs."""
+def elementwise(loss: Any, shape: Shape) -> bool:
+    """Whether a loss is Keras's, and takes labels of the shape of the outputs.
+
+    Args:
+        loss: anything that `compile` takes as the loss of one output.
+        shape: the shape of the output for one example.
+
+    Example:
+        >>> elementwise("mse", (3,)), elementwise("sparse_categorical_crossentropy", (3,))
+        (True, False)
+    """
     try:
         found = keras.losses.get(loss)
         module = getattr(found, "__module__", None) or type(found).__module__

@@ -5,13 +5,13 @@ constraint on each variable is a second safeguard. No layer's `call` changes.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kerastickets.errors import AlignError
+from kerastickets.errors import AlignError, RecipeError
 from kerastickets.foundations.tree import Tree
 from kerastickets.models.architecture import architecture, custom_classes, plain_class, rebuild
 from kerastickets.models.prunable_weights import WeightReport, check_floating, weight_reports
@@ -25,11 +25,12 @@ from kerastickets.models.variables import (
     snapshot,
     variables,
 )
+from kerastickets.models.zero_masks import masks_of_zeros
 
 
 def sparsify(
     model: keras.Model,
-    masks: Tree | None = None,
+    masks: Tree | Literal["zeros"] | None = None,
     *,
     include: Collection[str] = (),
     exclude: Collection[str] = (),
@@ -44,7 +45,8 @@ def sparsify(
     Args:
         model: a built model.
         masks: boolean arrays by key, each of its weight's shape, True where a weight is kept. None keeps the
-            masks that the model has, and starts the others as all ones.
+            masks that the model has, and starts the others as all ones. `"zeros"` starts them as the weights are: each
+            exact zero is pruned. So the masks of a pruned model come back after a plain save and load.
         include: glob patterns of weights to mask in addition to kernels and embeddings.
         exclude: glob patterns of weights not to mask.
 
@@ -60,13 +62,27 @@ def sparsify(
         >>> report = sparsify(model, {"dense/kernel": np.array([[True], [False]])})
         >>> float(model.layers[0].kernel[1, 0])
         0.0
+        >>> copy = keras.models.clone_model(model)
+        >>> copy.set_weights(model.get_weights())
+        >>> sparsify(copy, "zeros")[0].why, masks_of(copy)["dense/kernel"].tolist()
+        ('its zeros', [[True], [False]])
     """
     check_built(model)
     if masks is None:
         check_floating(model, exclude)
     own, report = variables(model), weight_reports(model, include, exclude)
     held = {key for key, variable in own.items() if mask_of(variable)}
-    wanted = dict.fromkeys(masks if masks is not None else [entry.key for entry in report if entry.masked])
+    if isinstance(masks, str):
+        masks = masks_of_zeros(own, [e.key for e in report if e.masked and e.key not in held], masks)
+        if not held and all(mask.all() for mask in masks.values()):
+            raise RecipeError(
+                "There must be zeros among the prunable weights to make masks of. Received: none."
+            )
+        report = [entry._replace(why="its zeros") if entry.key in masks else entry for entry in report]
+        wanted, given = dict.fromkeys([*held, *masks]), None
+    else:
+        wanted = dict.fromkeys(masks if masks is not None else [e.key for e in report if e.masked])
+        given = masks
     _check_masks(own, masks or {})
     for key in wanted:
         attach(own[key])
@@ -74,7 +90,7 @@ def sparsify(
     guarded = [guard(optimizer) for optimizer in optimizers_of(model)]
     if any(guarded) or not held.issuperset(wanted):
         _retrace(model)
-    return [_outcome(entry, wanted, held, masks) for entry in report]
+    return [_outcome(entry, wanted, held, given) for entry in report]
 
 
 def _outcome(

@@ -71,6 +71,8 @@ class PruningRun:
         with ExitStack() as held:
             # Only errors of opening get the name, since errors of other runs pass through here as well.
             with self._named():
+                if self._makes_folder:
+                    _ = prepared.trainer  # refuses a net that cannot train on the data
                 self._state = held.enter_context(
                     open_run(self.out, prepared.layout, recipe, versions(), extendable, self._accept_versions)
                 )
@@ -90,6 +92,11 @@ class PruningRun:
             if not self.name:
                 raise
             raise type(error)(f"{self.name}: {error}") from error
+
+    @property
+    def _makes_folder(self) -> bool:
+        """Whether opening makes a new folder. Several workers do everything in one order, whatever each finds."""
+        return self.out is not None and self.prepared.layout.workers == 1 and not Path(self.out).exists()
 
     @property
     def tickets(self) -> list[Ticket]:

@@ -155,7 +155,7 @@ def source_of(found: Any, data: Data, name: str, custom_objects: Mapping[str, An
     if isinstance(found, Ticket):
         return _from_ticket(found, custom_objects)
     if isinstance(found, Path):
-        model = _load(found, custom_objects)
+        model = load_file(found, custom_objects)
         return _from_model(model, data, found.name, custom_objects, {found.name: file_digest(found)})
     if isinstance(found, keras.Model):
         # A name such as `sequential_7` counts the models of this process, so it would differ between runs.
@@ -176,10 +176,10 @@ def _from_function(function: Callable[..., Any], data: Data, name: str) -> Sourc
     from kerastickets.models.objective import Objective
     from kerastickets.models.variables import snapshot
 
-    takes_data = _takes_data(function)
+    needs = takes_data(function)
 
     def build() -> keras.Model:
-        model = function(data) if takes_data else function()
+        model = function(data) if needs else function()
         if not isinstance(model, keras.Model):
             raise RecipeError(f"{name} must return a keras.Model. Received: {type(model).__name__}")
         if not model.built:
@@ -187,7 +187,7 @@ def _from_function(function: Callable[..., Any], data: Data, name: str) -> Sourc
         return model
 
     model = fresh(build, 0)
-    recipe = model_recipe(function)[0] or _compiled_recipe(model)
+    recipe = model_recipe(function)[0] or compiled_recipe(model)
     return Source(
         name,
         build,
@@ -198,7 +198,7 @@ def _from_function(function: Callable[..., Any], data: Data, name: str) -> Sourc
     )
 
 
-def _takes_data(function: Callable[..., Any]) -> bool:
+def takes_data(function: Callable[..., Any]) -> bool:
     """Whether a function takes the data as its first argument: the argument has no default, or its name is `data`."""
     first = next(iter(inspect.signature(function).parameters.values()), None)
     if first is None or first.kind in (first.VAR_KEYWORD, first.KEYWORD_ONLY):
@@ -245,7 +245,7 @@ def _from_model(
         lambda: rebuild(architecture, custom),
         architecture,
         lambda seed: weights,
-        _compiled_recipe(model),
+        compiled_recipe(model),
         Objective.compiled(model, data),
         files,
         masks_of(model),
@@ -295,7 +295,8 @@ def ticket_recipe(ticket: Ticket, custom_objects: Collection[str] = ()) -> dict[
     return {name: value for name, value in recipe.items() if name in TrainSettings.__annotations__}
 
 
-def _compiled_recipe(model: "keras.Model") -> dict[str, Any]:
+def compiled_recipe(model: "keras.Model") -> dict[str, Any]:
+    """The optimizer that a model was compiled with, as a setting of training; empty if there is none."""
     import keras
 
     optimizer = getattr(model, "optimizer", None)
@@ -305,7 +306,8 @@ def _compiled_recipe(model: "keras.Model") -> dict[str, Any]:
     return {"optimizer": keras.optimizers.serialize(inner)}
 
 
-def _load(path: Path, custom_objects: Mapping[str, Any] | None) -> "keras.Model":
+def load_file(path: Path, custom_objects: Mapping[str, Any] | None = None) -> "keras.Model":
+    """Load a model that Keras saved, after checking that the file is a sound archive."""
     import keras
 
     import kerastickets.layers  # noqa: F401 - mask-aware layers must be registered before a file names them

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kerastickets.data.augmentation import Augmentation
 from kerastickets.data.dataset import Data
@@ -31,6 +32,12 @@ from kerastickets.training.interleaving import InterleavedNets, train_together
 from kerastickets.training.optimizers import make_optimizer
 from kerastickets.training.recipe import Recipe
 from kerastickets.training.session import Metrics, Outcome, Row, Start, Steps, Training, Wish
+
+# What says nothing about the net and its data: too little memory, and workers that are gone.
+_NOT_THE_BATCH = (
+    *(MemoryError, tf.errors.ResourceExhaustedError, tf.errors.UnavailableError),
+    *(tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError),
+)
 
 
 class Trainer:
@@ -103,10 +110,14 @@ class Trainer:
                 *(self.model, data, recipe.batch_size, jit, augment, self.layout, recipe.eval_batch_size),
                 jit_needed=recipe.jit == "on",
             )
-        except (ValueError, TypeError) as error:  # Keras's own words about a loss or a metric
+        except KerasTicketsError:
+            raise
+        except Exception as error:  # whatever a layer, a loss or a metric says about the first batch
+            if isinstance(error, _NOT_THE_BATCH):
+                raise
             cause = " ".join(str(error).split())[:200]
             raise RecipeError(
-                f"The loss and the metrics must fit the net's outputs and {data.name}. Received: "
+                f"The net, its loss and its metrics must take the examples of {data.name}. Received: "
                 f"{type(error).__name__}: {cause}"
             ) from error
 

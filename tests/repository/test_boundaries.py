@@ -34,7 +34,7 @@ ROWS = [
     {"runs"},
     {"pruning"},
     {"transferring", "exporting", "reports"},
-    {"studies", "callbacks"},
+    {"studies", "callbacks", "inspection"},
     {"testing"},
 ]
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}
@@ -187,6 +187,7 @@ PUBLIC_FUNCTIONS = {
     "cut",
     "align",
     "analyze",
+    "inspect",
 }
 
 
