@@ -7,6 +7,7 @@ import pytest
 DIALS = ("-o", "levels=1", "-o", "shown=0-1", "-o", "sweep=1", "-o", "tickets=2", "-o", "used=2")
 
 
+@pytest.mark.slow
 def test_tables_go_to_stdout_and_the_report_is_named(kt, working_folder):
     arguments = ("reproduce", "merging", *DIALS, "-o", "train=1ep", "-o", "model=mlp:8", "--jobs", 1)
     result = kt(*arguments)
@@ -41,6 +42,7 @@ def test_what_is_refused(kt, working_folder, arguments, code, message):
     assert list(working_folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_compare_is_a_study_with_options_of_its_own(kt, working_folder):
     arguments = ("compare", "--criteria", "iterative-snip", "--sparsities", 0.5, "--seeds", 1)
     small = ("--model", "mlp:8", "--train", "1ep", "--train-size", "0.5", "--jobs", 1)

@@ -124,7 +124,9 @@ def facts(model):
     return paths, json.dumps(config, sort_keys=True), kept
 
 
-@pytest.mark.parametrize("make", MODELS)
+@pytest.mark.parametrize(
+    "make", [pytest.param(one, marks=[pytest.mark.slow] if n % 2 else []) for n, one in enumerate(MODELS)]
+)
 def test_a_model_is_the_one_that_keras_makes(make):
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(make())))
     before = copy.deepcopy(config)

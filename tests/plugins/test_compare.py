@@ -32,12 +32,14 @@ def rows(done):
     return [json.loads(line) for line in (done / "out" / "results.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_nets_of_one_sparsity_keep_equally_many_weights(rows):
     kept = {(row["sparsity"], row["kept"]) for row in rows}
     assert kept == {(0.0, 592), (0.2, 474), (0.5, 296)}  # rint(592 * 0.8), 592 / 2
     assert len(rows) == 2 * (1 + 3 * 2)
 
 
+@pytest.mark.slow
 def test_passes_are_training_steps_before_the_last_cut_and_batches_scored(rows):
     # Two epochs of 18 steps a level; 20 % need one level, 50 % four (0.8 ** 3 is still above a half).
     passes = {(row["criterion"], row["sparsity"]): row["passes"] for row in rows}
@@ -52,6 +54,7 @@ def test_passes_are_training_steps_before_the_last_cut_and_batches_scored(rows):
     }
 
 
+@pytest.mark.slow
 def test_nets_of_a_seed_start_from_the_same_weights(done):
     cache, budget = Cache(done / "cache"), replace(compare.BUDGETS["default"], **DIALS)
     jobs = [dense(budget, 1), *(found(budget, name, 0.5, 1) for name in DIALS["criteria"])]
@@ -59,6 +62,7 @@ def test_nets_of_a_seed_start_from_the_same_weights(done):
     assert all(np.array_equal(init, inits[0]) for init in inits)
 
 
+@pytest.mark.slow
 def test_the_table_is_of_means_over_seeds(done, rows):
     (table,) = json.loads((done / "out" / "tables.json").read_text())
     row = next(r for r in table["rows"] if (r["criterion"], r["kept"]) == ("magnitude", 296))

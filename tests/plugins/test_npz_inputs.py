@@ -63,6 +63,7 @@ def test_bytes_are_standardised_as_before(tmp_path):
     assert (data.raw, len(data.standardised()["mean"]), data.provenance()) == ("uint8", 3, {})
 
 
+@pytest.mark.slow
 def test_a_ticket_remembers_and_its_export_takes_raw_floats(tmp_path):
     spec = saved(tmp_path, columns())
     run = prune("mlp:8", spec, levels=1, rate=0.3, train="30ep", lr=0.05, batch_size=20, jit="off")

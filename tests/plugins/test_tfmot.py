@@ -115,6 +115,7 @@ def test_what_is_no_layer_is_refused_by_name_without_starting_tfmot(tmp_path, mo
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_every_layer_that_tf_keras_lacks_is_named(tmp_path):
     body = [layers.Flatten(), layers.Dense(4), layers.RMSNormalization(name="rms")]
     body += [

@@ -56,6 +56,7 @@ def groups(monkeypatch):
     return sizes
 
 
+@pytest.mark.slow
 def test_each_seed_leaves_the_bytes_of_its_run_alone(single, tmp_path, groups):
     runs = find_tickets(runs_of(tmp_path))
     assert groups == [3, 3, 3]

@@ -59,6 +59,7 @@ def test_progress_begins_with_what_is_known_and_ends_whole(whole):
     assert {progress.total for progress in told} == {2, 6}
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_no_number(whole, tmp_path):
     WHAT.run(tmp_path / "out", cache=tmp_path / "cache", jobs=2)
     assert numbers(tmp_path / "out") == numbers(whole[0] / "out")
@@ -74,7 +75,7 @@ def test_a_finished_study_does_nothing_again(whole, tmp_path):
     } == before
 
 
-@pytest.mark.parametrize("verb", ["prune", "apply"])
+@pytest.mark.parametrize("verb", ["prune", pytest.param("apply", marks=pytest.mark.slow)])
 def test_a_damaged_ticket_in_the_cache_is_set_aside_said_and_made_again(whole, tmp_path, verb):
     shutil.copytree(whole[0] / "cache", tmp_path / "cache")
     cache, notes = Cache(tmp_path / "cache"), []

@@ -69,7 +69,10 @@ KINDS = {
 
 
 #: Those that a fast run of the tests leaves out: the others hold what these hold.
-SLOW = ("averages", "patience, the last weights", "batches made by the data", "bfloat16")
+SLOW = (
+    *("averages", "patience, the last weights", "batches made by the data", "bfloat16"),
+    *("XLA, schedule", "own train_step with a counter"),
+)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ CASES = {
 
 
 # XLA compiles the first for a quarter of a minute; the second is part of another case.
-SLOW = ("normalised, XLA", "normalised, dropout")
+SLOW = ("dense, XLA", "normalised, XLA", "normalised, dropout", "convolution, normalised, dropout, augmented")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from tests.helpers.training import cosine, digest, masks, noisy, ones, plain, sa
 ROOT = Path(__file__).resolve().parents[2]
 
 
-BUILDS = pytest.mark.parametrize(("build", "jit"), [(plain, "off"), (plain, "on"), (noisy, "off")])
+BUILDS = pytest.mark.parametrize(
+    ("build", "jit"), [(plain, "off"), pytest.param(plain, "on", marks=pytest.mark.slow), (noisy, "off")]
+)
 
 
 @BUILDS
