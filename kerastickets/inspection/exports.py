@@ -1,7 +1,9 @@
 """Which exporters can write a model: try them all, or say what is known without writing."""
 
+import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -83,7 +85,7 @@ def _try(
 ) -> ExportFinding:
     try:
         ticket = Ticket(architecture, ones(shapes), {"init": weights, "final": weights}, {"start": "init"})
-        with tempfile.TemporaryDirectory() as folder:
+        with _quiet(), tempfile.TemporaryDirectory() as folder:
             made = registry.create("exporters", name)
             path = Path(folder) / f"export{made.suffix}"
             export(ticket, made, path, data=data, custom_objects=custom_objects, latency=False)
@@ -92,3 +94,15 @@ def _try(
         text = " ".join(str(error).split())[:_SHOWN]
         return ExportFinding(name, False, text if known else f"{type(error).__name__}: {text}")
     return ExportFinding(name, True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings of TensorFlow about tracing one function for several nets, which is what this is for."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -15,7 +15,7 @@ from kerastickets.inspection.findings import ExportFinding
 from kerastickets.models.architecture import custom_classes, faithful_architecture, rebuild
 from kerastickets.models.initial_weights import fresh
 from kerastickets.models.objective import Objective
-from kerastickets.models.variables import snapshot
+from kerastickets.models.variables import paths, snapshot
 from kerastickets.training.model_source import (
     compiled_recipe,
     find_model,
@@ -25,9 +25,10 @@ from kerastickets.training.model_source import (
 )
 
 _NO_CONFIG = (
-    "A ticket must hold a config that Keras can build the model from. Received: a {} without one. Pass a function that "
-    "builds it, give the class get_config, or name its parts in custom_objects."
+    "A ticket must hold a config that Keras can build the model from. Received: {}. Pass a function that builds it, "
+    "give the class get_config, or name its parts in custom_objects."
 )
+_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -142,16 +143,31 @@ def _rebuilt(model: keras.Model, custom: Mapping[str, Any]) -> tuple[Mapping[str
         config = faithful_architecture(model, custom)
     except KerasTicketsError as error:
         return {}, str(error)
-    return config, "" if config else _NO_CONFIG.format(type(model).__name__)
+    return config, "" if config else _NO_CONFIG.format(_culprit(model, custom))
+
+
+def _culprit(model: keras.Model, custom: Mapping[str, Any]) -> str:
+    """The first layer that Keras cannot make from its config; the model itself if each layer can be made."""
+    for path, layer in paths(model):
+        # A layer inside of another is made by that one, so that only layers without any are tried.
+        if path and len(list(paths(layer))) == 1:
+            try:
+                with keras.utils.custom_object_scope(dict(custom)):
+                    keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+            except Exception as error:  # an own get_config or from_config may raise anything
+                cause = " ".join(str(error).split())[:_SHOWN]
+                return f"the layer {'/'.join(path)}, {type(error).__name__}: {cause}"
+    return f"a {type(model).__name__} without one"
 
 
 def named(custom: Mapping[str, Any]) -> tuple[str, ...]:
-    """Classes and functions as `module:name`, each once."""
+    """Classes and functions as `module:name`, each once; this library's own are always there."""
     return tuple(
         sorted(
             {
                 f"{one.__module__}:{getattr(one, '__qualname__', type(one).__qualname__)}"
                 for one in custom.values()
+                if one.__module__.partition(".")[0] != "kerastickets"
             }
         )
     )
