@@ -85,6 +85,40 @@ def input_names(model: keras.Model, x: Any) -> list[str]:
     return [name.replace(".", "_") or "inputs" for name, _ in named_leaves(x)]
 
 
+def fixed_batch(model: keras.Model) -> int | None:
+    """The only batch size that a model takes, as one with a stateful layer; None if it takes any."""
+    sizes = {tensor.shape[0] for tensor in getattr(model, "inputs", None) or ()} - {None}
+    return min(sizes) if sizes else None
+
+
+def check_batches(model: keras.Model, data: Data, batch_size: int, *splits: str) -> int | None:
+    """Refuse batches that a model with a fixed batch size does not take.
+
+    Args:
+        model: the model.
+        data: the data set.
+        batch_size: the batch size of training.
+        *splits: the splits that must be whole batches.
+
+    Returns:
+        The fixed batch size; None if the model takes any.
+
+    Raises:
+        DataError: the batch size is another, or a split is not made of whole batches.
+    """
+    size = fixed_batch(model)
+    if size is None:
+        return None
+    odd = [f"{data.count(split)} examples in {split}" for split in splits if data.count(split) % size]
+    wrong = [f"batch_size={batch_size}"] if batch_size != size else []
+    if odd or wrong:
+        raise DataError(
+            f"The model takes batches of {size} examples only. Received: {', '.join([*wrong, *odd])}. Use "
+            f"batch_size={size} and splits of whole batches, or build the model without a batch size."
+        )
+    return size
+
+
 def check_fit(data: Data, model: keras.Model) -> None:
     """Refuse a model whose outputs do not fit the labels that a data set declares.
 

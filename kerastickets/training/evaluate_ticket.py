@@ -55,6 +55,7 @@ def evaluate(
         ['accuracy', 'calibration', 'classes']
     """
     from kerastickets.foundations.tree import masked
+    from kerastickets.models.label_fit import check_batches, fixed_batch
     from kerastickets.models.variables import assign
 
     ticket = Ticket.of(ticket)
@@ -66,6 +67,8 @@ def evaluate(
     trainers = trainers or TrainerCache()
     data = trainers.data(spec)
     net = trainers.measured(ticket_source(ticket, data, model, custom_objects), data)
+    fixed = fixed_batch(net)
+    batch_size = (fixed and check_batches(net, data, fixed, split)) or batch_size
     name = "final" if "final" in ticket.snapshots else ticket.start
     if assign(net, masked(ticket.weights(name), ticket.masks)):
         # What layers derive from their weights is traced into these. Most nets derive nothing.

@@ -21,6 +21,7 @@ from kerastickets.foundations.environment import versions
 from kerastickets.foundations.termination import deferred
 from kerastickets.foundations.tree import Tree, masked
 from kerastickets.models.derived_state import derives
+from kerastickets.models.label_fit import check_batches
 from kerastickets.models.masking import assign_masks, attach, guard
 from kerastickets.models.objective import Objective, loss_function
 from kerastickets.models.variables import assign, paths, snapshot, variables, walk
@@ -105,9 +106,18 @@ class Trainer:
         jit = allowed and use_jit(self.model, recipe.jit) and data.batches is None
         check_room(jit)
         augment = Augmentation.parse(recipe.augment)
+        fixed = check_batches(self.model, data, recipe.batch_size, "validation", "test")
         try:
             self.engine = Engine(
-                *(self.model, data, recipe.batch_size, jit, augment, self.layout, recipe.eval_batch_size),
+                *(
+                    self.model,
+                    data,
+                    recipe.batch_size,
+                    jit,
+                    augment,
+                    self.layout,
+                    fixed or recipe.eval_batch_size,
+                ),
                 jit_needed=recipe.jit == "on",
             )
         except KerasTicketsError:

@@ -188,6 +188,22 @@ def test_a_net_that_xla_cannot_compile_trains_without_it():
         kt.prune(no_xla, data, **QUICK | {"jit": "on"})
 
 
+def test_a_net_with_a_fixed_batch_size_takes_whole_batches_only():
+    """TRIALS I: a stateful layer."""
+    model = keras.Sequential(
+        [keras.Input((3, 2), batch_size=10), layers.GRU(4, stateful=True), layers.Dense(2)]
+    )
+    model.compile("adam", LOGITS, metrics=["accuracy"])
+    x, y = normal(20, 3, 2), np.arange(20) % 2
+    ticket = kt.prune(model, thirds(x, y), **QUICK).tickets[-1]
+    assert kt.evaluate(ticket, thirds(x, y))["examples"] == 20
+    with pytest.raises(kt.DataError, match=r"batches of 10 examples only. Received: batch_size=5"):
+        kt.prune(model, thirds(x, y), **QUICK | {"batch_size": 5})
+    odd = kt.Data("odd", (x, y), (x[:15], y[:15]), (x, y))
+    with pytest.raises(kt.DataError, match="Received: 15 examples in validation"):
+        kt.prune(model, odd, **QUICK)
+
+
 def test_the_evaluation_batch_size_is_a_setting():
     data = thirds(normal(20, 4), np.arange(20) % 2, loss=kt.CROSS_ENTROPY, metrics=("accuracy",), classes=2)
     one, other = (
