@@ -85,6 +85,11 @@ def _lines(facts: Mapping[str, Any]) -> dict[str, str]:
     if facts["custom"]:
         lines["custom classes"] = ", ".join(facts["custom"])
     lines["prunable"] = f"{facts['prunable']:,} of {facts['total']:,} weights"
+    if facts["unmasked_zeros"]:
+        lines["zeros"] = (
+            f"{facts['unmasked_zeros']:,} prunable weights are zero without a mask: training fills them, unless "
+            'kt.sparsify(model, "zeros") makes masks of them'
+        )
     if facts["units_why"]:
         lines["channels"] = f"unknown: {facts['units_why']}"
     if facts["data"] is not None:

@@ -15,6 +15,7 @@ class WeightFinding:
         count: the number of its entries.
         zeros: how many of them are exactly zero.
         pruned: whether `prune` and `sparsify` prune it by default.
+        masked: whether it has a mask.
         why: why, or why not.
         units: how many output channels pruning by channel may remove; None if it leaves this weight alone.
     """
@@ -24,6 +25,7 @@ class WeightFinding:
     count: int
     zeros: int
     pruned: bool
+    masked: bool
     why: str
     units: int | None = None
 
@@ -92,6 +94,16 @@ class Inspection:
         return sum(weight.count for weight in self.weights if weight.pruned)
 
     @property
+    def unmasked_zeros(self) -> int:
+        """How many prunable weights are zero without a mask, as after a plain save of a pruned model.
+
+        Training fills them, unless `sparsify(model, "zeros")` makes masks of them. Weights that are zero everywhere do
+        not count.
+        """
+        own = (weight for weight in self.weights if weight.pruned and not weight.masked)
+        return sum(weight.zeros for weight in own if weight.zeros < weight.count)
+
+    @property
     def accepted(self) -> bool:
         """Whether `prune` accepts the model, and the data set if there is one."""
         builds = self.rebuilds or self.needs_function
@@ -103,10 +115,11 @@ class Inspection:
         return self.data is not None and self.first_step is None
 
     def facts(self) -> dict[str, Any]:
-        """Everything as JSON, with `accepted`, and the counts `prunable` and `total`."""
+        """Everything as JSON, with `accepted`, and the counts `prunable`, `total` and `unmasked_zeros`."""
         told = asdict(self)
         for weight in told["weights"]:
             weight["shape"] = list(weight["shape"])
         told |= {name: list(told[name]) for name in ("custom", "weights", "exports")}
         total = sum(weight.count for weight in self.weights)
-        return {"accepted": self.accepted, "prunable": self.prunable, "total": total} | told
+        counts = {"prunable": self.prunable, "total": total, "unmasked_zeros": self.unmasked_zeros}
+        return {"accepted": self.accepted, **counts} | told

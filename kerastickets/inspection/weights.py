@@ -43,7 +43,8 @@ def weights_of(
         why = "it has a mask" if key in held else entry.why if entry else "not trainable"
         units = going.get(key) if key in pruned else None
         zeros = int(np.count_nonzero(value == 0))
-        found.append(WeightFinding(key, tuple(value.shape), value.size, zeros, key in pruned, why, units))
+        shape, masked = tuple(value.shape), key in held
+        found.append(WeightFinding(key, shape, value.size, zeros, key in pruned, masked, why, units))
     return tuple(found), units_why
 
 

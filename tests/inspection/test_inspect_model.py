@@ -118,6 +118,15 @@ def test_masks_that_a_model_holds_are_told():
     assert (aware.rebuilds, aware.custom, aware.prunable) == (True, (), 12)
 
 
+def test_zeros_without_a_mask_are_counted():
+    model = plain()
+    kt.sparsify(model, {"dense/kernel": np.arange(32).reshape(4, 8) % 2 > 0})
+    assert inspect(model).unmasked_zeros == 0
+    kt.strip(model)
+    model.layers[1].kernel.assign(np.zeros((8, 3)))  # not trained yet
+    assert inspect(model).facts()["unmasked_zeros"] == 16
+
+
 ACCEPTED = {
     "fits": (plain, data()),
     "own layer": (own_layer, data()),
