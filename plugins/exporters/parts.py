@@ -19,10 +19,7 @@ from kerastickets.plugin import (
     DataError,
     KerasTicketsError,
     Ticket,
-    arranged,
     compute_dtypes,
-    input_names,
-    input_specs,
     is_nested,
     leaves,
     map_leaves,
@@ -144,6 +141,8 @@ class Served:
 
 def _inputs(model: "keras.Model", data: Data | None) -> tuple[tuple[Input, ...], Any]:
     """The inputs of a model, and the structure that it takes them in; None for a single one."""
+    from kerastickets.plugin import arranged, input_names, input_specs  # they import Keras
+
     tensors, given = getattr(model, "inputs", None), None if data is None else arranged(model, data.test[0])
     if tensors:
         specs, names = [(one.shape, str(one.dtype)) for one in tensors], input_names(model, given)
