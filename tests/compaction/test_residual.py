@@ -144,6 +144,7 @@ def test_each_of_the_parts_that_are_rewound_matters(trainer, whole):
     assert fresh.rows[0]["val_loss"] == next(r for r in whole.rows if r["iteration"] == 4)["val_loss"]
 
 
+@pytest.mark.slow
 def test_momentum_starts_afresh():
     """What is not rewound: with momentum only the rewound state is the same, and the next step is another."""
     run = prune(residual, pictures(), sparsity=0.0, rewind_to="2it", **(DIALS | {"momentum": 0.9}))

@@ -174,6 +174,7 @@ def test_own_losses_and_batches_are_refused():
         find_data("digits+nothing")
 
 
+@pytest.mark.slow
 def test_three_tasks_are_reported_in_rows_and_by_evaluate(tmp_path):
     spec = "digits[0,1]+digits[2,3]+digits[4,5,6]"
     run = kt.prune(

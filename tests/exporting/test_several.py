@@ -68,6 +68,7 @@ def test_another_process_computes_the_same_from_several_inputs(exporter, names, 
     assert done.details["outputs"] == (["kind", "size"] if names else ["size", "kind"])
 
 
+@pytest.mark.slow
 def test_without_data_the_examples_come_from_the_inputs(tmp_path):
     path, done = written(trained(two_by_two(True)), "saved-model", tmp_path)
     serve = tf.saved_model.load(str(path)).signatures["serving_default"]
@@ -76,6 +77,7 @@ def test_without_data_the_examples_come_from_the_inputs(tmp_path):
     assert sorted(serve.structured_outputs) == ["output_0", "output_1"]
 
 
+@pytest.mark.slow
 def test_what_takes_one_input_names_the_others(tmp_path):
     with pytest.raises(KerasTicketsError, match=r"must have one input. Received: a model with a, b"):
         written(trained(two_by_two(True)), "tfmot", tmp_path)

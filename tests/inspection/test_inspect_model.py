@@ -91,7 +91,7 @@ def test_a_weight_is_pruned_or_skipped_and_the_reason_is_told():
     assert rows == {
         "conv2d/kernel": ((2, 2, 2, 3), 24, True, "kernel", 3),
         "conv2d/bias": ((3,), 3, *skipped),
-        "depthwise_conv2d/kernel": ((2, 2, 3, 1), 12, True, "kernel", None),
+        "depthwise_conv2d/kernel": ((2, 2, 3, 1), 12, True, "kernel", 3),
         "depthwise_conv2d/bias": ((3,), 3, *skipped),
         "batch_normalization/gamma": ((3,), 3, *skipped),
         "batch_normalization/beta": ((3,), 3, *skipped),

@@ -109,6 +109,7 @@ def test_one_unit_for_two_classes(activation):
     assert kt.train(ticket, data, train="1it").metrics["test_accuracy"] > 0.5
 
 
+@pytest.mark.slow
 def test_label_maps():
     """TRIALS O: one class for each pixel."""
     x = normal(20, 4, 4, 1)
@@ -204,6 +205,7 @@ def test_a_net_with_a_fixed_batch_size_takes_whole_batches_only():
         kt.prune(model, odd, **QUICK)
 
 
+@pytest.mark.slow
 def test_the_evaluation_batch_size_is_a_setting():
     data = thirds(normal(20, 4), np.arange(20) % 2, loss=kt.CROSS_ENTROPY, metrics=("accuracy",), classes=2)
     one, other = (

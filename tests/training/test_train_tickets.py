@@ -25,6 +25,7 @@ def test_each_is_what_train_gives():
     assert many[1].ticket.digest != many[2].ticket.digest
 
 
+@pytest.mark.slow
 def test_tickets_of_other_architectures_are_trained_as_well():
     narrow = train(toy_ticket(), "digits", start="small-dense", **DIALS).ticket
     many = train_many([toy_ticket(), narrow], "digits", **DIALS)

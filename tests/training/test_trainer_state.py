@@ -50,6 +50,7 @@ print("digest", digest(outcome.final))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_give_equal_bits():
     here = digest(trainer(noisy).train(start(noisy), masks(), seed=1).final)
     environ = os.environ | {"PYTHONHASHSEED": "1"}  # a salted hash must not reach any seed
@@ -107,6 +108,7 @@ def test_snapshots_equal_a_training_stopped_there(build):
     )
 
 
+@pytest.mark.slow
 def test_snapshots_change_neither_weights_nor_rows():
     plainly = trainer().train(start(), ones(), seed=0)
     paused = trainer().train(start(), ones(), seed=0, snapshot_at=[2, 3, 7])

@@ -98,6 +98,7 @@ def test_what_a_transferred_ticket_says_of_itself(levels, shop, other):
     assert json.loads(json.dumps(facts)) == facts
 
 
+@pytest.mark.slow
 def test_every_protocol_sees_the_same_batches_in_the_same_order(levels, shop, other, monkeypatch):
     stretches = []
     real = Engine.train
@@ -131,6 +132,7 @@ def test_late_reset_starts_from_step_k_at_step_zero(levels, shop, other):
     assert [row["iteration"] for row in moved.rows] == [0, 5, 10]
 
 
+@pytest.mark.slow
 def test_frozen_layers_and_their_statistics_do_not_move(other):
     half = find(noisy, levels=1, rate=0.5).tickets[1]
     moved = transfer("frozen", half, other)
