@@ -6,7 +6,7 @@ This module imports no TensorFlow, so that a mistyped setting is refused at once
 import math
 import numbers
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
@@ -255,3 +255,15 @@ def _factor(text: str) -> float:
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(text)
     return value
+
+
+def watched(splits: Collection[str]) -> tuple[str, ...]:
+    """Check the splits to measure at every evaluation besides validation, and sort them.
+
+    Raises:
+        RecipeError: one of them is neither `train` nor `test`.
+    """
+    for split in splits:
+        if isinstance(splits, str) or split not in ("train", "test"):
+            raise RecipeError(f"`watch` must be a list of train and test. Received: watch={splits!r}")
+    return tuple(sorted(splits))

@@ -31,7 +31,7 @@ from kerastickets.training.engine import Engine
 from kerastickets.training.freezing import freeze
 from kerastickets.training.interleaving import InterleavedNets, train_together
 from kerastickets.training.optimizers import make_optimizer
-from kerastickets.training.recipe import Recipe
+from kerastickets.training.recipe import Recipe, watched
 from kerastickets.training.session import Metrics, Outcome, Row, Start, Steps, Training, Wish
 
 # What says nothing about the net and its data: too little memory, and workers that are gone.
@@ -344,15 +344,3 @@ class Trainer:
         result = masked(snapshot(self.model), masks)
         assign(self.model, raw)
         return result
-
-
-def watched(splits: Collection[str]) -> tuple[str, ...]:
-    """Check the splits to measure at every evaluation besides validation, and sort them.
-
-    Raises:
-        RecipeError: one of them is neither `train` nor `test`.
-    """
-    for split in splits:
-        if isinstance(splits, str) or split not in ("train", "test"):
-            raise RecipeError(f"`watch` must be a list of train and test. Received: watch={splits!r}")
-    return tuple(sorted(splits))
