@@ -78,7 +78,9 @@ def _keras() -> list[Row]:
         "ConvNeXt": lambda: zoo.convnext.ConvNeXt((1, 1, 1, 1), (8, 8, 16, 16), name="small", **given),
         "DenseNet": lambda: zoo.densenet.DenseNet([1, 1, 1, 1], name="small", **given),
         "EfficientNet": lambda: zoo.efficientnet.EfficientNet(**small, **given),
-        "EfficientNetV2": lambda: zoo.efficientnet_v2.EfficientNetV2(**small, **given),
+        "EfficientNetV2": lambda: zoo.efficientnet_v2.EfficientNetV2(
+            **small | {"name": "efficientnetv2-b0"}, **given
+        ),
         "InceptionResNetV2": lambda: keras.applications.InceptionResNetV2(**large),
         "InceptionV3": lambda: keras.applications.InceptionV3(**large),
         "MobileNet": lambda: keras.applications.MobileNet(alpha=0.25, **given),
