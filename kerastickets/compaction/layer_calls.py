@@ -226,7 +226,10 @@ class _Walker:
         kind = type(operation).__name__
         stranger = not type(operation).__module__.startswith("keras.")
         kind = f"{type(operation).__module__}>{kind}" if stranger else kind if layer else f"ops.{kind}"
-        config = operation.get_config() if hasattr(operation, "get_config") else {}
+        try:
+            config = operation.get_config() if hasattr(operation, "get_config") else {}
+        except Exception:  # a layer of anyone's; its units then stay
+            config = {}
         others = keras.tree.flatten((args, kwargs))
         return Op(
             self.paths.get(id(operation), (operation.name,)),

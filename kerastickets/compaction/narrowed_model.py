@@ -10,6 +10,7 @@ from kerastickets.compaction.inner_units import InnerUnits
 from kerastickets.compaction.kept_units import KeptUnits
 from kerastickets.compaction.layer_calls import Call, filled, graph_of
 from kerastickets.compaction.weighted_layers import Weighted
+from kerastickets.errors import TicketError
 from kerastickets.models.variables import walk
 from kerastickets.structure.layer_graph import Op
 from kerastickets.structure.unit_tracing import einsum_axes
@@ -104,7 +105,14 @@ class _Maker:
                 config["bias_axes"] = config["bias_axes"] or (config["equation"][-1] if added else None)
             else:
                 config["use_bias"] = call.operation.use_bias or added
-        return type(call.operation).from_config(config)
+        try:
+            return type(call.operation).from_config(config)
+        except Exception as error:  # whatever a layer of anyone's says to its own config
+            cause = " ".join(str(error).split())[-200:]
+            raise TicketError(
+                f"A layer must be made again from its own config. Received: {call.operation.name}, "
+                f"{type(error).__name__}: ...{cause}"
+            ) from error
 
     def _reshaped(self, call: Call, shape: Any) -> tuple[int, ...]:
         """The shape that a Reshape makes of the units that stay."""

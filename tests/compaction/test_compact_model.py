@@ -157,7 +157,7 @@ def test_constants_that_meet_padding_go_into_one_of_them():
     after = found.model.layers[-1].get_weights()[0]
     # By hand: the one that stays is 4, and its weights take over 1/4 of those of 1 and 2/4 of those of 2.
     expected = before[:, :, 2] + before[:, :, 1] / 4 + before[:, :, 3] / 2
-    np.testing.assert_allclose(after[:, :, 1], expected, rtol=1e-6)
+    np.testing.assert_allclose(after[:, :, 1], expected, rtol=1e-6, atol=1e-7)  # sums may cancel
     assert found.facts["kept"] == {
         "conv2d_1 (Conv2D): one constant, to hold all constants that meet its padding": 1
     }
