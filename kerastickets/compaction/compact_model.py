@@ -58,7 +58,7 @@ def compact(
     Args:
         model: a built Sequential or Functional model whose pruned weights are 0; it is not changed.
         custom_objects: your classes by name.
-        example: an input of the model, which shows sizes that the model leaves open. None takes each as 96.
+        example: an input of the model, which shows sizes that the model leaves open. None takes that of `open_size`.
 
     Returns:
         A `Compacted`. Its model computes the same as `model`, up to rounding.

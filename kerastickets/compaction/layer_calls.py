@@ -12,11 +12,9 @@ import keras
 import numpy as np
 
 from kerastickets.errors import RecipeError, TicketError
+from kerastickets.models.open_sizes import open_size
 from kerastickets.models.variables import paths
 from kerastickets.structure.layer_graph import LayerGraph, Op
-
-# The length used for an axis of open length: long enough for the interior to differ from the borders.
-_ANY = 96
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Calls:
             output.
         values: the value of every tensor if all inputs are zeros, by number, for one example.
         outputs: the outputs of the model, with slots in place of tensors.
-        fixed: whether all sizes of the inputs are known. If not, open sizes were taken as 96, or from an example.
+        fixed: whether all sizes of the inputs are known. If not, they are those of `open_size`, or of an example.
         masked: the numbers of tensors that say which of their steps later layers leave out.
     """
 
@@ -95,7 +93,7 @@ def calls_of(model: keras.Model, example: Any = None) -> Calls:
     Args:
         model: a Sequential or Functional model with any layers.
         example: an input of the model, of any number of examples. Its shape replaces sizes that are open. None takes
-            each open size as 96.
+            each open size as `open_size` says.
 
     Raises:
         TicketError: the model is neither Sequential nor Functional.
@@ -141,7 +139,9 @@ def _walked(model: keras.Model, symbolic: bool, example: Any = None) -> tuple[La
             "The calls of a model can be followed only if it is Sequential or Functional. Received: "
             f"{type(model).__name__}, a model whose own code decides which layer feeds which."
         )
-    walker = _Walker({id(layer): path for path, layer in reversed([*paths(model)])}, symbolic)
+    walker = _Walker(
+        {id(layer): path for path, layer in reversed([*paths(model)])}, open_size(model), symbolic
+    )
     shapes = [tensor.shape for tensor in graph.inputs]
     if example is not None:
         shapes = _fitting([np.shape(one) for one in keras.tree.flatten(example)], shapes)
@@ -186,6 +186,7 @@ _FUNCTIONAL = keras.Model(*[keras.Input((1,))] * 2)
 @dataclass
 class _Walker:
     paths: Mapping[int, tuple[str, ...]]
+    free: int  # the size of axes of open length
     symbolic: bool = False  # values are shapes and types without numbers
     ops: list[Op] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
@@ -195,7 +196,7 @@ class _Walker:
         """A slot for an input tensor of zeros."""
         if self.symbolic:
             return self._slot(keras.KerasTensor(tensor.shape, tensor.dtype))
-        return self._slot(keras.ops.zeros((1, *(size or _ANY for size in shape[1:])), tensor.dtype))
+        return self._slot(keras.ops.zeros((1, *(size or self.free for size in shape[1:])), tensor.dtype))
 
     def through(self, graph: Any, given: Sequence[Slot]) -> Any:
         """Run a graph on slots, with nested models inline."""

@@ -35,8 +35,6 @@ from kerastickets.tickets.ticket import Ticket
 if TYPE_CHECKING:
     import keras
 
-_TOLERANCE = 1e-4
-
 
 def export(
     ticket: Ticket | str | Path,
