@@ -4,6 +4,7 @@ import gc
 import os
 import re
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test is slow that needs a fixture which its module lists in `SLOW_FIXTURES`."""
+    """Mark as slow what a module lists: in `SLOW_FIXTURES` fixtures, in `SLOW_VARIANTS` ids of parametrized tests."""
     for item in items:
-        slow = getattr(getattr(item, "module", None), "SLOW_FIXTURES", set())
-        if slow & {*getattr(item, "fixturenames", ())}:
+        module = getattr(item, "module", None)
+        fixtures = getattr(module, "SLOW_FIXTURES", set()) & {*getattr(item, "fixturenames", ())}
+        patterns = getattr(module, "SLOW_VARIANTS", {}).get(getattr(item, "originalname", ""), ())
+        variant = item.name.partition("[")[2].removesuffix("]")
+        if fixtures or any(fnmatchcase(variant, pattern) for pattern in patterns):
             item.add_marker(pytest.mark.slow)
 
 

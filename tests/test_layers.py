@@ -113,6 +113,7 @@ def test_wrapped_layers_come_back_too(tmp_path):
     assert equal(masks_of(through_file(model, tmp_path)), masks)
 
 
+@pytest.mark.slow
 def test_another_process_loads_the_file(tmp_path):
     model, masks = masked_model("Dense")
     model.save(tmp_path / "model.keras")

@@ -6,6 +6,11 @@ import pytest
 
 from kerastickets import evaluate
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_each_task_has_its_line": ("symbolic*",),
+}
+
 
 def pruned(kt, folder, dataset, *more):
     out = folder / "run"

@@ -12,6 +12,12 @@ import pytest
 from kerastickets import Ticket
 from kerastickets.runs.folder import RunFolder
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_model_data_and_criterion_are_looked_up_once": ("three seeds",),
+}
+
+
 KT = Path(sysconfig.get_path("scripts")) / "kt"
 LEVEL_KEYS = {
     "level", "kept", "total", "density", "early_stop_iteration", "stopped_iteration", "val_accuracy",
@@ -136,6 +142,7 @@ def test_own_models_by_function_and_by_file(kt, working_folder, monkeypatch):
     assert Ticket.load(run / "level-00.safetensors").kept == 640
 
 
+@pytest.mark.slow
 def test_several_seeds_have_a_folder_each_and_a_list_as_json(kt, small, tmp_path):
     arguments = (*small, "--levels", 1, "--rate", 0.5)
     result = kt("prune", *arguments, "--seeds", "0,2", "--out", tmp_path / "both")
@@ -150,6 +157,7 @@ def test_several_seeds_have_a_folder_each_and_a_list_as_json(kt, small, tmp_path
     assert (tmp_path / "alone" / "run.json").read_bytes() == log
 
 
+@pytest.mark.slow
 def test_seeds_that_are_not_alike_run_one_after_another(kt, small, tmp_path):
     arguments = (*small, "--levels", 1, "--rate", 0.5, "--train-size", 0.5)
     result = kt("prune", *arguments, "--seeds", "0,2", "--out", tmp_path / "both")
@@ -215,6 +223,7 @@ def long_run(tmp_path):
     return lambda folder: ("prune", *dials, "--out", str(tmp_path / folder))
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_folder_that_the_same_command_continues(kt, long_run, tmp_path):
     def hear():
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -242,6 +251,7 @@ def test_ctrl_c_leaves_a_folder_that_the_same_command_continues(kt, long_run, tm
     assert done.items() <= tickets(tmp_path / "whole").items()
 
 
+@pytest.mark.slow
 def test_an_extended_net_is_pruned_back_to_its_own_size(kt, tmp_path):
     arguments = (
         "--model",

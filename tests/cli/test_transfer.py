@@ -66,6 +66,7 @@ def test_a_ticket_is_replaced_only_with_force(kt, run_folder, tmp_path):
     assert (tmp_path / "ticket.safetensors").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", [False, True], ids=["new folder", "with --force"])
 @pytest.mark.parametrize("moment", ["temporary", "metrics.jsonl", "ticket.safetensors"])
 def test_a_transfer_that_is_cut_off_goes_on_with_the_same_command(

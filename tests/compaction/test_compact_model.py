@@ -20,6 +20,12 @@ from kerastickets.models.variables import assign, snapshot, variables
 from kerastickets.structure.reachability import Structure
 from tests.helpers import compactnets, zoo
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_masked_and_compacted_compute_the_same": ("*-float32",),
+}
+
+
 quick = functools.partial(settings, deadline=None, derandomize=True, database=None)
 NETS = {
     (form, dtype): build(dtype)

@@ -13,6 +13,11 @@ from kerastickets.errors import RecipeError
 from kerastickets.models.variables import assign, snapshot, variables
 from tests.helpers import compactnets, unitnets
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_units_that_pruning_takes_are_taken_away": ("simple rnn", "lstm"),
+}
+
 
 def outputs(model, x):
     return keras.ops.convert_to_numpy(model(x, training=False))

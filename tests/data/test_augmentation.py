@@ -14,6 +14,12 @@ from kerastickets.models.variables import snapshot
 from kerastickets.training.trainer import Trainer
 from tests.helpers import training
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_equal_runs_give_equal_bytes_and_augmentation_matters": ("dense-on",),
+}
+
+
 ALL = {"dense/kernel": np.ones((27, 3), bool)}
 
 
@@ -127,6 +133,7 @@ def test_equal_runs_give_equal_bytes_and_augmentation_matters(model, jit):
     assert one.tickets[0].provenance["recipe"]["augment"] == "flip+crop:1"
 
 
+@pytest.mark.slow
 def test_a_pause_and_a_rewind_continue_the_same_stream():
     # Plain SGD: a rewound training starts with fresh optimizer slots, which would differ.
     dials = {"levels": 1, "rate": 0.5, "optimizer": "sgd", "lr": 0.1, "keep": "last"}

@@ -82,6 +82,7 @@ def test_names_of_classes_win_over_numbers():
         of_classes(data, ["dig", "cat"])
 
 
+@pytest.mark.slow
 def test_a_run_uses_the_part_and_says_so():
     dials = {"levels": 1, "rate": 0.5, "train": "2ep", "jit": "off", "train_size": 0.5}
     run = kt.prune("mlp:4", "digits", **dials)

@@ -24,6 +24,7 @@ def work(task, emit):
     return task * 2, os.getpid(), tf.config.threading.get_intra_op_parallelism_threads()
 
 
+@pytest.mark.slow
 def test_tasks_are_done_in_few_processes_of_one_thread():
     events = []
     with Pool(work, 2) as pool:
@@ -95,6 +96,7 @@ def large(task, emit):
     emit("rows", b"x" * 500_000_000)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_within_a_message_is_no_hang(without_tensorflow):
     with Pool(large, 2) as pool:
         pool.submit("large", 0)

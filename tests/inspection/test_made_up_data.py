@@ -8,6 +8,12 @@ from keras import layers
 from kerastickets.errors import RecipeError
 from kerastickets.inspection.made_up_data import made_up
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_labels_fit_each_loss": ("False-loss2-labels2", "False-loss1-labels1"),
+}
+
+
 SPARSE = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 

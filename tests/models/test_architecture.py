@@ -19,6 +19,12 @@ from kerastickets.models.architecture import (
 from kerastickets.models.variables import variables, walk
 from tests.helpers import nets
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_two_builds_have_one_architecture_and_it_builds_them": ("recurrent", "nested"),
+}
+
+
 ids = {"ids": lambda build: build.__name__}
 
 

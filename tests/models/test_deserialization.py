@@ -7,6 +7,12 @@ import pytest
 
 from kerastickets.models.deserialization import deserialize
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_a_model_is_the_one_that_keras_makes": ("frozen", "nested", "keeper"),
+}
+
+
 keras = pytest.importorskip("keras")
 layers = keras.layers
 

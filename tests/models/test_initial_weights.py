@@ -33,6 +33,7 @@ def test_a_seed_gives_the_same_weights_again(build):
     assert digest(fresh(build, 7)) != digest(fresh(build, 8))
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_bits_in_another_process():
     code = (
         "from tests.models.test_initial_weights import *; from tests.helpers import nets; random.seed(99);"
@@ -123,6 +124,7 @@ def test_the_callers_random_numbers_go_on_as_if_nothing_had_been_built():
     assert random.random() == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("units", [999_999_999_999, 10**18, 2**63 - 1, 10**20])
 def test_a_model_that_fits_no_memory_is_one_named_error(units):
     def build():

@@ -25,6 +25,21 @@ from kerastickets.training.recipe import Recipe
 from kerastickets.training.trainer import Trainer
 from tests.helpers import nets
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_zeros_stay_in_the_trainer": (
+        "clipvalue",
+        "ema-overwrites",
+        "clipnorm",
+        "nesterov",
+        "adafactor",
+        "momentum",
+    ),
+    "test_zeros_stay_in_fit_after_sparsify": ("adafactor", "ema-overwrites", "clipnorm", "decay"),
+    "test_zeros_stay_in_every_kind_of_layer": ("recurrent",),
+}
+
+
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 # Fast rates, so that nine steps move every weight that may move.

@@ -11,6 +11,12 @@ from kerastickets import registry, testing
 from kerastickets.errors import KerasTicketsError
 from tests.helpers.preparing import picture, prepare
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_a_registered_name_keeps_its_contract": ("datasets-mnist", "models-resnet-20"),
+}
+
+
 CHECKS = {
     "criteria": testing.check_criterion,
     "operations": testing.check_operation,

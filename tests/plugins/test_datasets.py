@@ -14,6 +14,13 @@ import pytest
 from kerastickets import registry
 from kerastickets.errors import DataError
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_a_damaged_prepared_set_is_a_named_error": ("None", "one_byte_changed", "whole_records"),
+    "test_the_scaling_gives_the_bytes_back": ("mnist-fashion", "cifar10"),
+}
+
+
 PREPARE = "python -c \"import tensorflow_datasets as tfds; tfds.builder('mnist').download_and_prepare()\""
 
 

@@ -120,6 +120,7 @@ def test_probabilities_stay_as_they_are_and_classes_have_their_names(tmp_path):
     assert "classify" not in facts["signatures"]
 
 
+@pytest.mark.slow
 def test_calibration_sees_training_examples_alone(tmp_path):
     def made(data, spec="litert:int8=true,calibration=20"):
         file = tmp_path / "made.tflite"

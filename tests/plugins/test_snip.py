@@ -23,6 +23,12 @@ from kerastickets.pruning.schedule import plan
 from kerastickets.pruning.scoring import Batches, Scoring
 from tests.helpers.training import data, find
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_scoring_leaves_weights_optimizer_and_statistics_bit_identical": ("snip", "snip:batches=3"),
+}
+
+
 LOSS = keras.losses.get(CROSS_ENTROPY)
 
 

@@ -9,6 +9,11 @@ from kerastickets.data.spec import data_digest, data_of
 from kerastickets.errors import DataError, PluginError
 from kerastickets.models.objective import Objective
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_squared_error_is_reported_for_each_task": ("independent",),
+}
+
 
 def columns(data, split="test"):
     x, y = getattr(data, split)

@@ -11,6 +11,12 @@ from kerastickets.tickets.operation import plugin_name
 from kerastickets.training.train_ticket import control
 from tests.helpers.training import same
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_pruning_while_fine_tuning": ("weight",),
+}
+
+
 NAMES = {
     *("dense", "fine-tune", "frozen", "frozen-then-all", "late-reset", "new-head"),
     *("prune-while-fine-tuning", "random-reinit", "small-dense", "ticket"),

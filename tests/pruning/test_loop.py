@@ -65,6 +65,7 @@ def test_each_seed_leaves_the_bytes_of_its_run_alone(single, tmp_path, groups):
         assert contents(tmp_path / f"seed-{seed}") == contents(single / f"seed-{seed}")
 
 
+@pytest.mark.slow
 def test_seeds_that_are_at_different_levels_go_on_together(single, tmp_path, groups):
     find_tickets(runs_of(tmp_path, levels=1, seeds=[1]))
     del groups[:]

@@ -277,6 +277,7 @@ def test_levels_that_are_not_trained_are_asked_too():
     assert (kept(run), list(run.tickets[-1].snapshots)) == ([56, 28], ["init"])
 
 
+@pytest.mark.slow
 def test_each_seed_stops_by_itself(tmp_path):
     shop = TrainerCache()
     # Of seed 0 from 14 weights on, of seed 1 from 7, of seed 2 never.

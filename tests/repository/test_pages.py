@@ -30,6 +30,7 @@ def test_the_page_on_analysis_runs_from_top_to_bottom(run_python_blocks):
     assert run_python_blocks(ROOT / "docs" / "analysis.md") == 2
 
 
+@pytest.mark.slow
 def test_the_page_on_transfer_runs_from_top_to_bottom(run_python_blocks):
     assert run_python_blocks(ROOT / "docs" / "transfer.md") == 3
 

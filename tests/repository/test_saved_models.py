@@ -11,6 +11,13 @@ import pytest
 from kerastickets import registry
 from kerastickets.exporting.report import size_of
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_other_formats_are_as_accurate_as_their_card_says": ("*compacted*",),
+    "test_a_saved_model_is_as_accurate_as_its_card_says": ("digits-conv-2-compacted",),
+}
+
+
 FOLDER = Path(__file__).resolve().parents[2] / "saved_models"
 CARDS = {card.parent.name: json.loads(card.read_text("utf-8")) for card in sorted(FOLDER.glob("*/card.json"))}
 EXPORTS = [(name, file) for name, card in CARDS.items() for file in card["exports"]]

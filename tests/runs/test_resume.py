@@ -51,6 +51,7 @@ def assert_equal_runs(one, other):
     assert extra == {"run.json", "run.lock", "metrics.jsonl"}
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_random_moments_is_the_run_that_was_not(killed):
     continued = sorted(killed.glob("random-*"))
     assert continued

@@ -17,6 +17,19 @@ from kerastickets.structure.task_separation import separation, separation_degree
 from tests.helpers.bruteforce import Net, Reached
 from tests.helpers.zoo import FORMS, built
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_nets_of_keras_equal_the_brute_force": (
+        "residual",
+        "two-inputs",
+        "nested",
+        "ended-by-models",
+        "conv-6",
+    ),
+    "test_categories_are_what_numbers_do": ("residual", "conv-6"),
+}
+
+
 quick = functools.partial(settings, deadline=None, derandomize=True, database=None)
 # Sparse ones are where neurons are cut off; an empty layer and a dense one are drawn often.
 DENSITIES = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.0])

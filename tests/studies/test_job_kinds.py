@@ -137,6 +137,7 @@ def test_an_unknown_verb_is_refused(tmp_path):
         do(Job("prun", {}), Cache(tmp_path), TrainerCache())
 
 
+@pytest.mark.slow
 def test_a_group_of_seeds_trains_together_to_the_bits_of_each_alone(tmp_path):
     options = dict(found(BUDGET, 0).options)
     del options["seed"]

@@ -75,6 +75,7 @@ def test_a_finished_study_does_nothing_again(whole, tmp_path):
     } == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["prune", pytest.param("apply", marks=pytest.mark.slow)])
 def test_a_damaged_ticket_in_the_cache_is_set_aside_said_and_made_again(whole, tmp_path, verb):
     shutil.copytree(whole[0] / "cache", tmp_path / "cache")
@@ -141,6 +142,7 @@ def test_a_study_that_is_killed_continues_without_repeating_finished_jobs(whole,
     assert numbers(tmp_path / "out") == numbers(whole[0] / "out")
 
 
+@pytest.mark.slow
 def test_an_error_of_a_job_is_raised_and_what_is_done_stays_done(tmp_path):
     class Broken:
         TITLE, PAPER, BUDGETS = tinystudy.TITLE, tinystudy.PAPER, tinystudy.BUDGETS

@@ -83,6 +83,7 @@ def hold(folder, event):
         Cache(folder).keep(A, {"by": "the other"})
 
 
+@pytest.mark.slow
 def test_who_wants_a_job_that_another_process_does_waits_for_it(tmp_path):
     context = multiprocessing.get_context("spawn")
     event = context.Event()

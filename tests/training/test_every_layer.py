@@ -18,6 +18,12 @@ from kerastickets.pruning.prune_model import prune
 from kerastickets.training.recipe import Recipe
 from kerastickets.training.trainer import Trainer
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_zeros_and_masks_hold": ("mask-aware layers in fit-Dense", "plain layers in the trainer-Dense"),
+}
+
+
 CELL = "{}_cell/{}"
 RECURRENT = ("kernel", "recurrent_kernel")
 ATTENTION = ("query/kernel", "key/kernel", "value/kernel", "attention_output/kernel")

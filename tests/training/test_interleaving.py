@@ -26,6 +26,11 @@ from tests.helpers.training import (
     start,
 )
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_each_is_bit_for_bit_the_net_that_trains_alone": ("own train_step", "schedule, keep last"),
+}
+
 
 def conv():
     """Convolution, BatchNormalization and Dropout."""

@@ -24,6 +24,11 @@ from tests.helpers.training import (
     trainer,
 )
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_pruned_weights_stay_exactly_zero": ("adamw", "adagrad", "lion"),
+}
+
 
 def test_frozen_weights_and_frozen_statistics_stay():
     made = trainer(noisy, frozen=["dense", "batch_normalization"])

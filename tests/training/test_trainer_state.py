@@ -13,6 +13,15 @@ from kerastickets.foundations.tree import integer, masked
 from kerastickets.models.variables import snapshot
 from tests.helpers.training import cosine, digest, masks, noisy, ones, plain, same, start, trainer
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_schedules_by_hand": ("exponential*", "linear-0it*", "linear-4it*"),
+    "test_a_schedule_continues_where_training_starts_or_where_it_is_told": ("7-*",),
+    "test_equal_arguments_give_equal_bits_in_one_trainer_and_in_two": ("noisy-off",),
+    "test_snapshots_equal_a_training_stopped_there": ("noisy",),
+}
+
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
