@@ -19,6 +19,7 @@ from kerastickets_cli.output import hush_tensorflow, say
 #: Command -> (module:function, summary). `kt --help` shows the summaries without importing the modules.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "prune": ("prune:prune", "Find a lottery ticket."),
+    "shrink": ("shrink:shrink", "Find the smallest ticket that keeps what you ask for."),
     "inspect": ("inspect_model:inspect", "Say what will work with a model, before it is pruned."),
     "train": ("train:train", "Train a ticket, or one of its controls."),
     "transfer": ("transfer:transfer", "Train a ticket on another task."),

@@ -27,15 +27,30 @@ def pruning_options(command: Command) -> Command:
     return _decorated(command, Method, leave_out=("name", "criterion", "options"))
 
 
-def training_options(default: str = "", **defaults: str) -> Callable[[Command], Command]:
+def shrinking_options(command: Command) -> Command:
+    """Add the settings of `Method` that a search for a smaller model leaves to its user."""
+    from kerastickets.shrinking.settings import FIXED, OWN
+
+    fixed = ("name", "criterion", "options", *FIXED)
+    return _decorated(
+        command, Method, leave_out=fixed, defaults={name: str(value) for name, value in OWN.items()}
+    )
+
+
+def training_options(
+    default: str = "", leave_out: tuple[str, ...] = (), **defaults: str
+) -> Callable[[Command], Command]:
     """Add the settings of `Recipe` to a command, as options.
 
     Args:
+        leave_out: settings that the command does not offer.
         default: the text that the help shows as the default of every setting. If empty, the help shows the default
             of each field.
         **defaults: the text that the help shows as the default of a single setting, by name.
     """
-    return lambda command: _decorated(command, Recipe, default=default, defaults=defaults)
+    return lambda command: _decorated(
+        command, Recipe, leave_out=leave_out, default=default, defaults=defaults
+    )
 
 
 def _decorated(

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         Level as Level,
         Run as Run,
     )
+    from kerastickets.shrinking.shrink_model import shrink as shrink
     from kerastickets.statistics.curve_fitting import fit_learning_curve as fit_learning_curve
     from kerastickets.structure.analysis import analyze as analyze
     from kerastickets.structure.networkx_graph import (

@@ -1,6 +1,7 @@
 """Choose the loss and the metrics of training: from the data set, from the compiled model, or from the ticket."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -147,6 +148,13 @@ class Objective:
             if is_nested(loss):
                 return record_part(loss)
             return str(getattr(loss, "__qualname__", type(loss).__qualname__))
+
+    def key(self) -> str | None:
+        """A text that is equal for equal objectives; None if a part of it is not one of Keras's own."""
+        text = json.dumps(self.record(), sort_keys=True)
+        modules = re.findall(r'"module": "(\w+)', text)
+        own = '"by_name"' in text or not {"keras", "kerastickets", "builtins"}.issuperset(modules)
+        return None if own else text
 
     def record(self) -> dict[str, Any]:
         """The objective as JSON, for a ticket. `recorded` reads it back.

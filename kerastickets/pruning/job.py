@@ -73,6 +73,8 @@ class PruneJob:
         Recipe.of(training, own)
         own_name = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
         name = model_name or own_name
+        if method.pretrained:
+            check_trained(found, ticket, name)
         for variant in method.variants:
             variant.check_model(found, name if ticket is None else "a ticket to continue from")
         job = cls(found, find_data(data), method, training, name, 0, ticket, strategy)
@@ -101,6 +103,25 @@ class PruneJob:
         for variant in self.method.variants:
             start = variant.start_model(start, data, self.method)
         return start
+
+
+def check_trained(found: Any, start: Ticket | None, name: str) -> None:
+    """Refuse what has no trained weights: a name or a function, whose weights are drawn, and an untrained ticket.
+
+    Raises:
+        RecipeError: it has none.
+    """
+    if start is not None:
+        if "final" not in start.snapshots:
+            raise RecipeError(
+                "`pretrained` needs a trained ticket. Received: one with "
+                f"{', '.join(start.snapshots)} only. Train it first: `kt train TICKET`."
+            )
+    elif callable(found) and not hasattr(found, "get_weights"):
+        raise RecipeError(
+            f"`pretrained` needs a model with trained weights: a .keras file, a keras.Model or a ticket. Received: "
+            f"{name}, whose weights are drawn."
+        )
 
 
 def _found(model: Any, ticket: Ticket | None) -> Any:

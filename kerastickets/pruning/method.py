@@ -42,7 +42,7 @@ VARIANTS: Mapping[str, Callable[[Any], Variant | None]] = {
 }
 
 # Settings that were added later. Their defaults are not recorded, so that older runs can be continued.
-_LATER = ("spacing", "cuts", "extend", "stop_when", "all_alive")
+_LATER = ("spacing", "cuts", "extend", "stop_when", "all_alive", "pretrained")
 
 
 def _durations(given: Collection[Any]) -> tuple[Duration, ...]:
@@ -87,6 +87,8 @@ class Method:
         after_cut: what starts again after a cut: weights and learning rate (rewind), the learning rate alone
             (lr-rewind), or nothing (fine-tune).
         no_train: leave the last level untrained.
+        pretrained: the given weights are trained already: measure level 0 instead of training it, and fine-tune the
+            later levels from there.
         allow_collapse: let a cut empty a layer.
         all_alive: drop weights on no path from input to output, and keep others in their place.
         granularity: prune single weights, or whole units: channels, heads, recurrent units (output layers excepted).
@@ -111,6 +113,7 @@ class Method:
     rewind_to: Duration = Duration(0, "it")
     after_cut: AfterCut = "rewind"
     no_train: bool = False
+    pretrained: bool = False
     allow_collapse: bool = False
     all_alive: bool = False
     granularity: Granularity = "weight"
@@ -145,6 +148,8 @@ class Method:
         merged |= {setting: value for setting, value in given.items() if setting not in AMOUNTS}
         merged.setdefault("scope", scope_of(merged, defaults, variants))
         merged.setdefault("between", defaults.get("between", cls.between))
+        if merged.get("pretrained") and merged["between"] == "train":
+            merged.setdefault("after_cut", "fine-tune")
         read = {setting: _READERS[setting](merged[setting]) for setting in _READERS if setting in merged}
         method = cls(name, made, plugin_options.describe(made), **merged | read)
         method.check()
@@ -168,6 +173,11 @@ class Method:
             raise RecipeError(
                 "`rewind_to` and `snapshot_at` need a trained level 0. Received: between=none. "
                 "Use between=train, or leave them out."
+            )
+        if self.pretrained and (self.rewind_to.count or self.snapshot_at):
+            raise RecipeError(
+                "`rewind_to` and `snapshot_at` need a trained level 0. Received: pretrained=True, which only measures "
+                "it. Leave out one of them."
             )
         if self.between == "none" and self.after_cut != "rewind":
             raise RecipeError(f"`after_cut={self.after_cut}` needs trained levels. Received: between=none")
@@ -226,6 +236,8 @@ class Method:
 
     def trains(self, level: int, last: int) -> bool:
         """Whether `level` is trained, if the last level is `last`."""
+        if level == 0 and self.pretrained:
+            return False
         return not self.no_train if level == last else self.between == "train"
 
     def steps_to_keep(self, train: Duration, per_epoch: int) -> tuple[int, ...]:

@@ -52,7 +52,8 @@ class PreparedRun:
         own = {name: value for name, value in self.source.recipe.items() if name != "rate"}
         self.recipe = Recipe.of(job.training, own)
         self.data = self.trainers.data(self.whole, self.recipe.train_size, job.seed)
-        self.init = job.start.weights("init") if job.start else self.source.init(job.seed)
+        given = "final" if self.method.pretrained else "init"
+        self.init = job.start.weights(given) if job.start else self.source.init(job.seed)
         self._callbacks, self._watch = callbacks, watch
         self.per_epoch = self.recipe.per_epoch(self.data)
         #: The step of level 0 from whose weights later levels start.

@@ -159,7 +159,9 @@ class PruningRun:
             if first:
                 try_rules(ticket, self.method.stop_when, self.prepared.data)
         self._ticket, self.start = ticket, None
-        if self.method.trains(self.level, self.prepared.levels):
+        if first and self.method.pretrained:
+            self.start = replace(self._start(ticket, cut, first), measured=True)
+        elif self.method.trains(self.level, self.prepared.levels):
             self.start = replace(
                 self._start(ticket, cut, first), checkpoint=self._checkpoint(), identity=ticket.digest
             )

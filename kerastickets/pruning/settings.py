@@ -35,6 +35,7 @@ class MethodSettings(TypedDict, total=False):
     rewind_to: Duration | str | int
     snapshot_at: Collection[Duration | str | int]
     no_train: bool
+    pretrained: bool
     allow_collapse: bool
     all_alive: bool
     granularity: str
@@ -57,7 +58,7 @@ def check_kinds(given: Mapping[str, Any]) -> None:
             raise RecipeError(f"`{name}` must be a list. Received: {name}={value!r}")
         if name in ("include", "exclude") and not all(isinstance(pattern, str) for pattern in value):
             raise RecipeError(f"`{name}` must be a list of patterns. Received: {name}={value!r}")
-        if name in ("no_train", "allow_collapse", "all_alive") and not isinstance(value, bool):
+        if name in ("no_train", "pretrained", "allow_collapse", "all_alive") and not isinstance(value, bool):
             raise RecipeError(f"`{name}` must be true or false. Received: {name}={value!r}")
         if isinstance(value, Mapping) and not all(isinstance(key, str) for key in value):
             raise RecipeError(f"`{name}` must have text for keys. Received: {name}={value!r}")

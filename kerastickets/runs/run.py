@@ -68,9 +68,9 @@ class Level:
     def beside(self, first: "Level") -> "Level":
         """The level with `winning` set, compared with level 0 (`first`) of its run.
 
-        `winning` is None for level 0 itself, and if level 0 is not dense.
+        `winning` is None for level 0 itself, and if level 0 is not dense or was only measured.
         """
-        judged = self.level > 0 and first.density == 1
+        judged = self.level > 0 and first.density == 1 and first.stopped_iteration != 0
         return replace(self, winning=is_winning(self.facts(), first.facts()) if judged else None)
 
     def facts(self) -> dict[str, Any]:

@@ -8,9 +8,10 @@ import numpy as np
 
 from kerastickets.data.dataset import Data
 from kerastickets.data.spec import data_spec
+from kerastickets.data.splits import rows
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.strangers import is_count
-from kerastickets.foundations.structure import leaves, named_leaves
+from kerastickets.foundations.structure import is_nested, leaves, named_leaves
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.model_source import data_name
 from kerastickets.training.train_ticket import ticket_source
@@ -161,6 +162,35 @@ def _by_output(net: Any, x: Any, y: Any, data: Data, batch_size: int) -> dict[st
                 likely, true = likely[counted], true[counted]
             found[name] = _by_class(likely, true, count, data.labels)
     return found
+
+
+def right_answers(net: Any, split: Any, data: Data, batch_size: int = 1000) -> np.ndarray | None:
+    """Which labels of a split a net answers rightly.
+
+    Args:
+        net: a compiled model.
+        split: `(x, y)` or `(x, y, sample_weight)`.
+        data: the data set.
+        batch_size: examples per step.
+
+    Returns:
+        Booleans for the labels of a single output that tells classes apart: `(n,)`, or `(n, labels)` if an example has
+        several. None if there are sample weights,
+        several outputs, labels that padding masks, or other targets.
+    """
+    from kerastickets.models.label_fit import class_count
+
+    x, y, *weights = split
+    shapes = [tuple(one.shape[1:]) for one in getattr(net, "outputs", None) or ()]
+    loss = net.loss if not isinstance(net.loss, dict | list | tuple) else None
+    if weights or is_nested(y) or len(shapes) != 1 or isinstance(data.classes, tuple):
+        return None
+    if not class_count(data, y, shapes[0], loss) or _masks(net, rows(x, slice(1)), 1):
+        return None
+    found = np.asarray(net.predict(x, batch_size=batch_size, verbose=0))
+    labels = y.reshape(-1)
+    right = (_probabilities(net, found, labels, loss).argmax(1) == labels).reshape(len(y), -1)
+    return right[:, 0] if right.shape[1] == 1 else right
 
 
 def _masks(net: Any, x: Any, batch_size: int) -> list[Any]:

@@ -292,7 +292,9 @@ def ticket_recipe(ticket: Ticket, custom_objects: Collection[str] = ()) -> dict[
     if isinstance(optimizer, Mapping):
         # Without a module, the optimizer can only be one of Keras's own. Its config can still hold anything.
         refuse_unsafe(optimizer if "module" in optimizer else optimizer.get("config") or {}, custom_objects)
-    return {name: value for name, value in recipe.items() if name in TrainSettings.__annotations__}
+    # That a search left the test split alone is no wish of whoever trains its ticket.
+    wanted = TrainSettings.__annotations__.keys() - {"no_test"}
+    return {name: value for name, value in recipe.items() if name in wanted}
 
 
 def compiled_recipe(model: "keras.Model") -> dict[str, Any]:

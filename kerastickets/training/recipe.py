@@ -25,6 +25,10 @@ _OPTIMIZERS_OWN = ("lr", "epsilon", "momentum", "weight_decay")
 _SMALLER = re.compile(r"loss|error|entropy|divergence|hinge|(^|_)(mse|mae|mape|msle|rmse)$")
 
 
+# Settings that were added later. Their defaults are not recorded, so that recipes of earlier runs stay the same.
+_LATER = ("eval_batch_size", "no_test")
+
+
 class TrainSettings(TypedDict, total=False):
     """The keyword arguments of `kt.prune` and `kt.train` that say how to train; see `Recipe`."""
 
@@ -47,6 +51,7 @@ class TrainSettings(TypedDict, total=False):
     augment: str
     jit: Jit
     eval_batch_size: int
+    no_test: bool
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class Recipe:
             on CPU, no layer convolves or draws random numbers). With auto, a net that XLA cannot compile trains
             without it, with a warning.
         eval_batch_size: examples per step of an evaluation, in each replica. A smaller number needs less memory.
+        no_test: do not measure the test split at the end of a training.
 
     Raises:
         RecipeError: a setting is out of range. The message names it and the value received.
@@ -108,6 +114,7 @@ class Recipe:
     jit: Jit = "auto"
     # Large enough to be quick. It divides the usual 5 000 and 10 000 examples, so that no smaller batch remains.
     eval_batch_size: int = 1000
+    no_test: bool = False
 
     def __post_init__(self) -> None:
         for name in ("train", "eval_every", "warmup"):
@@ -123,6 +130,7 @@ class Recipe:
         _need(ok, "monitor", "start with 'val_'", self.monitor)
         _need(self.keep in get_args(Keep), "keep", "be 'best' or 'last'", self.keep)
         _need(self.jit in get_args(Jit), "jit", "be 'auto', 'on' or 'off'", self.jit)
+        _need(isinstance(self.no_test, bool), "no_test", "be true or false", repr(self.no_test))
         for name in ("lr", "epsilon", "momentum", "weight_decay", "l1", "l2"):
             value = getattr(self, name)
             ok = _real(value) and math.isfinite(value) and (value > 0 or (value == 0 and name != "lr"))
@@ -174,8 +182,9 @@ class Recipe:
     def describe(self) -> dict[str, Any]:
         """The recipe as JSON, as `run.json` and a ticket's provenance record it."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        if values["eval_batch_size"] == Recipe.eval_batch_size:
-            del values["eval_batch_size"]  # recipes of runs from before this setting existed stay the same
+        for name in _LATER:
+            if values[name] == getattr(Recipe, name):
+                del values[name]
         return {name: str(v) if isinstance(v, Duration) else v for name, v in values.items()}
 
     def per_epoch(self, data: "Data") -> int:

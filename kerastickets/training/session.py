@@ -38,6 +38,7 @@ class Start:
         on_row: called with the row of each evaluation.
         checkpoint: the file that keeps the state of the training, if any.
         identity: what the file must belong to besides the trainer and this start: the ticket, and the data.
+        measured: only measure the net. It is not trained, and its weights are the result.
     """
 
     weights: Tree
@@ -50,6 +51,7 @@ class Start:
     on_row: Callable[[Row], None] | None = None
     checkpoint: Checkpoint | None = None
     identity: str = ""
+    measured: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,9 @@ class Training:
         evaluations = {*range(every, trainer.total, every), trainer.total}
         wanted = evaluations | frozenset(self.start.snapshot_at)
         stops = sorted(step for step in wanted if first < step <= trainer.total)
+        if self.start.measured:
+            self._judge((yield from self._record(first, {}, since=first)))
+            return self._outcome(first)
         intervals = Intervals(made, trainer.model, scheduled=trainer.scheduled)
         state = self.keeper.resume() if self.keeper else None
         if state is None:
@@ -286,11 +291,12 @@ class Training:
         last = self.net.averaged(self.start.masks) if self.recipe.keep == "last" else final
         metrics = {"early_stop_iteration": self.best.row["iteration"], "stopped_iteration": at}
         metrics |= {name: v for name, v in self.best.row.items() if name.startswith("val_")}
-        metrics |= self._test(final, "test_")
+        if not self.recipe.no_test:
+            metrics |= self._test(final, "test_")
         if self.recipe.keep == "last":
             final = last
             ends = {f"last_{name}": v for name, v in self.rows[-1].items() if name.startswith("val_")}
-            metrics |= ends | self._test(last, "last_test_")
+            metrics |= ends | ({} if self.recipe.no_test else self._test(last, "last_test_"))
         seconds = time.perf_counter() - self.started
         return Outcome(final, metrics, tuple(self.rows), self.snapshots, seconds)
 

@@ -88,10 +88,10 @@ class TrainerCache:
             )
 
         # Without a full description, trainers cannot be compared. Such a trainer serves only its own job.
-        if not source.architecture or source.objective or callbacks or layout.strategy is not None:
+        described = _described(source)
+        if described is None or callbacks or layout.strategy is not None:
             return make()
-        described = [
-            dict(source.architecture),
+        described += [
             recipe.describe(),
             sorted(keys),
             sorted(frozen),
@@ -110,10 +110,10 @@ class TrainerCache:
             objective.compile(net, data)
             return net
 
-        if not source.architecture or source.objective:
+        described = _described(source)
+        if described is None:
             return make()
-        described = json.dumps(dict(source.architecture), sort_keys=True)
-        return self._kept(self._nets, (described, data), make)
+        return self._kept(self._nets, (json.dumps(described, sort_keys=True), data), make)
 
     def _kept(self, things: OrderedDict[Any, Any], key: Any, make: Any) -> Any:
         if key not in things:
@@ -123,3 +123,11 @@ class TrainerCache:
             things[key] = make()
         things.move_to_end(key)
         return things[key]
+
+
+def _described(source: Source) -> list[Any] | None:
+    """What a net and its objective are, as JSON; None if that cannot be told in full."""
+    objective = source.objective.key() if source.objective else ""
+    if not source.architecture or objective is None:
+        return None
+    return [dict(source.architecture), objective]

@@ -87,7 +87,7 @@ def test_a_description_is_json_and_makes_the_method_again():
     assert facts["rewind_to"] == "3it"
     assert facts["snapshot_at"] == ["1ep", "2it"]
     assert of(**facts).describe() == facts
-    later = {"spacing", "cuts", "extend", "stop_when", "all_alive"}
+    later = {"spacing", "cuts", "extend", "stop_when", "all_alive", "pretrained"}
     assert MethodSettings.__annotations__.keys() - {"options", *later} == facts.keys()
     linear = of(levels=2, target=40, spacing="linear").describe()
     assert linear.keys() - facts.keys() == {"spacing"}

@@ -34,7 +34,7 @@ ROWS = [
     {"runs"},
     {"pruning"},
     {"transferring", "exporting", "reports"},
-    {"studies", "callbacks", "inspection"},
+    {"studies", "callbacks", "inspection", "shrinking"},
     {"testing"},
 ]
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}
