@@ -176,19 +176,45 @@ class Ticket:
         return content
 
     @classmethod
-    def of(cls, ticket: "Ticket | str | Path") -> "Ticket":
-        """Return a ticket unchanged, or load it from its file.
+    def of(
+        cls,
+        ticket: "Ticket | str | Path | keras.Model",
+        *,
+        zeros: bool = False,
+        custom_objects: Mapping[str, Any] | None = None,
+    ) -> "Ticket":
+        """Return a ticket unchanged, load it from its file, or make it of a live Keras model.
 
         Args:
-            ticket: a ticket, or the path of a ticket file.
+            ticket: a ticket, the path of a ticket file, or a built model that holds masks, as after `cut_model`,
+                `sparsify` or with mask-aware layers.
+            zeros: take exact zeros of a model's prunable weights for pruned where it holds no mask. A plain `.keras`
+                file keeps the zeros of a pruned model, and not its masks. A weight that training left at exactly zero
+                cannot be told from a pruned one.
+            custom_objects: your functions by name, if the model's config names any. Its layer classes are known.
 
         Returns:
-            The ticket.
+            The ticket. One of a model has the model's weights as `init` and as `final`, and remembers the loss, the
+            metrics and the optimizer that the model is compiled with.
 
         Raises:
-            TicketError: the file is missing, damaged or not a ticket.
+            TicketError: the file is missing, damaged or not a ticket; or the model holds no masks.
+            RecipeError: the model is not built, or with `zeros`, one of its prunable weights is zero everywhere.
+            AlignError: the model rebuilt from its config would differ.
+
+        Example:
+            >>> import keras, kerastickets as kt
+            >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+            >>> kt.Ticket.of(kt.cut_model(model, 0.75))
+            <Ticket: 2 of 8 weights kept (25.00%), init final>
         """
-        return ticket if isinstance(ticket, Ticket) else cls.load(ticket)
+        if isinstance(ticket, Ticket):
+            return ticket
+        if isinstance(ticket, str | Path):
+            return cls.load(ticket)
+        from kerastickets.models.live_ticket import ticket_of_model
+
+        return ticket_of_model(ticket, zeros, custom_objects)
 
     @classmethod
     def load(cls, path: str | Path) -> "Ticket":
