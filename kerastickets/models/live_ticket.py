@@ -34,11 +34,7 @@ def ticket_of_model(
         RecipeError: the model is not built, or its weights are quantised.
         AlignError: the model rebuilt from its config would differ.
     """
-    if not isinstance(model, keras.Model):
-        raise TicketError(
-            f"A ticket is made of a ticket, its file or a Keras model. Received: {type(model).__name__}."
-        )
-    check_built(model)
+    _check_model(model)
     masks = masks_of(model)
     if zeros:
         check_floating(model)
@@ -53,19 +49,32 @@ def ticket_of_model(
     return ticket_with(model, masks, custom_objects)
 
 
-def exported_ticket(model: keras.Model, custom_objects: Mapping[str, Any] | None = None) -> Ticket:
+def _check_model(model: Any) -> None:
+    if not isinstance(model, keras.Model):
+        raise TicketError(
+            f"A ticket, its file or a Keras model must be given. Received: {type(model).__name__}."
+        )
+    check_built(model)
+
+
+def exported_ticket(model: Any, custom_objects: Mapping[str, Any] | None = None) -> Ticket:
     """The ticket by which a live model is exported. Without masks, its exact zeros count as pruned.
 
     Args:
         model: a built model, pruned or dense.
         custom_objects: your classes and functions by name.
 
+    Raises:
+        TicketError: this is no model.
+        RecipeError: the model is not built.
+        AlignError: the model rebuilt from its config would differ.
+
     Example:
         >>> dense = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         >>> exported_ticket(dense).density
         1.0
     """
-    check_built(model)
+    _check_model(model)
     held, weights = masks_of(model), snapshot(model)
     zeros = {key: weights[key] != 0 for key in _unmasked(model, held)}
     # A weight that is zero everywhere was not pruned: it is as it began.

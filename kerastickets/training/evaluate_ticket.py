@@ -137,6 +137,7 @@ def _by_output(net: Any, x: Any, y: Any, data: Data, batch_size: int) -> dict[st
     import keras
 
     from kerastickets.models.label_fit import class_count
+    from kerastickets.models.output_masks import output_masks
 
     labels = leaves(y)
     losses = keras.tree.flatten(net.loss) if net.loss is not None else [None]
@@ -150,7 +151,7 @@ def _by_output(net: Any, x: Any, y: Any, data: Data, batch_size: int) -> dict[st
         return {}
     names = [""] if len(labels) == 1 else [name for name, _ in named_leaves(y)]
     predicted = keras.tree.flatten(net.predict(x, batch_size=batch_size, verbose=0))
-    masks = _masks(net, x, batch_size)
+    masks = output_masks(net, x, batch_size)
     found: dict[str, Any] = {}
     parts = zip(names, labels, predicted, counts, losses, masks or [None] * len(labels), strict=True)
     for name, label, output, count, loss, mask in parts:
@@ -161,19 +162,6 @@ def _by_output(net: Any, x: Any, y: Any, data: Data, batch_size: int) -> dict[st
                 likely, true = likely[counted], true[counted]
             found[name] = _by_class(likely, true, count, data.labels)
     return found
-
-
-def _masks(net: Any, x: Any, batch_size: int) -> list[Any]:
-    """Which labels each output counts, where layers mask padding, as Keras's metrics do; empty if none mask."""
-    import keras
-
-    tensors = getattr(net, "outputs", None) or []
-    masks = [getattr(tensor, "_keras_mask", None) for tensor in tensors]
-    if all(mask is None for mask in masks):
-        return []
-    found = keras.Model(net.inputs, [mask for mask in masks if mask is not None])
-    made = iter(keras.tree.flatten(found.predict(x, batch_size=batch_size, verbose=0)))
-    return [None if mask is None else np.asarray(next(made), bool) for mask in masks]
 
 
 def _probabilities(net: Any, outputs: np.ndarray, labels: np.ndarray, loss: Any) -> np.ndarray:
