@@ -76,6 +76,17 @@ def weight_reports(
     return [_fate(place, include, exclude, only) for place in listed]
 
 
+def kernels(model: keras.Layer) -> list[str]:
+    """The keys of the kernels and embeddings of a model or layer, frozen or not.
+
+    Example:
+        >>> kernels(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, trainable=False)]))
+        ['dense/kernel']
+    """
+    places = (place for place in walk(model) if place.variable.trainable or _frozen(place))
+    return [place.key for place in places if _default(place)[0]]
+
+
 def _frozen(place: Place) -> bool:
     """Whether this is a weight that could train, and not a statistic."""
     own = place.layer._trainable_variables

@@ -79,11 +79,6 @@ def cut_model(
         >>> model.layers[0].kernel.numpy().tolist()
         [[0.0, -5.0], [0.0, 0.0], [0.0, 0.0], [0.0, 6.0]]
     """
-    if not isinstance(model, keras.Model):
-        raise RecipeError(
-            f"`model` must be a live Keras model. Received: {type(model).__name__}. Load a file by "
-            "keras.models.load_model, and build a ticket by ticket.build()."
-        )
     check_built(model)
     check_amounts(None, None, None, sparsity, scope)
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:

@@ -68,6 +68,8 @@ class Prunable:
         outputs = output_keys(model, masks) if "output" in rates or by_channel else set()
         left_alone = method.unprunable(masks, own_kinds, outputs)
         left_alone |= {entry.key for entry in report if entry.why == "excluded"} & masks.keys()
+        # Mask-aware layers have masks even if they are frozen.
+        left_alone |= source.masks.keys() - {entry.key for entry in report}
         groups = None
         if by_channel:
             # A channel of an output layer is a class.

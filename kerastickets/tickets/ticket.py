@@ -238,7 +238,7 @@ class Ticket:
         ticket.__dict__["digest"] = parts.digest
         return ticket
 
-    def build(self, custom_objects: Mapping[str, Any] | None = None) -> "keras.Model":
+    def build(self, custom_objects: Mapping[str, Any] | None = None, *, aware: bool = False) -> "keras.Model":
         """Build the Keras model with the weights of the snapshot `start`. Pruned weights are zero.
 
         The architecture may come from an untrusted file. What it names and what it would allocate is
@@ -246,6 +246,7 @@ class Ticket:
 
         Args:
             custom_objects: your own layer classes and functions by name.
+            aware: build it of mask-aware layers, which hold the ticket's masks; see `kerastickets.layers.convert`.
 
         Returns:
             A new model, not compiled.
@@ -267,7 +268,11 @@ class Ticket:
         # Layers that hold their masks allocate the masks as well.
         model = rebuild_untrusted(self.architecture, tree.total(weights) + self.total, custom_objects)
         assign(model, tree.masked(weights, self.masks))
-        return model
+        if not aware:
+            return model
+        from kerastickets.models.mask_aware import convert
+
+        return convert(model, custom_objects, self.masks)
 
     def _encoded(self) -> tuple[bytes, str]:
         return ticketfile.encode(self.architecture, self.masks, self.snapshots, self.provenance)
