@@ -9,16 +9,14 @@ import numpy as np
 
 from kerastickets import registry
 from kerastickets.cutting.cut_scores import cut
-from kerastickets.data.splits import size as size_of
 from kerastickets.errors import RecipeError
-from kerastickets.foundations.structure import map_leaves
 from kerastickets.foundations.tree import Tree, kept, total
 from kerastickets.models.masking import assign_masks, masks_of, sparsify, weight_reports
-from kerastickets.models.objective import loss_function
 from kerastickets.models.pruned_weights import held_masks, reconcile
 from kerastickets.models.variables import snapshot, variables
 from kerastickets.models.zero_masks import zeros_of
-from kerastickets.pruning.scoring import Batches, Scoring
+from kerastickets.pruning.live_scoring import live_scoring
+from kerastickets.pruning.scoring import Scoring
 
 
 def polynomial(
@@ -110,8 +108,8 @@ class PruneDuringTraining(keras.callbacks.Callback):
             sparsity of all prunable weights from that batch on. Sparsities must be in [0, 1) and must not decrease.
             `polynomial(...)` makes such a schedule.
         scope: `global` to compare scores over all layers; `layer` to give every layer the same density.
-        data: `(x, y)` or `(x, y, sample_weight)`: training arrays in the structure that `fit` takes, for criteria
-            that need data, such as for gradients.
+        data: training examples for criteria that need data, such as for gradients: `(x, y)` or
+            `(x, y, sample_weight)` in the structure that `fit` takes, or another form of data, see `cut_model`.
         batch_size: examples per scoring batch; at most the number of examples is used.
         include: glob patterns of weights to prune in addition to kernels and embeddings.
         exclude: glob patterns of weights not to prune.
@@ -139,7 +137,7 @@ class PruneDuringTraining(keras.callbacks.Callback):
         schedule: Mapping[int, float],
         *,
         scope: str = "global",
-        data: tuple[Any, ...] | None = None,
+        data: Any = None,
         batch_size: int = 60,
         include: Collection[str] = (),
         exclude: Collection[str] = (),
@@ -195,16 +193,15 @@ class PruneDuringTraining(keras.callbacks.Callback):
             assign_masks(self.model, cut(scores, keep, masks, self.scope))  # type: ignore[arg-type]
 
     def _scoring(self, masks: Tree, step: int) -> Scoring:
-        split = None if self.data is None else map_leaves(np.asarray, tuple(self.data))
-        size = split and min(self.batch_size, size_of(split))
-        batches: Any = Batches(split, size, self.seed, step) if split and size else _NoBatches()
-        loss = loss_function(self.model, split)
-        return Scoring(self.model, masks, self._init, None, batches, loss, self.seed)
-
-
-class _NoBatches:
-    def __getitem__(self, n: int) -> Any:
-        raise RecipeError("This criterion scores on data. Give PruneDuringTraining data=(x, y).")
+        return live_scoring(
+            self.model,
+            masks,
+            self._init,
+            self.data,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            step=step,
+        )
 
 
 def _advice(model: keras.Model) -> str:

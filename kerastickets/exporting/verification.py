@@ -175,7 +175,11 @@ def largest_difference(expected: np.ndarray, received: np.ndarray, tolerance: fl
 
 
 def accuracy(
-    outputs: np.ndarray, data: Data | None, probabilities: bool, classes: int | None = None
+    outputs: np.ndarray,
+    data: Data | None,
+    probabilities: bool,
+    classes: int | None = None,
+    counted: np.ndarray | None = None,
 ) -> float | None:
     """The accuracy on the first test examples, in [0, 1]; None if the data has no right answers.
 
@@ -185,6 +189,7 @@ def accuracy(
             any other target or with labels for several outputs, gives None.
         probabilities: whether a single unit for two classes, or a yes-or-no output, is a probability and no logit.
         classes: the number of classes if the data does not declare it.
+        counted: True for each label that counts, where the net masks padding; None if all count.
 
     Example:
         >>> from kerastickets.testing import toy_data
@@ -198,7 +203,8 @@ def accuracy(
     if isinstance(data.classes, int) or classes:
         each = outputs.reshape(y.size, -1)
         predicted = each[:, 0] > above if each.shape[1] == 1 else each.argmax(1)
-        return float((predicted == y.reshape(-1)).mean())
+        right = predicted == y.reshape(-1)
+        return float((right if counted is None else right[np.broadcast_to(counted, y.shape).ravel()]).mean())
     if data.classes is not None:
         tasks = np.split(outputs, np.cumsum(data.classes)[:-1], axis=1)
         return float(np.mean([task.argmax(1) == y[:, n] for n, task in enumerate(tasks)]))

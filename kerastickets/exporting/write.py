@@ -1,6 +1,6 @@
-"""Export a trained ticket: write it to a temporary folder, verify it in a separate process, then move it into place.
+"""Export a trained ticket or a live model: write it to a temporary folder, verify it, then move it into place.
 
-The temporary folder lies beside the target path.
+It is verified in a separate process. The temporary folder lies beside the target path.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from kerastickets import registry
 from kerastickets.data.arrays import standardise
 from kerastickets.data.dataset import Data
 from kerastickets.data.splits import rows, size
-from kerastickets.errors import KerasTicketsError
+from kerastickets.errors import KerasTicketsError, TicketError
 from kerastickets.exporting.latency import latencies
 from kerastickets.exporting.protocol import Exporter
 from kerastickets.exporting.report import Exported, bytes_limit, gzip_size, size_of, summary
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def export(
-    ticket: Ticket | str | Path,
+    ticket: "Ticket | str | Path | keras.Model",
     exporter: str | Exporter,
     path: str | Path | None = None,
     *,
@@ -49,14 +49,15 @@ def export(
     latency: bool = True,
     on_note: Callable[[str], None] | None = None,
 ) -> Exported:
-    """Write a trained ticket to a deployable format, verify it in a separate process, and report size and latency.
+    """Write a trained ticket or a live model to a deployable format, verify it, and report size and latency.
 
-    The separate process does not use this library. It reads the export and runs it on the test examples. Its
-    outputs are compared with the outputs of the masked model. If they differ too much, no file is left
-    behind.
+    A separate process, which does not use this library, reads the export and runs it on the test examples. Its
+    outputs are compared with those of the masked model, or of the live model itself. If they differ too much, no file
+    is left behind.
 
     Args:
-        ticket: a trained ticket or its file.
+        ticket: a trained ticket, its file, or a built Keras model, pruned or dense. A model is not changed. Without
+            masks, its exact zeros count as pruned in the report.
         exporter: a registered name, options included (`litert:sparse=true`), or an instance.
         path: the file or folder to write; None writes to `saved_models/` in the working folder.
         data: a data set's name, a `Data` or arrays (see `data_from`). None takes the ticket's own data set; if that
@@ -75,6 +76,7 @@ def export(
     Raises:
         ExportError: the export cannot be written or read back, or its outputs differ from the model's.
         TicketError: the ticket is not trained or cannot be built, or `path` exists.
+        AlignError: a live model would differ when it is built again from its config.
         RecipeError: `path` does not end in the format's suffix.
         DataError: the given data cannot be loaded, or does not fit the model.
 
@@ -85,22 +87,26 @@ def export(
         >>> done.accuracy_before == done.accuracy_after
         True
     """
-    source = None if isinstance(ticket, Ticket) else Path(ticket)
+    live = None if isinstance(ticket, Ticket | str | Path) else ticket
+    source = Path(ticket) if isinstance(ticket, str | Path) else None
     name, made = exporter_of(exporter)
-    path = default_path(source, name, made.suffix) if path is None else Path(path)
+    named = source if live is None else Path("model")
+    path = default_path(named, name, made.suffix) if path is None else Path(path)
     check_target(path, made.suffix, force, [source] if source else ())
-    ticket = Ticket.of(ticket)
+    ticket = Ticket.of(cast(Any, ticket)) if live is None else _of_live(live, custom_objects, model)
     if "final" not in ticket.snapshots:
         trained_model(ticket)  # raises an error that says what to do
     note = on_note or (lambda text: None)
-    net, found, build = subject(ticket, data, model, custom_objects, note)
+    # A live model is the caller's own, with whatever layers it has: it is not checked as a ticket from a file is.
+    builder = live if model is None else model
+    net, found, build = subject(ticket, data, builder, custom_objects, note)
     shipped, compaction = _compacted(net, compact, custom_objects, note, found)
     with staged(path, force) as folder:
         file, dense, twin = folder / path.name, folder / "dense" / path.name, dense_twin(ticket)
         dense.parent.mkdir()
         details = dict(made(ticket, file, model=shipped, data=found))
         check_made(file)
-        checked = _verified(made, file, net, found, ticket)
+        checked = _verified(made, file, net, found, ticket, live)
         made(twin, dense, model=(full := build(twin)), data=found)
         models = {"dense": full, "masked": net} | ({} if shipped is net else {"compacted": shipped})
         measured = _measured(
@@ -184,28 +190,47 @@ def _compacted(
     return smaller.model, dict(smaller.facts)
 
 
+def _of_live(live: Any, custom_objects: Mapping[str, Any] | None, model: Any) -> Ticket:
+    """The ticket of a live model."""
+    from kerastickets.models.live_ticket import exported_ticket
+
+    ticket = exported_ticket(live, custom_objects)
+    if not ticket.architecture and model is None:
+        raise TicketError(
+            f"A live model is exported by building it again from its config. Received: a {type(live).__name__} that "
+            "cannot be. Give the class get_config, name its parts in custom_objects, or pass a function that builds "
+            "it as `model`."
+        )
+    return ticket
+
+
 def _verified(
-    exporter: Exporter, file: Path, net: "keras.Model", data: Data | None, ticket: Ticket
+    exporter: Exporter, file: Path, net: "keras.Model", data: Data | None, ticket: Ticket, live: Any
 ) -> dict[str, Any]:
-    """Read an export back and compare it with the model; returns these fields of `Exported`."""
+    """Read an export back and compare it with the model; returns these fields of `Exported`.
+
+    What a live model computes is compared, and not what a model built again from its config does.
+    """
     from kerastickets.models.label_fit import input_names
+    from kerastickets.models.output_masks import output_masks
 
     x = examples(net, data)
     taken = getattr(exporter, "inputs", lambda x, data: x)(x, data)
     if taken is not x and data is not None and data.scaling is not None and data.raw == "float32":
         x = standardise(taken, *data.scaling)  # raw floats are rounded, so what they lead to is not quite `x`
-    expected = outputs_of(net, x)
+    expected = outputs_of(net if live is None else live, x)
     desk = file.with_name("reading")
     desk.mkdir()
     if is_nested(taken):
         taken = dict(zip(input_names(net, taken), leaves(taken), strict=True))
     reading = read_back(exporter.reader, file, taken, desk)
     difference = largest_difference(expected, reading.outputs, tolerance_for(exporter, net))
-    likely, classes = answers(net, ticket, data)
+    masks = output_masks(net, x)
+    judged = (data, *answers(net, ticket, data), masks[0] if len(masks) == 1 else None)
     return {
         "max_abs_difference": difference,
-        "accuracy_before": accuracy(expected, data, likely, classes),
-        "accuracy_after": accuracy(reading.outputs, data, likely, classes),
+        "accuracy_before": accuracy(expected, *judged),
+        "accuracy_after": accuracy(reading.outputs, *judged),
         "peak_bytes": reading.peak_bytes,
         "runtime": reading.runtime,
         "examples": size(x),

@@ -15,9 +15,9 @@ from kerastickets.inspection.findings import ExportFinding
 from kerastickets.models.architecture import custom_classes, faithful_architecture, rebuild
 from kerastickets.models.initial_weights import fresh
 from kerastickets.models.objective import Objective
+from kerastickets.models.recorded_objective import compiled_recipe
 from kerastickets.models.variables import paths, snapshot
 from kerastickets.training.model_source import (
-    compiled_recipe,
     find_model,
     load_file,
     model_recipe,

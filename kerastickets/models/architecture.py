@@ -53,8 +53,20 @@ def architecture(model: keras.Model) -> dict[str, Any]:
         >>> architecture(build()) == architecture(build())
         True
     """
+    node = plain_config(model)
+    return _rename(node, _new_names(node)) if node else {}
+
+
+def plain_config(model: keras.Model) -> dict[str, Any]:
+    """`architecture(model)` with the layer names that the model has now.
+
+    Args:
+        model: a built model.
+    """
     try:
-        node = json.loads(json.dumps(keras.saving.serialize_keras_object(model), sort_keys=True))
+        node: dict[str, Any] = json.loads(
+            json.dumps(keras.saving.serialize_keras_object(model), sort_keys=True)
+        )
     except (NotImplementedError, TypeError, ValueError):
         return {}
     build = node.get("build_config")
@@ -63,7 +75,7 @@ def architecture(model: keras.Model) -> dict[str, Any]:
     if not isinstance(model, keras.Sequential) and not hasattr(model, "_nodes_by_depth"):
         # Building a subclassed model needs its input shape, which only build_config holds.
         node["build_config"] = build
-    return _rename(node, _new_names(node))
+    return node
 
 
 def _clean(node: Any) -> None:
@@ -165,6 +177,20 @@ def faithful_architecture(
         return {}
     if not twin.built:
         return {}
+    check_twin(model, twin)
+    return config
+
+
+def check_twin(model: keras.Model, twin: keras.Model) -> None:
+    """Give a model that was rebuilt from a config the weights of the original, and refuse it if it differs.
+
+    Args:
+        model: the original.
+        twin: the rebuilt model. Its weights are set.
+
+    Raises:
+        AlignError: keys, shapes, shared weights or outputs differ.
+    """
     try:
         check_aligned(_shapes(twin), _shapes(model))
     except AlignError as error:
@@ -181,7 +207,6 @@ def faithful_architecture(
         )
     assign(twin, snapshot(model))
     check_copy(model, twin)
-    return config
 
 
 def _shapes(model: keras.Model) -> dict[str, tuple[int, ...]]:

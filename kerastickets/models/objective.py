@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import keras
 
@@ -67,11 +67,12 @@ class Objective:
         return cls(fitting_loss(loss, model), lambda: _metrics(data, logits))
 
     @classmethod
-    def compiled(cls, model: keras.Model, data: Data) -> "Objective | None":
+    def compiled(cls, model: keras.Model, data: Data | None = None) -> "Objective | None":
         """The losses and metrics that `model` was compiled with.
 
         It is None if the model is not compiled, or was compiled without a loss for data that names one. Without
-        metrics of its own, the model gets the metrics of `data`.
+        metrics of its own, the model gets the metrics of `data`. Without `data`, nothing is checked, and metrics that
+        are not given are left open.
 
         Raises:
             DataError: a loss of Keras would broadcast the labels to outputs of another shape.
@@ -79,9 +80,10 @@ class Objective:
         if not getattr(model, "compiled", False):
             return None
         loss = getattr(model, "loss", None)
-        if loss is None and data.declared:
-            return None
-        _check(model, data, loss)
+        if data is not None:
+            if loss is None and data.declared:
+                return None
+            _check(model, data, loss)
         single = len(getattr(model, "outputs", None) or [None]) == 1
         loss = loss[0] if single and isinstance(loss, list) and len(loss) == 1 else loss
         # Use the objects passed to compile: their serialized form lacks unregistered functions and classes.
@@ -90,26 +92,34 @@ class Objective:
             for name in ("_user_metrics", "_user_weighted_metrics")
         )
         given = keras.tree.flatten(given) if single and given else given
-        metrics = (lambda: _again(given)) if given or weighted else lambda: _metrics(data)
+        own = given or weighted or data is None
+        metrics = (lambda: _again(given)) if own else lambda: _metrics(cast(Data, data))
         weights = getattr(model._compile_loss, "_user_loss_weights", None)
         return cls(loss, metrics, weights, lambda: _again(weighted))
 
     @classmethod
-    def recorded(cls, facts: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> "Objective":
+    def recorded(
+        cls, facts: Mapping[str, Any], custom_objects: Mapping[str, Any], data: Data | None = None
+    ) -> "Objective | None":
         """The objective that `record` described.
 
         Args:
             facts: the entry of a ticket, which may come from anybody.
             custom_objects: the caller's losses and metrics by name.
+            data: the data set to use it on. As in `compiled`, it decides what the record leaves open: the metrics, and
+                all if there is no loss.
 
         Raises:
             RecipeError: a loss or a metric is one that no file can hold, or one of the caller's own that is not among
                 `custom_objects`.
         """
         parts = {name: read_part(facts.get(name), name, custom_objects) for name in _PARTS}
+        if data is not None and data.declared and parts["loss"] is None:
+            return None
+        is_open = data is not None and parts["metrics"] is None and parts["weighted_metrics"] is None
         return cls(
             parts["loss"],
-            lambda: _again(parts["metrics"]),
+            lambda: _metrics(cast(Data, data)) if is_open else _again(parts["metrics"]),
             parts["loss_weights"],
             lambda: _again(parts["weighted_metrics"]),
         )

@@ -27,7 +27,10 @@ class WeightReport(NamedTuple):
 
 
 def weight_reports(
-    model: keras.Layer, include: Collection[str] = (), exclude: Collection[str] = ()
+    model: keras.Layer,
+    include: Collection[str] = (),
+    exclude: Collection[str] = (),
+    only: Collection[str] = (),
 ) -> list[WeightReport]:
     """List the trainable variables of `model`: whether each is prunable, and why.
 
@@ -41,9 +44,11 @@ def weight_reports(
             prunable in addition to the default. A pattern that matches no trainable weight may name frozen ones.
         exclude: glob patterns over keys or layer paths. Matching weights are not prunable, even if `include`
             matches them too.
+        only: glob patterns over keys or layer paths. Weights that none of them matches are not prunable. Like
+            `include`, a pattern that matches no trainable weight may name frozen ones. Empty means all weights.
 
     Returns:
-        One entry per trainable variable, and per frozen weight that `include` names, in the model's order.
+        One entry per trainable variable, and per frozen weight that `include` or `only` names, in the model's order.
 
     Raises:
         RecipeError: a pattern matches no weight.
@@ -57,7 +62,7 @@ def weight_reports(
     places = [place for place in every if place.variable.trainable]
     frozen = [place for place in every if _frozen(place)]
     named: set[str] = set()
-    for pattern in (*include, *exclude):
+    for pattern in (*include, *exclude, *only):
         if any(matches(place.key, pattern) for place in places):
             continue
         found = {place.key for place in frozen if matches(place.key, pattern)}
@@ -66,9 +71,20 @@ def weight_reports(
             raise RecipeError(
                 f"Expected a pattern that matches a weight. Received: {pattern!r}. Weights: {keys}"
             )
-        named |= found if pattern in include else set()
+        named |= found if pattern in (*include, *only) else set()
     listed = [place for place in every if place.variable.trainable or place.key in named]
-    return [_fate(place, include, exclude) for place in listed]
+    return [_fate(place, include, exclude, only) for place in listed]
+
+
+def kernels(model: keras.Layer) -> list[str]:
+    """The keys of the kernels and embeddings of a model or layer, frozen or not.
+
+    Example:
+        >>> kernels(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, trainable=False)]))
+        ['dense/kernel']
+    """
+    places = (place for place in walk(model) if place.variable.trainable or _frozen(place))
+    return [place.key for place in places if _default(place)[0]]
 
 
 def _frozen(place: Place) -> bool:
@@ -88,13 +104,17 @@ def matches(key: str, pattern: str) -> bool:
     return any(fnmatchcase("/".join(parts[:n]), pattern) for n in range(1, len(parts) + 1))
 
 
-def _fate(place: Place, include: Collection[str], exclude: Collection[str]) -> WeightReport:
+def _fate(
+    place: Place, include: Collection[str], exclude: Collection[str], only: Collection[str]
+) -> WeightReport:
     key, variable = place.key, place.variable
     masked, why = _default(place)
     if any(matches(key, pattern) for pattern in include):
         masked, why = True, "included"
     if any(matches(key, pattern) for pattern in exclude):
         masked, why = False, "excluded"
+    if only and not any(matches(key, pattern) for pattern in only):
+        masked, why = False, "not named"
     return WeightReport(key, tuple(variable.shape), masked, why)
 
 

@@ -1,4 +1,4 @@
-"""Write losses and metrics as JSON into tickets, and read them back from tickets that may come from anybody."""
+"""Write losses, metrics and optimizers as JSON into tickets, and read them back, whoever the tickets come from."""
 
 import inspect
 import json
@@ -44,6 +44,15 @@ def record_part(part: Any) -> Any:
     own = own or (found.get("class_name") == "function" and not _keras_has(str(found.get("config"))))
     by_name = own and _is_function(part)
     return {_BY_NAME: name} if by_name else found
+
+
+def compiled_recipe(model: keras.Model) -> dict[str, Any]:
+    """The optimizer that a model was compiled with, as a setting of training; empty if there is none."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return {}
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return {"optimizer": keras.optimizers.serialize(inner)}
 
 
 def _is_function(part: Any) -> bool:

@@ -182,14 +182,19 @@ def assign(model: keras.Layer, weights: Tree) -> str:
 
 
 def check_built(model: keras.Layer) -> None:
-    """Refuse a model that has no weights yet, and say how to build it.
+    """Refuse a model that has no weights yet, and say how to build it; and what is no model of Keras.
 
     Raises:
-        RecipeError: the model is not built.
+        RecipeError: the model is not built, or no model.
 
     Example:
         >>> check_built(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]))
     """
+    if not isinstance(model, keras.Layer):
+        raise RecipeError(
+            f"`model` must be a live Keras model. Received: {type(model).__name__}. Load a file by "
+            "keras.models.load_model, and build a ticket by ticket.build()."
+        )
     if not model.built:
         raise RecipeError(
             "A model must be built, so that it has weights. Received: "

@@ -47,8 +47,9 @@ def output_keys(model: keras.Model, keys: Collection[str]) -> set[str]:
     """
     if not hasattr(_graph(model), "_nodes_by_depth"):
         raise RecipeError(
-            f"A rate for `output` needs a Sequential or Functional model. Received: {type(model).__name__}. "
-            "Give the rate by key instead, as in --rate head/kernel=0.1"
+            "Which layers give the outputs, for a rate for `output` or for pruning by channels, is known of a "
+            f"Sequential or Functional model only. Received: {type(model).__name__}. Give the rate by key, as in "
+            "--rate head/kernel=0.1, or prune single weights."
         )
     owners: dict[int, set[str]] = {}
     for path, layer in paths(model):

@@ -35,7 +35,8 @@ def masks_of_zeros(
     if empty:
         raise RecipeError(
             "A weight whose zeros become its mask must not be zero everywhere, as one that was not trained yet. "
-            f"Received: {', '.join(empty)}. Leave it out (exclude=[{empty[0]!r}]), or give masks."
+            f"Received: {', '.join(empty)}. Leave it out, as in sparsify(model, "
+            f'"zeros", exclude=[{empty[0]!r}]), or give masks.'
         )
     return masks
 

@@ -1,4 +1,4 @@
-"""The pruning loop (train, score, cut, rewind), its settings, and the functions `prune` and `winning_ticket`."""
+"""The pruning loop (train, score, cut, rewind), its settings, and `prune`, `cut_model` and `winning_ticket`."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,7 @@ from kerastickets.foundations.lazy import offered
 
 if TYPE_CHECKING:
     from kerastickets.pruning.method import Method as Method
+    from kerastickets.pruning.one_cut import cut_model as cut_model
     from kerastickets.pruning.one_shot import winning_ticket as winning_ticket
     from kerastickets.pruning.prune_model import prune as prune
     from kerastickets.pruning.schedule import (

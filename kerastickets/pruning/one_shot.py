@@ -6,13 +6,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastickets.cutting.cut_scores import cut, ones
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import Tree, masked
 from kerastickets.models.architecture import faithful_architecture
 from kerastickets.models.masking import masks_of
-from kerastickets.models.prunable_weights import check_floating, weight_reports
 from kerastickets.models.variables import check_aligned, snapshot
+from kerastickets.pruning.one_cut import Cuttable
 from kerastickets.pruning.schedule import plan
 from kerastickets.tickets.operation import untrained
 from kerastickets.tickets.ticket import Ticket
@@ -76,37 +75,34 @@ def winning_ticket(
         raise RecipeError(
             "`copy` must be the model as it was before training. Received: the trained model itself."
         )
-    weights, masks = snapshot(trained), _masks(trained, copy, include, exclude)
+    found = _cuttable(trained, copy, include, exclude)
+    weights = snapshot(trained)
     snapshots = untrained(copy, rewinds=True) if isinstance(copy, Ticket) else {"init": snapshot(copy)}
     check_aligned(_shapes(weights), _shapes(snapshots["init"]))
-    scores = {key: np.abs(weights[key]) for key in masks}
-    masks = cut(scores, _counts(masks, amount), masks, allow_collapse=allow_collapse)
+    scores = {key: np.abs(weights[key]) for key in found.masks}
+    masks = found.cut(scores, _counts(found.masks, amount), allow_collapse=allow_collapse)
     final = {"final": masked(weights, masks)}
     architecture = copy.architecture if isinstance(copy, Ticket) else faithful_architecture(copy)
     return Ticket(architecture, masks, snapshots | final, _provenance(copy, amount))
 
 
-def _masks(
+def _cuttable(
     trained: keras.Model, copy: keras.Model | Ticket, include: Collection[str], exclude: Collection[str]
-) -> Tree:
-    """The weights that can still be pruned, as masks."""
-    held = masks_of(trained)
+) -> Cuttable:
+    """The weights that can still be pruned."""
     if not isinstance(copy, Ticket):
-        check_floating(trained, exclude)
-        prunable = {
-            entry.key: entry.shape for entry in weight_reports(trained, include, exclude) if entry.masked
-        }
-        return ones(prunable) | held
+        return Cuttable.of(trained, include, exclude)
     if include or exclude:
         raise RecipeError(
             "A ticket's masks say what is prunable. "
             f"Received: a ticket with include={[*include]}, exclude={[*exclude]}. Leave them out."
         )
+    held = masks_of(trained)
     both = {key: mask & held.get(key, mask) for key, mask in copy.masks.items()}
     check_aligned(
         _shapes(both), _shapes({key: mask for key, mask in snapshot(trained).items() if key in both})
     )
-    return both
+    return Cuttable(both)
 
 
 def _counts(masks: Tree, amount: float | int) -> Mapping[str, int]:

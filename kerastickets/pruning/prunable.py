@@ -1,6 +1,6 @@
 """Which weights of a model a run prunes, and how many it keeps at each level."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from kerastickets.cutting.cut_scores import ones
 from kerastickets.cutting.groups import Groups
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import Tree
-from kerastickets.models.prunable_weights import check_floating, weight_reports
+from kerastickets.models.prunable_weights import WeightReport, check_floating, weight_reports
 from kerastickets.models.variables import assign
 from kerastickets.models.weight_roles import kinds, output_keys
 from kerastickets.pruning.method import Method
@@ -68,25 +68,55 @@ class Prunable:
         outputs = output_keys(model, masks) if "output" in rates or by_channel else set()
         left_alone = method.unprunable(masks, own_kinds, outputs)
         left_alone |= {entry.key for entry in report if entry.why == "excluded"} & masks.keys()
+        # Mask-aware layers have masks even if they are frozen.
+        left_alone |= source.masks.keys() - {entry.key for entry in report}
         groups = None
         if by_channel:
             # A channel of an output layer is a class.
             left_alone |= outputs
-            units = UnitGroups.of(model, masks, left_alone)
-            units.warn()
-            left_alone |= units.left_alone.keys()
             stay = {entry.key for entry in report if entry.why == "excluded"}
-            groups = {key: axes for key, axes in units.groups.items() if key not in stay}
-            shapes = {entry.key: entry.shape for entry in report}
-            masks |= ones({key: shapes[key] for key in groups if key not in masks and key in shapes})
-            groups = {key: axes for key, axes in groups.items() if key in masks}
+            masks, groups, left_alone = with_units(model, masks, report, left_alone, stay)
             own_kinds = kinds(model, masks)
         prunable = {key: mask for key, mask in masks.items() if key not in left_alone}
-        if not prunable:
-            raise RecipeError(
-                "There must be a prunable weight. Received: a model without any, or all excluded."
-            )
+        check_any(prunable)
         # Weights that a ticket pruned before stay pruned, even if this run does not prune their layer further.
         fixed = {key: masks[key] for key in sorted(left_alone) if not masks[key].all()}
         schedule = method.schedule(prunable, own_kinds, outputs, counts)
         return cls(prunable | fixed, fixed, schedule, groups)
+
+
+def check_any(prunable: Tree) -> None:
+    """Refuse a model of which nothing is left to prune."""
+    if not prunable:
+        raise RecipeError(
+            "There must be a prunable weight. Received: a model without any, or all excluded or left alone."
+        )
+
+
+def with_units(
+    model: Any,
+    masks: Tree,
+    report: Sequence[WeightReport],
+    left_alone: Collection[str],
+    stay: Collection[str],
+) -> tuple[dict[str, Any], Groups, set[str]]:
+    """Find the units of a model that is pruned by channels, and warn of weights whose units are not known.
+
+    Args:
+        model: a live model.
+        masks: the weights that could be pruned, by key.
+        report: the weights of the model.
+        left_alone: keys of `masks` whose units all stay.
+        stay: keys that get no mask, such as a bias that is excluded.
+
+    Returns:
+        The masks, with a mask of ones for further weights of the same units, such as recurrent biases; the units of
+        each weight that can go; and the keys that are left alone, those of unknown units included.
+    """
+    units = UnitGroups.of(model, masks, left_alone)
+    units.warn()
+    groups = {key: axes for key, axes in units.groups.items() if key not in stay}
+    shapes = {entry.key: entry.shape for entry in report}
+    found = dict(masks) | ones({key: shapes[key] for key in groups if key not in masks and key in shapes})
+    groups = {key: axes for key, axes in groups.items() if key in found}
+    return found, groups, {*left_alone, *units.left_alone}

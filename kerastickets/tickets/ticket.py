@@ -176,19 +176,45 @@ class Ticket:
         return content
 
     @classmethod
-    def of(cls, ticket: "Ticket | str | Path") -> "Ticket":
-        """Return a ticket unchanged, or load it from its file.
+    def of(
+        cls,
+        ticket: "Ticket | str | Path | keras.Model",
+        *,
+        zeros: bool = False,
+        custom_objects: Mapping[str, Any] | None = None,
+    ) -> "Ticket":
+        """Return a ticket unchanged, load it from its file, or make it of a live Keras model.
 
         Args:
-            ticket: a ticket, or the path of a ticket file.
+            ticket: a ticket, the path of a ticket file, or a built model that holds masks, as after `cut_model`,
+                `sparsify` or with mask-aware layers.
+            zeros: take exact zeros of a model's prunable weights for pruned where it holds no mask. A plain `.keras`
+                file keeps the zeros of a pruned model, and not its masks. A weight that training left at exactly zero
+                cannot be told from a pruned one.
+            custom_objects: your functions by name, if the model's config names any. Its layer classes are known.
 
         Returns:
-            The ticket.
+            The ticket. One of a model has the model's weights as `init` and as `final`, and remembers the loss, the
+            metrics and the optimizer that the model is compiled with.
 
         Raises:
-            TicketError: the file is missing, damaged or not a ticket.
+            TicketError: the file is missing, damaged or not a ticket; or the model holds no masks.
+            RecipeError: the model is not built, or with `zeros`, one of its prunable weights is zero everywhere.
+            AlignError: the model rebuilt from its config would differ.
+
+        Example:
+            >>> import keras, kerastickets as kt
+            >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+            >>> kt.Ticket.of(kt.cut_model(model, 0.75))
+            <Ticket: 2 of 8 weights kept (25.00%), init final>
         """
-        return ticket if isinstance(ticket, Ticket) else cls.load(ticket)
+        if isinstance(ticket, Ticket):
+            return ticket
+        if isinstance(ticket, str | Path):
+            return cls.load(ticket)
+        from kerastickets.models.live_ticket import ticket_of_model
+
+        return ticket_of_model(ticket, zeros, custom_objects)
 
     @classmethod
     def load(cls, path: str | Path) -> "Ticket":
@@ -212,7 +238,7 @@ class Ticket:
         ticket.__dict__["digest"] = parts.digest
         return ticket
 
-    def build(self, custom_objects: Mapping[str, Any] | None = None) -> "keras.Model":
+    def build(self, custom_objects: Mapping[str, Any] | None = None, *, aware: bool = False) -> "keras.Model":
         """Build the Keras model with the weights of the snapshot `start`. Pruned weights are zero.
 
         The architecture may come from an untrusted file. What it names and what it would allocate is
@@ -220,6 +246,7 @@ class Ticket:
 
         Args:
             custom_objects: your own layer classes and functions by name.
+            aware: build it of mask-aware layers, which hold the ticket's masks; see `kerastickets.layers.convert`.
 
         Returns:
             A new model, not compiled.
@@ -241,7 +268,11 @@ class Ticket:
         # Layers that hold their masks allocate the masks as well.
         model = rebuild_untrusted(self.architecture, tree.total(weights) + self.total, custom_objects)
         assign(model, tree.masked(weights, self.masks))
-        return model
+        if not aware:
+            return model
+        from kerastickets.models.mask_aware import convert
+
+        return convert(model, custom_objects, self.masks)
 
     def _encoded(self) -> tuple[bytes, str]:
         return ticketfile.encode(self.architecture, self.masks, self.snapshots, self.provenance)

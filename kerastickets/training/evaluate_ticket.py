@@ -138,6 +138,7 @@ def _by_output(net: Any, x: Any, y: Any, data: Data, batch_size: int) -> dict[st
     import keras
 
     from kerastickets.models.label_fit import class_count
+    from kerastickets.models.output_masks import output_masks
 
     labels = leaves(y)
     losses = keras.tree.flatten(net.loss) if net.loss is not None else [None]
@@ -151,7 +152,7 @@ def _by_output(net: Any, x: Any, y: Any, data: Data, batch_size: int) -> dict[st
         return {}
     names = [""] if len(labels) == 1 else [name for name, _ in named_leaves(y)]
     predicted = keras.tree.flatten(net.predict(x, batch_size=batch_size, verbose=0))
-    masks = _masks(net, x, batch_size)
+    masks = output_masks(net, x, batch_size)
     found: dict[str, Any] = {}
     parts = zip(names, labels, predicted, counts, losses, masks or [None] * len(labels), strict=True)
     for name, label, output, count, loss, mask in parts:
@@ -175,35 +176,24 @@ def right_answers(net: Any, split: Any, data: Data, batch_size: int = 1000) -> n
 
     Returns:
         Booleans for the labels of a single output that tells classes apart: `(n,)`, or `(n, labels)` if an example has
-        several. None if there are sample weights,
-        several outputs, labels that padding masks, or other targets.
+        several. None if there are sample weights, several outputs, labels that padding masks, or other targets.
     """
     from kerastickets.models.label_fit import class_count
+    from kerastickets.models.output_masks import output_masks
 
     x, y, *weights = split
     shapes = [tuple(one.shape[1:]) for one in getattr(net, "outputs", None) or ()]
     loss = net.loss if not isinstance(net.loss, dict | list | tuple) else None
     if weights or is_nested(y) or len(shapes) != 1 or isinstance(data.classes, tuple):
         return None
-    if not class_count(data, y, shapes[0], loss) or _masks(net, rows(x, slice(1)), 1):
+    if not class_count(data, y, shapes[0], loss) or any(
+        mask is not None for mask in output_masks(net, rows(x, slice(1)), 1)
+    ):
         return None
     found = np.asarray(net.predict(x, batch_size=batch_size, verbose=0))
     labels = y.reshape(-1)
     right = (_probabilities(net, found, labels, loss).argmax(1) == labels).reshape(len(y), -1)
     return right[:, 0] if right.shape[1] == 1 else right
-
-
-def _masks(net: Any, x: Any, batch_size: int) -> list[Any]:
-    """Which labels each output counts, where layers mask padding, as Keras's metrics do; empty if none mask."""
-    import keras
-
-    tensors = getattr(net, "outputs", None) or []
-    masks = [getattr(tensor, "_keras_mask", None) for tensor in tensors]
-    if all(mask is None for mask in masks):
-        return []
-    found = keras.Model(net.inputs, [mask for mask in masks if mask is not None])
-    made = iter(keras.tree.flatten(found.predict(x, batch_size=batch_size, verbose=0)))
-    return [None if mask is None else np.asarray(next(made), bool) for mask in masks]
 
 
 def _probabilities(net: Any, outputs: np.ndarray, labels: np.ndarray, loss: Any) -> np.ndarray:

@@ -153,7 +153,7 @@ def source_of(found: Any, data: Data, name: str, custom_objects: Mapping[str, An
     from kerastickets.tickets.layer_names import made_up
 
     if isinstance(found, Ticket):
-        return _from_ticket(found, custom_objects)
+        return _from_ticket(found, data, custom_objects)
     if isinstance(found, Path):
         model = load_file(found, custom_objects)
         return _from_model(model, data, found.name, custom_objects, {found.name: file_digest(found)})
@@ -174,6 +174,7 @@ def _from_function(function: Callable[..., Any], data: Data, name: str) -> Sourc
 
     from kerastickets.models.initial_weights import fresh
     from kerastickets.models.objective import Objective
+    from kerastickets.models.recorded_objective import compiled_recipe
     from kerastickets.models.variables import snapshot
 
     needs = takes_data(function)
@@ -229,6 +230,7 @@ def _from_model(
     from kerastickets.models.architecture import custom_classes, faithful_architecture, rebuild
     from kerastickets.models.masking import masks_of
     from kerastickets.models.objective import Objective
+    from kerastickets.models.recorded_objective import compiled_recipe
     from kerastickets.models.variables import check_built, snapshot
 
     check_built(model)
@@ -252,7 +254,7 @@ def _from_model(
     )
 
 
-def _from_ticket(ticket: Ticket, custom_objects: Mapping[str, Any] | None) -> Source:
+def _from_ticket(ticket: Ticket, data: Data, custom_objects: Mapping[str, Any] | None) -> Source:
     from kerastickets.models.objective import Objective
 
     compiled = ticket.provenance.get("compiled")
@@ -262,7 +264,7 @@ def _from_ticket(ticket: Ticket, custom_objects: Mapping[str, Any] | None) -> So
         ticket.architecture,
         lambda seed: ticket.weights("init"),
         ticket_recipe(ticket, custom_objects or {}),
-        Objective.recorded(compiled, custom_objects or {}) if compiled else None,
+        None if compiled is None else Objective.recorded(compiled, custom_objects or {}, data),
     )
 
 
@@ -295,17 +297,6 @@ def ticket_recipe(ticket: Ticket, custom_objects: Collection[str] = ()) -> dict[
     # That a search left the test split alone is no wish of whoever trains its ticket.
     wanted = TrainSettings.__annotations__.keys() - {"no_test"}
     return {name: value for name, value in recipe.items() if name in wanted}
-
-
-def compiled_recipe(model: "keras.Model") -> dict[str, Any]:
-    """The optimizer that a model was compiled with, as a setting of training; empty if there is none."""
-    import keras
-
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is None:
-        return {}
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return {"optimizer": keras.optimizers.serialize(inner)}
 
 
 def load_file(path: Path, custom_objects: Mapping[str, Any] | None = None) -> "keras.Model":
