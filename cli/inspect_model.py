@@ -8,12 +8,13 @@ import click
 from kerastickets.data.spec import find_data
 from kerastickets.foundations.memory import amount
 from kerastickets_cli.interrupt import interruptible
-from kerastickets_cli.options import find_model, json_option
+from kerastickets_cli.options import custom_option, find_model, json_option, own_objects
 from kerastickets_cli.output import cell, emit, say, table
 
 
 @click.command(epilog="\b\nExample:\n  kt inspect lenet-300-100 --dataset digits")
 @click.argument("model")
+@custom_option
 @click.option(
     "--dataset",
     metavar="DATASET",
@@ -32,7 +33,13 @@ from kerastickets_cli.output import cell, emit, say, table
 @json_option
 @click.pass_context
 def inspect(
-    ctx: click.Context, model: str, dataset: str | None, batch_size: int, try_exports: bool, as_json: bool
+    ctx: click.Context,
+    model: str,
+    custom: tuple[str, ...],
+    dataset: str | None,
+    batch_size: int,
+    try_exports: bool,
+    as_json: bool,
 ) -> None:
     """Say what will work with MODEL, a NAME, file.keras or pkg.module:function, and what will not and why.
 
@@ -47,7 +54,14 @@ def inspect(
             find_data(dataset)
         from kerastickets.inspection.inspect_model import inspect as look
 
-        facts = look(model, dataset, batch_size=batch_size, try_exports=try_exports).facts()
+        found = look(
+            model,
+            dataset,
+            custom_objects=own_objects(custom),
+            batch_size=batch_size,
+            try_exports=try_exports,
+        )
+        facts = found.facts()
     if as_json:
         emit(facts)
     else:

@@ -1,13 +1,16 @@
 """Which weights of a model a run prunes, and how many it keeps at each level."""
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from kerastickets.cutting.cut_scores import ones
 from kerastickets.cutting.groups import Groups
 from kerastickets.errors import RecipeError
-from kerastickets.foundations.tree import Tree
+from kerastickets.foundations.tree import Tree, total
 from kerastickets.models.prunable_weights import WeightReport, check_floating, weight_reports
 from kerastickets.models.variables import assign
 from kerastickets.models.weight_roles import kinds, output_keys
@@ -16,6 +19,9 @@ from kerastickets.pruning.schedule import Schedule
 from kerastickets.pruning.unit_groups import UnitGroups
 from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.model_source import Source
+
+# From this fraction of exact zeros on, a model is taken to have been pruned.
+_PRUNED = 0.05
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,32 @@ class Prunable:
             own_kinds = kinds(model, masks)
         prunable = {key: mask for key, mask in masks.items() if key not in left_alone}
         check_any(prunable)
+        if start is None and not source.masks:
+            warn_of_zeros(init, prunable)
         # Weights that a ticket pruned before stay pruned, even if this run does not prune their layer further.
         fixed = {key: masks[key] for key in sorted(left_alone) if not masks[key].all()}
         schedule = method.schedule(prunable, own_kinds, outputs, counts)
         return cls(prunable | fixed, fixed, schedule, groups)
+
+
+def warn_of_zeros(weights: Tree, prunable: Tree) -> None:
+    """Warn if a model without masks looks as if it was pruned: its zeros would train.
+
+    A weight that is zero as a whole is left out, since layers may begin so.
+
+    Args:
+        weights: the weights that the run begins with.
+        prunable: the masks of the weights that it prunes.
+    """
+    zeros = {key: int(np.count_nonzero(weights[key] == 0)) for key in prunable}
+    found = sum(count for key, count in zeros.items() if count < weights[key].size)
+    if found >= _PRUNED * total(prunable):
+        warnings.warn(
+            f"{found:,} of the {total(prunable):,} prunable weights are exactly zero, and no mask keeps them so: they "
+            "train. If the model was pruned before, take its masks back by sparsify(model, 'zeros').",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def check_any(prunable: Tree) -> None:

@@ -31,7 +31,22 @@ def recipe_list(runs: Sequence[RunFacts]) -> dict[str, Any]:
     recipe = runs[0].recipe
     first = ("model", "dataset", "criterion", "levels", "method", "train")
     names = [*[name for name in first if name in recipe], *sorted(recipe.keys() - {*first, "seeds", "start"})]
-    return {name: _filled(recipe[name]) for name in names}
+    listed = {name: _filled(recipe[name]) for name in names}
+    given = [level.standardised for run in runs for level in run.levels if level.standardised]
+    return listed | (
+        {"inputs, standardised": "(raw - mean) / std, with " + _short(given[-1])} if given else {}
+    )
+
+
+def _short(values: Any) -> str:
+    """Numbers by name, of many the first few."""
+    if not isinstance(values, Mapping):
+        return str(values)[:200]
+    lists = {name: value if isinstance(value, list) else [value] for name, value in values.items()}
+    return ", ".join(
+        f"{name} {', '.join(str(one) for one in value[:4])}{', ...' * (len(value) > 4)}"
+        for name, value in lists.items()
+    )
 
 
 def versions_list(runs: Sequence[RunFacts]) -> dict[str, Any]:

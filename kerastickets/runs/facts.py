@@ -34,6 +34,7 @@ class LevelFacts:
         bits: the masks, packed with eight weights per byte.
         parents: digests of the tickets that this ticket was made from.
         environment: the environment in which the level was trained.
+        standardised: the `mean` and `std` by which the data set standardised floats; None if it did not.
         file: the ticket's file.
         inside: the structure of the network, or the reason why it cannot be traced.
         stopped_by: the rule that ended the run at this level; None if no rule did.
@@ -44,6 +45,7 @@ class LevelFacts:
     bits: np.ndarray
     parents: tuple[str, ...]
     environment: Mapping[str, Any]
+    standardised: Any
     file: Path
     inside: StructureSummary | str
     stopped_by: str | None = None
@@ -155,6 +157,7 @@ def _level(
         bits=_packed(ticket.masks),
         parents=tuple(provenance.get("parents") or ()),
         environment=provenance.get("environment") or {},
+        standardised=provenance.get("standardised"),
         file=path,
         inside=look(ticket),
         stopped_by=stopped_by([ticket]),

@@ -5,6 +5,7 @@ It prints one JSON object per kind. The exit code is 1 if something failed that 
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Collection, Iterator
 from itertools import combinations
@@ -14,6 +15,7 @@ from typing import Any
 from tests.hostile.judge import ROOT
 from tests.hostile.mutators import KINDS, count_steps
 from tests.hostile.runner import Corpus, run
+from tests.hostile.worker import PATIENCE
 
 _BUILD = ROOT / "build" / "hostile"
 
@@ -27,6 +29,12 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1000, help="how many mutations of each kind")
     parser.add_argument("--seed", type=int, default=0, help="the first seed; each input has the next one")
     parser.add_argument("--often", type=float, default=1, help="train and build so many times more often")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=1,
+        help="allow so many times more time, where other work is done too",
+    )
     parser.add_argument("--jobs", type=int, default=1, help="how many processes")
     parser.add_argument(
         "--only", type=int, metavar="SEED", help="try one input, with everything, and show tracebacks"
@@ -43,6 +51,7 @@ def main() -> int:
     )
     parser.add_argument("--out", type=Path, default=_BUILD / "found", help="where --minimise writes to")
     chosen = parser.parse_args()
+    os.environ[PATIENCE] = str(chosen.patience)
     with Corpus(chosen.jobs, chosen.sound) as corpus:
         if chosen.replay:
             kept = json.loads(chosen.replay.read_text())

@@ -13,6 +13,9 @@ from typing import Any
 #: A worker that holds so much memory is replaced: TensorFlow keeps what it compiled.
 _WORN = 4 << 30
 
+#: The environment variable with how many times longer an action may take.
+PATIENCE = "KERASTICKETS_HOSTILE_PATIENCE"
+
 
 def live(pipe: Any, deadline: Any, doing: Any, scratch: str, home: str) -> None:
     """The main function of a worker.
@@ -33,7 +36,9 @@ def live(pipe: Any, deadline: Any, doing: Any, scratch: str, home: str) -> None:
         doing.value = name.encode()[:60]
         deadline.value = time.monotonic() + seconds + 15
 
-    bench = Bench(Path(scratch), Path(home), on_action=on_action)
+    bench = Bench(
+        Path(scratch), Path(home), on_action=on_action, patience=float(os.environ.get(PATIENCE, "1"))
+    )
     bench.redirect()
     import tensorflow  # noqa: F401 - before limits are set, since it takes much address space
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -167,6 +168,7 @@ def test_half_precision_is_pruned_and_trained_again(policy):
 
 _DRY = """
 import sys
+import warnings
 from kerastickets.errors import KerasTicketsError
 from kerastickets.pruning.job import PruneJob
 PruneJob.of("mlp:8", "digits", "snip:batches=2", dials={"sparsity": 0.9, "train": "500it", "lr": 0.1})
@@ -187,3 +189,22 @@ def test_mistakes_are_found_before_tensorflow_is_imported():
     *names, loaded = done.stdout.split("\n")[:-1]
     assert names == ["PluginError"] * 2 + ["RecipeError"] * 6
     assert loaded == "[]"
+
+
+def test_zeros_without_masks_are_told():
+
+    rng = np.random.default_rng(0)
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(4), keras.layers.Dense(10)])
+    kernel = rng.normal(size=(64, 4))
+    kernel[:20] = 0
+    model.layers[0].kernel.assign(kernel)
+    model.layers[1].kernel.assign(np.zeros((4, 10)))  # a layer may begin with zeros
+
+    flat = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), *model.layers])
+    with pytest.warns(RuntimeWarning, match="80 of the 296 prunable weights are exactly zero, and no mask"):
+        prune(flat, "digits", levels=1, train="1it", eval_every="1it")
+    kernel[:60] = 1
+    model.layers[0].kernel.assign(kernel)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        prune(flat, "digits", levels=1, train="1it", eval_every="1it")
