@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         sparsify as sparsify,
         strip as strip,
     )
+    from kerastickets.models.quantised_zeros import lost_zeros as lost_zeros
     from kerastickets.pruning.one_cut import cut_model as cut_model
     from kerastickets.pruning.one_shot import winning_ticket as winning_ticket
     from kerastickets.pruning.prune_model import prune as prune

@@ -24,6 +24,7 @@ NUMBER = {
     "jobs": r"\d+\.\d+x \(\d+\.\d+ to \d+\.\d+ by round\) one process: goal",
     "loop_share": r"of which the loop's own \d+\.\d+ s: -?\d+\.\d+%",
     "merging": r"dtm( +\d+\.\d+){4}\n",
+    "quantised": r"pruned int4 +\d+\.\d +\d+\.\d +\d+\.\d+% +0\n",
     "separation": r"\d+\.\dx \(.* by round\) PyTorch DataLoader: goal|PyTorch is not installed",
     "snip": r"SNIP takes \d+\.\d+x \(\d+\.\d+ to \d+\.\d+ by round\) as long",
     "structure": r"networkx / ours: 2 % \d+",
@@ -36,7 +37,7 @@ RESULT = {"training": "training-mlp-4-38-38-2"}
 #: These measure no training: they must start without TensorFlow.
 LIGHT = {"cli_startup", "merging", "structure", "ticket_file"}
 #: Several processes that each import TensorFlow, or files that TensorFlow writes: about 40 s each.
-SLOW = {"against", "export", "jobs", "separation", "snip", "tfmot", "together", "training"}
+SLOW = {"against", "export", "jobs", "quantised", "separation", "snip", "tfmot", "together", "training"}
 #: These run in the process of the tests, which has imported TensorFlow already.
 HERE = {*SCRIPTS} - LIGHT - SLOW
 
