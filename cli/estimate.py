@@ -99,7 +99,7 @@ def _times(prepared: "PreparedRun", levels: list[Facts]) -> dict[str, float]:
     first = _seconds(lambda: (trainer.engine.train(0, 0, _STEPS), trainer.engine.evaluate("validation")))
     step = _seconds(lambda: trainer.engine.train(0, 0, _STEPS)) / _STEPS
     validation = _seconds(lambda: trainer.engine.evaluate("validation"))
-    test = validation * len(prepared.data.test[0]) / len(prepared.data.validation[0])
+    test = validation * prepared.data.count("test") / prepared.data.count("validation")
     every = prepared.recipe.eval_every.iterations(trainer.per_epoch)
     evaluations = sum(math.ceil(level["steps"] / every) for level in levels)
     trained = sum(level["steps"] > 0 for level in levels)
@@ -116,14 +116,20 @@ def _seconds(work: Any) -> float:
 
 def _memory(prepared: "PreparedRun", libraries: int) -> dict[str, int]:
     """Bytes by purpose. Those of the libraries are measured, the others are computed."""
+    from kerastickets.data.streamed_array import is_streamed
+    from kerastickets.foundations.structure import leaves
+    from kerastickets.training.windows import WINDOW
+
     model = prepared.trainer.model
     splits = (prepared.data.train, prepared.data.validation, prepared.data.test)
+    arrays = [array for split in splits for array in leaves(split) if array is not None]
     weights = sum(array.nbytes for array in prepared.init.values())
     trained = sum(prepared.method.trains(level, prepared.levels) for level in range(prepared.levels + 1))
     return {
         "libraries": libraries,
         # Twice: the arrays themselves, and the tensors that stay on the device.
-        "data": 2 * sum(array.nbytes for split in splits for array in split),
+        "data": 2
+        * sum(min(array.nbytes, WINDOW) if is_streamed(array) else array.nbytes for array in arrays),
         "weights": weights,
         "masks": sum(4 * mask.size for mask in prepared.masks.values()),
         "gradients": sum(_bytes(variable) for variable in model.trainable_variables),

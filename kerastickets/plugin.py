@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         unit_sums as unit_sums,
     )
     from kerastickets.data.arrays import (
+        blocks as blocks,
         check_examples_fit as check_examples_fit,
         moments as moments,
         shuffled as shuffled,
@@ -52,6 +53,11 @@ if TYPE_CHECKING:
         tenths as tenths,
     )
     from kerastickets.data.spec import data_of as data_of
+    from kerastickets.data.streamed_array import (
+        Stream as Stream,
+        StreamedArray as StreamedArray,
+        to_stream as to_stream,
+    )
     from kerastickets.errors import (
         AlignError as AlignError,
         DataError as DataError,

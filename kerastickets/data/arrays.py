@@ -1,13 +1,13 @@
 """Arrays of data sets: checked for numbers, standardised, shuffled by class."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from kerastickets.errors import DataError
-from kerastickets.foundations.memory import check_memory
+from kerastickets.foundations.memory import check_memory, fits
 from kerastickets.foundations.tree import generator
 
 _BLOCK = 4096
@@ -34,18 +34,53 @@ def check_examples_fit(what: str, count: int, shape: Sequence[int], itemsize: in
         ...
         kerastickets.errors.DataError: The images in 'pets' must fit into the memory of this machine, ...
     """
-    example = math.prod(shape)
+    check_memory(_needed(count, shape, itemsize), what, "Use fewer or smaller examples.", DataError)
+
+
+def _needed(count: int, shape: Sequence[int], itemsize: int) -> int:
     # The values as read, together with the largest of: their shuffled copy, their float32 copy (and a byte per value to
     # check it), and a block of float64 (see `moments`).
-    needed = example * (count * itemsize + max(count * max(itemsize, 5), min(count, _BLOCK) * 8))
-    check_memory(needed, what, "Use fewer or smaller examples.", DataError)
+    return math.prod(shape) * (count * itemsize + max(count * max(itemsize, 5), min(count, _BLOCK) * 8))
+
+
+def fits_for_training(count: int, shape: Sequence[int], itemsize: int = 4) -> bool:
+    """Whether the free memory is enough to read examples, and to train on them.
+
+    Args:
+        count: the number of examples.
+        shape: the shape of one example.
+        itemsize: bytes of one value before it becomes float32.
+
+    Example:
+        >>> fits_for_training(100, (32, 32, 3)), fits_for_training(10**9, (320, 320, 3))
+        (True, False)
+    """
+    # Training keeps float32 values twice: the arrays, and the tensors of the device.
+    return fits(max(_needed(count, shape, itemsize), 8 * count * math.prod(shape)))
+
+
+def blocks(x: Any) -> Iterator[np.ndarray]:
+    """The examples of an array one block after another, for what must not make a copy of all of them.
+
+    Args:
+        x: an array of examples `(n, ...)`, in memory or streamed from disk.
+
+    Example:
+        >>> [block.shape for block in blocks(np.zeros((5000, 2)))]
+        [(4096, 2), (904, 2)]
+    """
+    most = getattr(x, "block", _BLOCK)  # streamed examples may be large
+    return (x[start : start + most] for start in range(0, len(x), most))
 
 
 def moments(x: np.ndarray, axis: int | tuple[int, ...] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of `x`, computed in float64, for use with `standardise`.
 
+    For streamed examples of more than 16384 values, the last bit of a float64 deviation may differ from that of an
+    array: their blocks are smaller. It is rounded away when `standardise` takes the deviation as float32.
+
     Args:
-        x: examples `(n, ...)` of any numeric dtype.
+        x: examples `(n, ...)` of any numeric dtype, in memory or streamed from disk.
         axis: the axes to average over, which must include axis 0. None (all axes) gives one pair of numbers,
             0 gives a pair per input position, and `(0, 1, 2)` gives a pair per channel of images.
 
@@ -62,14 +97,13 @@ def moments(x: np.ndarray, axis: int | tuple[int, ...] | None = None) -> tuple[n
     """
     check_numbers(x, "Inputs to standardise")
     # In blocks: a float64 copy of a whole image data set is larger than everything else in the process.
-    blocks = [x[start : start + _BLOCK] for start in range(0, len(x), _BLOCK)]
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = np.asarray(sum(block.sum(axis=axis, dtype=np.float64) for block in blocks))
+        mean = np.asarray(sum(block.sum(axis=axis, dtype=np.float64) for block in blocks(x)))
         count = x.size / mean.size
         mean /= count
         if not np.isfinite(mean).all():
             raise not_finite(x, "Inputs to standardise")
-        std = np.sqrt(sum(_squares(block, mean).sum(axis=axis) for block in blocks) / count)
+        std = np.sqrt(sum(_squares(block, mean).sum(axis=axis) for block in blocks(x)) / count)
     return mean, np.where(std > 0, std, 1.0)
 
 
@@ -78,11 +112,11 @@ def _squares(block: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return np.square(difference, out=difference)
 
 
-def standardise(x: np.ndarray, mean: Any, std: Any) -> np.ndarray:
+def standardise(x: Any, mean: Any, std: Any) -> Any:
     """`(x - mean) / std` in float32, a new array.
 
     Args:
-        x: numbers of any dtype and shape.
+        x: numbers of any dtype and shape; or streamed examples, which are standardised when they are read.
         mean: the value to subtract, in the units of `x`. It broadcasts to `x`.
         std: the value to divide by, in the units of `x`. It broadcasts to `x`.
 
@@ -90,6 +124,8 @@ def standardise(x: np.ndarray, mean: Any, std: Any) -> np.ndarray:
         >>> standardise(np.array([0, 255], np.uint8), 127.5, 127.5).tolist()
         [-1.0, 1.0]
     """
+    if hasattr(x, "standardised"):
+        return x.standardised(mean, std)
     # Values that do not fit into float32 become inf or NaN, which `Data` refuses.
     with np.errstate(over="ignore", invalid="ignore"):
         result = np.subtract(x, np.float32(mean), dtype=np.float32, casting="same_kind")
@@ -136,7 +172,7 @@ def numbers_of(values: Any, dtype: Any, what: str) -> np.ndarray:
     return array
 
 
-def check_numbers(array: np.ndarray, what: str) -> None:
+def check_numbers(array: Any, what: str) -> None:
     if array.dtype.kind not in "biuf":
         text = array.dtype.kind in "OSU"
         advice = ". Turn text into numbers first, as by keras.layers.TextVectorization." if text else ""
@@ -145,6 +181,6 @@ def check_numbers(array: np.ndarray, what: str) -> None:
         raise DataError(f"{what} must not be empty. Received: shape={array.shape}")
 
 
-def not_finite(array: np.ndarray, what: str) -> DataError:
-    count = np.count_nonzero(~np.isfinite(array))
+def not_finite(array: Any, what: str) -> DataError:
+    count = sum(np.count_nonzero(~np.isfinite(block)) for block in blocks(array))
     return DataError(f"{what} must be finite. Received: {count} NaN or infinite values")

@@ -1,4 +1,4 @@
-"""Data sets in memory: the arrays that tickets are found on, with their loss, metrics and tasks."""
+"""Data sets: the arrays that tickets are found on, with their loss, metrics and tasks."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ import numpy as np
 
 from kerastickets.data.arrays import numbers_of
 from kerastickets.data.splits import Split as Split, arrayed, check_like, checked_split, shapes, size
+from kerastickets.data.streamed_array import is_streamed
 from kerastickets.errors import DataError
 from kerastickets.foundations.structure import is_nested
 
@@ -61,7 +62,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Data:
-    """A data set in memory: train, validation and test split, and the loss and metrics to train with.
+    """A data set: train, validation and test split, and the loss and metrics to train with.
 
     Inputs become float32, class labels int64 and targets float32. The arrays are read-only. Contiguous arrays
     that already have that dtype are views, not copies. Data that cannot be trained on is refused here, with an
@@ -69,6 +70,9 @@ class Data:
 
     Inputs and labels may be tuples, lists or dicts of arrays, as `fit` takes them for models with several inputs or
     outputs. In such a structure, whole numbers of labels stay whole numbers, and float targets become float32.
+
+    Inputs may also be a `StreamedArray`, whose rows stay on disk. A `np.memmap` becomes one if it does
+    not fit into memory.
 
     Args:
         name: the name of the data set in tables and provenance.
@@ -185,6 +189,11 @@ class Data:
     def count(self, split: str) -> int:
         """The number of examples of `train`, `validation` or `test`."""
         return size(getattr(self, split))
+
+    @property
+    def streamed(self) -> bool:
+        """Whether examples stay on disk, and are read when they are needed."""
+        return any(is_streamed(split) for split in (self.train, self.validation, self.test))
 
     def standardised(self) -> dict[str, Any] | None:
         """The `mean` and `std` by which callers must standardise raw inputs, as JSON; None if inputs are not raw."""

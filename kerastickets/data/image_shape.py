@@ -1,11 +1,14 @@
 """Adapt images to the size and the channels that a ticket's model takes, if the user asks for it."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 
 from kerastickets.data.dataset import Data
+from kerastickets.data.streamed_array import StreamedArray, is_streamed
 from kerastickets.errors import RecipeError
 
 Shape = tuple[int | None, ...]
@@ -128,12 +131,14 @@ def _needed(mine: tuple[int, ...], wanted: Shape) -> tuple[str, ...]:
     return () if channels is None else (*steps, *channels)
 
 
-def _stepped(x: np.ndarray, steps: list[str], shape: Shape) -> np.ndarray:
+def _stepped(x: Any, steps: list[str], shape: Shape) -> Any:
     # In blocks, because a whole image data set in float32 is large.
-    blocks = [x[n : n + _BLOCK] for n in range(0, len(x), _BLOCK)]
+    blocks: Iterator[np.ndarray] = (x[n : n + _BLOCK] for n in range(0, len(x), _BLOCK))
     for step in steps:
-        blocks = [_STEPS[step](block, shape) for block in blocks]
-    return np.concatenate(blocks)
+        blocks = map(_STEPS[step], blocks, repeat(shape))
+    if not is_streamed(x):
+        return np.concatenate([*blocks])
+    return StreamedArray.written(blocks, np.float32, "The adapted images")
 
 
 def _resized(x: np.ndarray, shape: Shape) -> np.ndarray:

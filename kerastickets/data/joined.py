@@ -221,6 +221,11 @@ def _check(sets: Sequence[Data]) -> None:
             raise DataError(
                 f"A data set that makes its own batches cannot be joined. Received: '{data.name}'"
             )
+        if data.streamed:
+            raise DataError(
+                f"Data sets to join must fit into memory. Received: '{data.name}', which is streamed from disk. Use "
+                "fewer or smaller examples, with stream=no."
+            )
         if is_nested(data.train[0]) or is_nested(data.train[1]) or len(data.train) > 2:
             raise DataError(
                 f"Data sets to join must have one input, one output and no sample weights. Received: {data!r}"

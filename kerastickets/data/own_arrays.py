@@ -7,7 +7,7 @@ import numpy as np
 
 from kerastickets.data.arrays import shuffled
 from kerastickets.data.dataset import Data
-from kerastickets.data.splits import Split, checked_split, rows, size
+from kerastickets.data.splits import Split, checked_split, part, size
 from kerastickets.errors import DataError
 from kerastickets.foundations.memory import check_memory
 from kerastickets.foundations.structure import is_nested, leaves, map_leaves
@@ -29,8 +29,9 @@ def data_from(
 ) -> Data:
     """Make a data set from arrays, a `tf.data.Dataset` or a `keras.utils.PyDataset`.
 
-    Whole data sets are read into memory once. A split that is not given is a tenth of the training examples, drawn
-    by the seed; if the labels are one class for each example, each class keeps its proportion.
+    Whole data sets are read into memory once; an input that is a `np.memmap` is streamed if it does not fit there. A
+    split that is not given is a tenth of the training examples, drawn by the seed; if the labels are one class for each
+    example, each class keeps its proportion.
 
     Args:
         train: `(x, y)`, `(x, y, sample_weight)` in any structure that `fit` takes, or a finite, batched data set of
@@ -175,7 +176,7 @@ def _tenths(split: Split, parts: int, name: str, seed: int) -> list[Split]:
     classes = y is not None and y.dtype.kind in "biu" and y.size == len(y)
     order = shuffled(y.reshape(-1) if y is not None and classes else np.zeros(count), name, seed)
     pieces = [order[tenth * parts :], *(order[tenth * n : tenth * (n + 1)] for n in range(parts))]
-    return [rows(split, piece) for piece in pieces]
+    return [part(split, piece) for piece in pieces]
 
 
 def _weighted(split: Split, class_weight: Mapping[int, float], name: str) -> Split:

@@ -3,12 +3,13 @@
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from kerastickets.data.arrays import shuffled
 from kerastickets.data.dataset import Data, Split
-from kerastickets.data.splits import rows as rows_of
+from kerastickets.data.splits import part
 from kerastickets.errors import DataError, RecipeError
 from kerastickets.foundations.tree import generator
 from kerastickets.registry.plugin_options import unknown
@@ -119,7 +120,7 @@ def class_splits(
 def _renumbered(split: Split, place: np.ndarray) -> Split:
     x, y, *weights = split
     y = place[y]
-    return rows_of((x, y, *weights), y >= 0)
+    return part((x, y, *weights), y >= 0)
 
 
 def train_part(data: Data, size: int | float | None, seed: int) -> Data:
@@ -163,7 +164,7 @@ def train_part(data: Data, size: int | float | None, seed: int) -> Data:
             f"`train_size` must leave an example of every class of data set '{data.name}'. "
             f"Received: {size}, {count} examples. Raise it."
         )
-    return dataclasses.replace(data, train=rows_of(data.train, rows))
+    return dataclasses.replace(data, train=part(data.train, rows))
 
 
 def _strata(data: Data) -> np.ndarray:
@@ -183,11 +184,11 @@ def label_columns(y: np.ndarray, classes: int | tuple[int, ...]) -> list[np.ndar
     return [*y.T] if isinstance(classes, tuple) else [y]
 
 
-def tenths(x: np.ndarray, y: np.ndarray, parts: int, *key: int | str) -> list[Split]:
+def tenths(x: Any, y: np.ndarray, parts: int, *key: int | str) -> list[Split]:
     """Draw stratified tenths of a data set, to create the splits it lacks.
 
     Args:
-        x: examples `(n, ...)`.
+        x: examples `(n, ...)`, in memory or streamed from disk.
         y: class labels `(n,)`.
         parts: the number of tenths to draw. 0 leaves the set unchanged.
         *key: what the split is for, such as the data set's name. It seeds the draw.
@@ -204,4 +205,4 @@ def tenths(x: np.ndarray, y: np.ndarray, parts: int, *key: int | str) -> list[Sp
         return [(x, y)]
     order, tenth = shuffled(y, *key), len(y) // 10
     pieces = [order[tenth * parts :], *(order[tenth * n : tenth * (n + 1)] for n in range(parts))]
-    return [(x[rows], y[rows]) for rows in pieces]
+    return [part((x, y), rows) for rows in pieces]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kerastickets import registry
+from kerastickets.data.arrays import blocks
 from kerastickets.data.dataset import Data
 from kerastickets.data.joined import join_data
 from kerastickets.data.own_arrays import data_from_own, is_own
@@ -224,5 +225,6 @@ def data_digest(data: Data) -> str:
                 digest.update(name.encode())
             if array is not None:
                 digest.update(f"{array.dtype}{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array).data)
+                for block in blocks(array):
+                    digest.update(np.ascontiguousarray(block).data)
     return digest.hexdigest()

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kerastickets.data.arrays import check_numbers, numbers_of
+from kerastickets.data.arrays import check_numbers, fits_for_training, numbers_of
+from kerastickets.data.streamed_array import StreamedArray
 from kerastickets.errors import DataError
 from kerastickets.foundations.structure import is_nested, leaves, map_leaves, named_leaves
 
@@ -17,13 +18,27 @@ _EXACT = 2**24
 
 
 def rows(split: Any, index: Any) -> Any:
-    """The examples of a split, or of any structure of arrays, that an index selects.
+    """The examples of a split, or of any structure of arrays, that an index selects, as arrays in memory.
 
     Example:
         >>> rows((np.arange(4), {"a": np.arange(4) * 10}), slice(1, 3))
         (array([1, 2]), {'a': array([10, 20])})
     """
     return map_leaves(lambda array: None if array is None else array[index], split)
+
+
+def part(split: Any, index: Any) -> Any:
+    """The examples of a split that an index selects, as a smaller split: what is streamed from disk stays there.
+
+    Example:
+        >>> part((np.arange(4), {"a": np.arange(4) * 10}), [3, 1])
+        (array([3, 1]), {'a': array([30, 10])})
+    """
+
+    def chosen(array: Any) -> Any:
+        return None if array is None else array[index]
+
+    return map_leaves(lambda a: a.part(index) if isinstance(a, StreamedArray) else chosen(a), split)
 
 
 def size(split: Any) -> int:
@@ -95,8 +110,8 @@ def _is_array(leaf: Any) -> bool:
     return leaf is None or hasattr(leaf, "shape")
 
 
-def _inputs(x: Any, what: str) -> np.ndarray:
-    array = np.asarray(x)
+def _inputs(x: Any, what: str) -> Any:
+    array = x if isinstance(x, StreamedArray) else np.asarray(x)
     check_numbers(array, what)
     # One of several inputs may be a single number for each example.
     if array.ndim < 2 and ", part " not in what:
@@ -104,9 +119,15 @@ def _inputs(x: Any, what: str) -> np.ndarray:
         raise DataError(
             f"{what} must have a batch axis and at least one more. Received: shape={array.shape}.{advice}"
         )
+    if isinstance(array, StreamedArray):
+        array.check_finite(what)
+        return array
     large = array.dtype.kind in "iu" and max(abs(int(array.min())), abs(int(array.max()))) > _EXACT
     # Integers that float32 cannot hold, such as large token ids, stay integers.
-    return numbers_of(array, np.int64 if large else np.float32, what)
+    dtype = np.int64 if large else np.float32
+    if isinstance(x, np.memmap) and not fits_for_training(len(x), x.shape[1:], 0):
+        return _inputs(StreamedArray(x, dtype=dtype), what)
+    return numbers_of(array, dtype, what)
 
 
 def _weights(weight: Any, what: str) -> np.ndarray | None:

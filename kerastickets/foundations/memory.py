@@ -51,6 +51,17 @@ def resident_memory() -> int | None:
     return None
 
 
+def fits(needed: int) -> bool:
+    """Whether a number of bytes is free, as far as the system says.
+
+    Example:
+        >>> fits(1), fits(10**18)
+        (True, False)
+    """
+    free = free_memory()
+    return free is None or needed <= free
+
+
 def check_memory(needed: int, what: str, advice: str, error: type[KerasTicketsError] = RecipeError) -> None:
     """Refuse what would not fit into the free memory.
 

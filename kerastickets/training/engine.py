@@ -15,14 +15,17 @@ import tensorflow as tf
 from kerastickets.data.augmentation import PLAIN, Augmentation
 from kerastickets.data.dataset import Data
 from kerastickets.data.splits import rows
-from kerastickets.distribution.devices import Layout, rows_of
+from kerastickets.data.streamed_array import is_streamed
+from kerastickets.distribution.devices import Layout
 from kerastickets.distribution.replicas import averaging, shared_evaluation
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import integer
 from kerastickets.models.variables import mask_of, paths, variables
+from kerastickets.training.batch_evaluation import adding_batches
 from kerastickets.training.compilation import compiled_or_not
 from kerastickets.training.epoch_order import EpochOrder, Part
 from kerastickets.training.optimizers import build_optimizer
+from kerastickets.training.windows import WindowedEvaluation, WindowOrder
 
 
 class Engine:
@@ -40,7 +43,7 @@ class Engine:
 
     Raises:
         RecipeError: the batch is larger than the training data, the replicas cannot share it evenly, or the
-            data cannot be augmented in this way.
+            data cannot be augmented in this way, or is streamed from disk to several devices.
     """
 
     def __init__(
@@ -66,7 +69,15 @@ class Engine:
                 f"`batch_size` must be at most the {examples} training examples of {data.name}. "
                 f"Received: batch_size={batch_size}"
             )
-        self.order = EpochOrder(examples, batch_size)
+        self._streamed = is_streamed(data.train)
+        if data.streamed and self.layout.strategy is not None:
+            raise RecipeError(
+                f"Data that is streamed from disk must be trained on with strategy=default. Received: {data.name} with "
+                f"{self.layout.name}. Use fewer or smaller examples, with stream=no."
+            )
+        self.order: Any = (
+            WindowOrder(data.train, batch_size) if self._streamed else EpochOrder(examples, batch_size)
+        )
         self._build_state()
         # The values of a fresh optimizer. They include its learning rate and loss scale, so zeros would not do.
         self._fresh = [np.array(v.numpy()) for v in model.optimizer.variables]
@@ -159,7 +170,8 @@ class Engine:
             results = self.steps(self._stream, tf.constant(count))
         while count and not self.data.batches:
             part = self.order.part(first, count)
-            given = self._resident_order(seed, part.block), *map(tf.constant, self.numbers(part, seed))
+            order, *window = self._placed(seed, part.block)
+            given = order, *map(tf.constant, self.numbers(part, seed)), *window
             results = compiled_or_not(self, lambda given=given: self.steps(*given), self.forget)  # type: ignore[misc]
             first, count = first + part.steps, count - part.steps
         self._average()
@@ -217,9 +229,16 @@ class Engine:
         """The arguments of `run` after `order`, for a part of a training."""
         return part.first, part.steps, self._augment.key(seed), part.base
 
-    def _resident_order(self, seed: int, block: int) -> Any:
+    def _placed(self, seed: int, block: int) -> Any:
+        """The order of a block on the device; for streamed data with the examples themselves, in this order."""
         if self._order is None or self._order[0] != (seed, block):
-            self._order = (seed, block), tf.constant(self.order.rows(seed, block))
+            self._order = None  # room for the next window
+            if self._streamed:
+                window = tf.nest.flatten(self.order.window(seed, block))
+                placed = tf.range(self.order.length), *window
+            else:
+                placed = (tf.constant(self.order.rows(seed, block)),)
+            self._order = (seed, block), placed
         return self._order[1]
 
     @cached_property
@@ -227,8 +246,8 @@ class Engine:
         """The training split on the device, in its structure."""
         return tf.nest.map_structure(self.layout.keep, self.data.train)
 
-    def run(self, order: Any, first: Any, count: Any, key: Any, base: Any) -> None:
-        """Within a compiled call: run some steps on data that stays on the device.
+    def run(self, order: Any, first: Any, count: Any, key: Any, base: Any, window: Any = None) -> None:
+        """Within a compiled call: run some steps on data that is on the device.
 
         Args:
             order: the rows of a block; see `EpochOrder.rows`.
@@ -236,9 +255,10 @@ class Engine:
             count: the number of steps.
             key: the key of the augmentation.
             base: the number of the block's first step.
+            window: the examples of the block in the structure of the split; None for data that stays on the device.
         """
         model, size, augment = self.model, self.batch_size, self._augment
-        resident = self._resident
+        resident = self._resident if window is None else window
 
         def body(i: Any) -> Any:
             # A Python slice of `order` has no static length, which XLA needs.
@@ -255,13 +275,16 @@ class Engine:
         tf.while_loop(lambda i: i < first + count, body, [first], parallel_iterations=1)
 
     def _compile_resident(self) -> Any:
-        _ = self._resident  # made before compilation, outside of the graph
-        order = tf.TensorSpec((self.order.length,), tf.int32)
-        numbers = [tf.TensorSpec((), tf.int32)] * 4
+        if not self._streamed:
+            _ = self._resident  # made before compilation, outside of the graph
+        given = [tf.TensorSpec((self.order.length,), tf.int32), *[tf.TensorSpec((), tf.int32)] * 4]
+        if self._streamed:
+            given += self.order.specs()
 
-        @tf.function(jit_compile=self.jit, autograph=False, input_signature=[order, *numbers])
-        def steps(order: Any, first: Any, count: Any, key: Any, base: Any) -> Any:
-            self.run(order, first, count, key, base)
+        @tf.function(jit_compile=self.jit, autograph=False, input_signature=given)
+        def steps(order: Any, first: Any, count: Any, key: Any, base: Any, *window: Any) -> Any:
+            packed = tf.nest.pack_sequence_as(self.data.train, window) if window else None
+            self.run(order, first, count, key, base, packed)
             return self.results()
 
         # The concrete function suffices, since the function is never traced again.
@@ -284,41 +307,29 @@ class Engine:
     def _compile_evaluation(self, split: str) -> Any:
         if self.layout.replicas > 1:
             return shared_evaluation(self.layout, self.model, getattr(self.data, split), self.eval_batch_size)
-        measure = self.measuring(split)
+        arrays, size = getattr(self.data, split), self._eval_size(split)
+        if is_streamed(arrays):
+            measure = adding_batches(self.model, self.data.count(split), size)
+            return WindowedEvaluation(arrays, size, measure, self.results, self.jit)
+        measuring = self.measuring(split)
 
         @tf.function(jit_compile=self.jit, autograph=False)
         def evaluation() -> Any:
-            measure()
+            measuring()
             return self.results()
 
         return evaluation.get_concrete_function()
 
     def measuring(self, split: str) -> Callable[[], None]:
         """A function that, within a compiled call, adds all examples of a split to the metrics."""
-        examples = self.data.count(split)
-        model, size = self.model, min(examples, self.eval_batch_size)
-        # The last bit of a sum depends on which other operations XLA fuses it with. XLA compiles a loop that it
-        # cannot see through in the same way wherever the loop stands. So the loop's lengths are made here, outside of
-        # the graph, and each batch is found by the loop's counter, in an array with one row more than a single batch.
+        examples, size = self.data.count(split), self._eval_size(split)
+        measure = adding_batches(self.model, examples, size)
+        # Made here, outside of the graph, and with one row more than a single batch: see `adding_batches`.
         arrays = tf.nest.map_structure(
             lambda array: tf.constant(np.concatenate([array, array[:1]])), getattr(self.data, split)
         )
         whole, rest = (tf.constant(count) for count in divmod(examples, size))
+        return lambda: measure(arrays, whole, rest)
 
-        def measured(at: Any, count: int) -> None:
-            model.test_step(tf.nest.map_structure(lambda array: rows_of(array, at, count), arrays))
-
-        def body(i: Any) -> Any:
-            measured(i * size, size)
-            return i + 1
-
-        def odd(i: Any) -> Any:
-            measured((whole + i) * size, examples % size)
-            return i + examples
-
-        def measure() -> None:
-            tf.while_loop(lambda i: i < whole, body, [tf.constant(0)], parallel_iterations=1)
-            if examples % size:
-                tf.while_loop(lambda i: i < rest, odd, [tf.constant(0)], parallel_iterations=1)
-
-        return measure
+    def _eval_size(self, split: str) -> int:
+        return min(self.data.count(split), self.eval_batch_size)

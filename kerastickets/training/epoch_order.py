@@ -57,5 +57,14 @@ class EpochOrder:
     def rows(self, seed: int, block: int) -> np.ndarray:
         """The orders of all epochs of a block in one array. One call per epoch would cost tiny nets half their time."""
         epochs = range(block * self._epochs, (block + 1) * self._epochs)
-        orders = [np.random.default_rng([seed, epoch]).permutation(self.examples) for epoch in epochs]
-        return np.concatenate(orders).astype("int32")
+        return np.concatenate([epoch_order(seed, epoch, self.examples) for epoch in epochs])
+
+
+def epoch_order(seed: int, epoch: int, examples: int) -> np.ndarray:
+    """The order of the examples in one epoch.
+
+    Example:
+        >>> sorted(epoch_order(seed=0, epoch=1, examples=3).tolist())
+        [0, 1, 2]
+    """
+    return np.random.default_rng([seed, epoch]).permutation(examples).astype("int32")

@@ -58,6 +58,7 @@ def evaluate(
     from kerastickets.foundations.tree import masked
     from kerastickets.models.label_fit import check_batches, fixed_batch
     from kerastickets.models.variables import assign
+    from kerastickets.training.keras_batches import keras_arguments
 
     ticket = Ticket.of(ticket)
     if split not in ("train", "validation", "test"):
@@ -78,9 +79,9 @@ def evaluate(
     x, y, *weights = getattr(data, split)
     facts: dict[str, Any] = {"split": split, "dataset": data_name(spec), "weights": name}
     facts["examples"] = data.count(split)
-    given = {"sample_weight": weights[0]} if weights else {}
     try:
-        measured = net.evaluate(x, y, batch_size, verbose=0, return_dict=True, **given)
+        given = keras_arguments((x, y, *weights), batch_size)
+        measured = net.evaluate(**given, verbose=0, return_dict=True)
     except (ValueError, TypeError) as error:
         cause = " ".join(str(error).split())[:200]
         raise RecipeError(
@@ -98,12 +99,13 @@ def evaluate(
     return facts | outputs.get("", {})
 
 
-def _by_task(net: Any, x: np.ndarray, y: np.ndarray, data: Data, batch_size: int) -> dict[str, Any]:
+def _by_task(net: Any, x: Any, y: np.ndarray, data: Data, batch_size: int) -> dict[str, Any]:
     """Measure each task by its own outputs. Labels have one column per task, targets one column per output."""
     from kerastickets.data.metrics import task_metrics
     from kerastickets.models.objective import fitting_loss
+    from kerastickets.training.keras_batches import keras_arguments
 
-    outputs = np.asarray(net.predict(x, batch_size=batch_size, verbose=0), "float64")
+    outputs = np.asarray(net.predict(**keras_arguments((x,), batch_size), verbose=0), "float64")
     y = y.reshape(len(y), -1)
     metrics = {metric.name: metric for metric in task_metrics(data)}
     facts: dict[str, Any] = {}
@@ -139,6 +141,7 @@ def _by_output(net: Any, x: Any, y: Any, data: Data, batch_size: int) -> dict[st
 
     from kerastickets.models.label_fit import class_count
     from kerastickets.models.output_masks import output_masks
+    from kerastickets.training.keras_batches import keras_arguments
 
     labels = leaves(y)
     losses = keras.tree.flatten(net.loss) if net.loss is not None else [None]
@@ -151,7 +154,7 @@ def _by_output(net: Any, x: Any, y: Any, data: Data, batch_size: int) -> dict[st
     if not any(counts) or len(counts) != len(labels):
         return {}
     names = [""] if len(labels) == 1 else [name for name, _ in named_leaves(y)]
-    predicted = keras.tree.flatten(net.predict(x, batch_size=batch_size, verbose=0))
+    predicted = keras.tree.flatten(net.predict(**keras_arguments((x,), batch_size), verbose=0))
     masks = output_masks(net, x, batch_size)
     found: dict[str, Any] = {}
     parts = zip(names, labels, predicted, counts, losses, masks or [None] * len(labels), strict=True)
@@ -180,6 +183,7 @@ def right_answers(net: Any, split: Any, data: Data, batch_size: int = 1000) -> n
     """
     from kerastickets.models.label_fit import class_count
     from kerastickets.models.output_masks import output_masks
+    from kerastickets.training.keras_batches import keras_arguments
 
     x, y, *weights = split
     shapes = [tuple(one.shape[1:]) for one in getattr(net, "outputs", None) or ()]
@@ -190,7 +194,7 @@ def right_answers(net: Any, split: Any, data: Data, batch_size: int = 1000) -> n
         mask is not None for mask in output_masks(net, rows(x, slice(1)), 1)
     ):
         return None
-    found = np.asarray(net.predict(x, batch_size=batch_size, verbose=0))
+    found = np.asarray(net.predict(**keras_arguments((x,), batch_size), verbose=0))
     labels = y.reshape(-1)
     right = (_probabilities(net, found, labels, loss).argmax(1) == labels).reshape(len(y), -1)
     return right[:, 0] if right.shape[1] == 1 else right

@@ -243,9 +243,10 @@ class Trainer:
 
     @property
     def takes_turns(self) -> bool:
-        """Whether several nets can share compiled calls: one device, no callbacks, no batches made by the data, and no
-        layer that derives state from its variables, which is traced into the calls."""
+        """Whether several nets can share compiled calls: one device, no callbacks, no batches made by the data, no
+        data streamed from disk, and no layer that derives state from its variables, which is traced into the calls."""
         alone = self.layout.strategy is not None or bool(self.callbacks) or self.data.batches is not None
+        alone = alone or self.data.streamed
         return not alone and not any(derives(layer) for _, layer in paths(self.model))
 
     def _tried(self, start: Start) -> Outcome | KerasTicketsError:

@@ -16,6 +16,7 @@ from kerastickets.plugin import (
     Takes,
     Ticket,
     TicketError,
+    blocks,
     check_tickets,
     moments,
     trace,
@@ -114,12 +115,13 @@ def _inputs(graph: NeuronGraph, data: Data) -> dict[str, Any]:
     }
 
 
-def _moments(x: np.ndarray, per: str) -> tuple[np.ndarray, np.ndarray]:
+def _moments(x: Any, per: str) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance per position of an example, or per channel, as flat arrays."""
     axes = 0 if per == "position" else tuple(range(x.ndim - 1))
     mean, deviation = moments(x, axis=axes)
     # `moments` returns 1 instead of a deviation of 0, so that callers can divide by it.
-    varies = np.ptp(x, axis=axes) > 0
+    ends = [(block.min(axes), block.max(axes)) for block in blocks(x)]
+    varies = np.max([high for _, high in ends], axis=0) > np.min([low for low, _ in ends], axis=0)
     return mean.ravel(), np.where(varies, deviation**2, 0.0).ravel()
 
 

@@ -1,6 +1,7 @@
 """A data set of your own images, read from a folder with one subfolder per class."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,13 +13,15 @@ from kerastickets.plugin import (
     Data,
     DataError,
     Split,
-    check_examples_fit,
+    Stream,
+    StreamedArray,
     check_memory,
     moments,
     reason,
     shown_name,
     standardise,
     tenths,
+    to_stream,
     user_path,
 )
 from kerastickets_plugins.datasets.image_file import read_image_file
@@ -47,10 +50,13 @@ class Folder:
         color: `rgb` reads images with three channels, `gray` with one.
         seed: random seed for drawing missing splits.
         standardise: `no` leaves the values of the images as they are, from 0 to 255.
+        stream: `yes` decodes the images once into a temporary file (in TMPDIR) and reads them from there while it
+            trains, with the same results. `no` keeps them in memory. `auto` streams only what does not fit there.
 
     Raises:
         DataError: there is no such folder, a class has no image, an image cannot be read or has another size
-            than the first, the images do not fit into memory, or a split has a class that is missing in train.
+            than the first, the images fit neither into memory nor on the disk, or a split has a class that is
+            missing in train.
     """
 
     dir: str
@@ -58,6 +64,7 @@ class Folder:
     color: Literal["rgb", "gray"] = "rgb"
     seed: int = 0
     standardise: Literal["yes", "no"] = "yes"
+    stream: Stream = "auto"
 
     def __post_init__(self) -> None:
         if self.size is not None and min(self.size) < 1:
@@ -85,30 +92,42 @@ class Folder:
         )
 
     def _splits(self, files: dict[str, Labelled]) -> dict[str, Split]:
-        """Read all images. The size of the first decides how much memory is needed, before any is decoded."""
+        """Read all images. The size of the first decides how much room is needed, before any is decoded."""
         first = files["train"][0][0]
         size = self.size or _read(first)[1]
         shape = (*size, 3 if self.color == "rgb" else 1)
         count = sum(map(len, files.values()))
-        check_examples_fit(f"The {count} images of {shape[:2]} in {shown_name(self.dir)}", count, shape, 1)
+        what = f"The {count} images of {shape[:2]} in {shown_name(self.dir)}"
+        streamed = to_stream(self.stream, what, count, shape, 1)
         found = {}
         for part, labelled in files.items():
-            images = np.empty((len(labelled), *shape), np.uint8)
-            largest = 0
-            for n, (file, _) in enumerate(labelled):
-                content, own = _read(file)
-                if self.size is None and own != size:
-                    raise DataError(
-                        f"All images must have the same size, or be scaled with size=HEIGHTxWIDTH. "
-                        f"Received: {shown_name(file)} of {own}, {shown_name(first)} of {size}"
-                    )
-                needed = own[0] * own[1] * shape[2] * _DECODING
-                if needed > largest:  # asking for the free memory takes longer than decoding a small image
-                    check_memory(needed, f"The image {shown_name(file)}", "Scale it down.", DataError)
-                    largest = needed
-                images[n] = self._decoded(file, content, shape)
+            decoded = self._images([file for file, _ in labelled], shape, first, size)
+            if streamed:
+                images: Any = StreamedArray.written((image[None] for image in decoded), np.uint8, what)
+            else:
+                images = np.empty((len(labelled), *shape), np.uint8)
+                for n, image in enumerate(decoded):
+                    images[n] = image
             found[part] = images, np.array([label for _, label in labelled])
         return found
+
+    def _images(
+        self, files: list[Path], shape: tuple[int, ...], first: Path, size: tuple[int, int]
+    ) -> Iterator[np.ndarray]:
+        """Decode images one after another. Without `self.size`, all must have the size of the first."""
+        largest = 0
+        for file in files:
+            content, own = _read(file)
+            if self.size is None and own != size:
+                raise DataError(
+                    f"All images must have the same size, or be scaled with size=HEIGHTxWIDTH. "
+                    f"Received: {shown_name(file)} of {own}, {shown_name(first)} of {size}"
+                )
+            needed = own[0] * own[1] * shape[2] * _DECODING
+            if needed > largest:  # asking for the free memory takes longer than decoding a small image
+                check_memory(needed, f"The image {shown_name(file)}", "Scale it down.", DataError)
+                largest = needed
+            yield self._decoded(file, content, shape)
 
     def _decoded(self, file: Path, content: bytes, shape: tuple[int, ...]) -> Any:
         import tensorflow as tf

@@ -1,17 +1,29 @@
 """Find and read image sets that TensorFlow Datasets (TFDS) has prepared; nothing is ever downloaded."""
 
 import functools
+import math
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerastickets.plugin import DataError, Split, check_examples_fit, is_regular, shown_name, user_path
+from kerastickets.plugin import (
+    DataError,
+    Split,
+    Stream,
+    StreamedArray,
+    is_regular,
+    shown_name,
+    to_stream,
+    user_path,
+)
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
+_VALUES = 2**26  # in a batch to decode
 _NOISE = re.compile(r"\{\{.*?\}\}|\[Op:.*", re.DOTALL)  # locations in TensorFlow's own graph
 # The advice is not `tfds build`, because that needs apache-beam, which this library does not install.
 _PREPARE = (
@@ -27,10 +39,12 @@ class Prepared:
     Args:
         splits: images `(n, height, width, channels)` and labels `(n,)`, by the split's name in TFDS.
         labels: the class names.
+        dtype: the type of the pixels.
     """
 
     splits: dict[str, Split]
     labels: tuple[str, ...]
+    dtype: np.dtype
 
 
 def find(name: str) -> Path:
@@ -84,7 +98,10 @@ def published(folder: Path, image: tuple[int, ...], sizes: tuple[int, int]) -> P
 
 
 def read(
-    folder: Path, splits: tuple[str, ...] | None = None, size: tuple[int, int] | None = None
+    folder: Path,
+    splits: tuple[str, ...] | None = None,
+    size: tuple[int, int] | None = None,
+    stream: Stream = "no",
 ) -> Prepared:
     """Read images and labels of a prepared data set.
 
@@ -92,10 +109,11 @@ def read(
         folder: the folder that `find` returned.
         splits: the splits to read; None reads train, validation and test if they exist.
         size: the height and width to scale images to; None keeps their size.
+        stream: whether images stay on disk; see `to_stream`.
 
     Raises:
         DataError: the data set lacks the features `image` and `label` or a split, has images of several sizes
-            although `size` is None, has a damaged file, or does not fit into memory.
+            although `size` is None, has a damaged file, or fits neither into memory nor on the disk.
     """
     import tensorflow_datasets as tfds
 
@@ -113,8 +131,13 @@ def read(
                 )
         count = sum(builder.info.splits[part].num_examples for part in splits)
         shape, dtype = _image(builder, size)
-        check_examples_fit(f"The images in {folder}", count, shape, dtype.itemsize)
-        return Prepared({part: _split(builder, part, size) for part in splits}, names)
+        what = f"The images in {folder}"
+        read_split = _streamed if to_stream(stream, what, count, shape, dtype.itemsize) else _split
+        return Prepared(
+            {part: read_split(_batches(builder, part, size, shape), dtype, what) for part in splits},
+            names,
+            dtype,
+        )
     except DataError:
         raise
     except Exception as error:  # TFDS and TensorFlow may raise any exception for a damaged file
@@ -144,7 +167,9 @@ def _image(builder: Any, size: tuple[int, int] | None) -> tuple[tuple[int, ...],
     return (*shape[:2], channels), np.dtype(np.uint8 if size else feature.np_dtype)
 
 
-def _split(builder: Any, part: str, size: tuple[int, int] | None) -> Split:
+def _batches(
+    builder: Any, part: str, size: tuple[int, int] | None, shape: tuple[int, ...]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     import tensorflow as tf
 
     def pair(example: Any) -> Any:
@@ -153,9 +178,25 @@ def _split(builder: Any, part: str, size: tuple[int, int] | None) -> Split:
             image = tf.cast(tf.round(tf.image.resize(image, size, antialias=True)), tf.uint8)
         return image, example["label"]
 
-    batches = builder.as_dataset(split=part).map(pair, num_parallel_calls=2).batch(1000)
-    x, y = zip(*batches.as_numpy_iterator(), strict=True)
+    count = max(1, min(1000, _VALUES // math.prod(shape)))
+    batches = builder.as_dataset(split=part).map(pair, num_parallel_calls=2).batch(count)
+    yield from batches.as_numpy_iterator()
+
+
+def _split(batches: Iterator[tuple[np.ndarray, np.ndarray]], *about: Any) -> Split:
+    x, y = zip(*batches, strict=True)
     return np.concatenate(x), np.concatenate(y)
+
+
+def _streamed(batches: Iterator[tuple[np.ndarray, np.ndarray]], dtype: np.dtype, what: str) -> Split:
+    y: list[np.ndarray] = []
+
+    def images() -> Iterator[np.ndarray]:
+        for x, labels in batches:
+            y.append(labels)
+            yield x
+
+    return StreamedArray.written(images(), dtype, what), np.concatenate(y)
 
 
 def cause(error: Exception) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerastickets.plugin import CROSS_ENTROPY, Data, DataError, Split, moments, standardise, tenths
+from kerastickets.plugin import CROSS_ENTROPY, Data, DataError, Split, Stream, moments, standardise, tenths
 from kerastickets_plugins.datasets.prepared import damaged, find, read
 
 
@@ -23,16 +23,19 @@ class Tfds:
         size: height and width to scale the images to, such as `32x32`; none keeps their size.
         splits: TFDS splits to use for train; train and test; or train, validation and test, such as
             `train-test`. None takes the splits named train, validation and test.
+        stream: `yes` decodes the images once into a temporary file (in TMPDIR) and reads them from there while it
+            trains, with the same results. `no` keeps them in memory. `auto` streams only what does not fit there.
 
     Raises:
         DataError: the data set is not prepared, is damaged, has no labelled images, lacks a split, or has
-            images of several sizes although `size` is none.
+            images of several sizes although `size` is none; or the images fit neither into memory nor on the disk.
     """
 
     name: str
     config: str | None = None
     size: tuple[int, int] | None = None
     splits: tuple[str, ...] | None = None
+    stream: Stream = "auto"
 
     def __post_init__(self) -> None:
         for part in (self.name, self.config):
@@ -48,7 +51,7 @@ class Tfds:
 
     def __call__(self) -> Data:
         folder = find(f"{self.name}/{self.config}" if self.config else self.name)
-        found = read(folder, self.splits, self.size)
+        found = read(folder, self.splits, self.size, self.stream)
         name = f"tfds:{self.name}"
         train, validation, test = _three(name, found.splits, self.splits)
         if train[0].ndim != 4:
@@ -61,7 +64,7 @@ class Tfds:
             metrics=("accuracy",),
             classes=len(found.labels),
             labels=found.labels,
-            scaling=(mean, std) if train[0].dtype == np.uint8 else None,
+            scaling=(mean, std) if found.dtype == np.uint8 else None,
         )
 
 

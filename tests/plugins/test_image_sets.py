@@ -7,13 +7,15 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import kerastickets as kt
 from kerastickets import registry
-from kerastickets.data.spec import data_of
+from kerastickets.data.spec import data_digest, data_of
 from kerastickets.errors import DataError, PluginError
 from kerastickets.foundations import memory
+from kerastickets.foundations.tree import generator
 from tests.helpers.preparing import picture, prepare
 
 
@@ -155,10 +157,10 @@ def test_a_prepared_set_must_fit_into_memory(home, monkeypatch):
         with pytest.raises(DataError, match=r"The images in .* must fit into the memory of this machine"):
             data_of(f"tfds:pets,size={size}")
     monkeypatch.setattr(memory, "free_memory", lambda: 60 * 6 * 8 * 3 * 9)
-    assert data_of("tfds:pets,size=6x8").input_shape == (6, 8, 3)
+    assert data_of("tfds:pets,size=6x8,stream=no").input_shape == (6, 8, 3)
     monkeypatch.setattr(memory, "free_memory", lambda: 60 * 6 * 8 * 3 * 9 - 1)
     with pytest.raises(DataError, match="must fit into the memory"):
-        data_of("tfds:pets,size=6x8")
+        data_of("tfds:pets,size=6x8,stream=no")
 
 
 @pytest.mark.parametrize(
@@ -288,3 +290,70 @@ def test_mnist_fashion_is_two_tasks_side_by_side():
     assert data.tasks["fashion"].outputs == tuple(range(10, 20))
     with pytest.raises(DataError, match=r"one task of classes. Received: mnist-fashion\[1,2\]"):
         data_of("mnist-fashion[1,2]")
+
+
+# Streamed from disk.
+
+
+def folder_of(home):
+    for name, top in (("cat", 256), ("dog", 120)):
+        (home / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = generator("streamed folder", name, number).integers(0, top, (4, 5, 3)).astype(np.uint8)
+            (home / name / f"{number:02}.png").write_bytes(tf.io.encode_png(pixels).numpy())
+    return home
+
+
+def same_on_disk(spec):
+    """The set in memory, whose arrays the set on disk must have."""
+    whole, streamed = (data_of(f"{spec},stream={stream}") for stream in ("no", "yes"))
+    assert (whole.streamed, streamed.streamed) == (False, True)
+    assert (streamed.name, streamed.labels, streamed.standardised()) == (
+        whole.name,
+        whole.labels,
+        whole.standardised(),
+    )
+    assert data_digest(streamed) == data_digest(whole)
+    return whole
+
+
+def test_a_folder_is_streamed_to_the_same_examples(tmp_path, monkeypatch):
+    spec = f"folder:{folder_of(tmp_path / 'pets')}"
+    whole = same_on_disk(spec)
+    for options in (",size=3x2,color=gray", ",standardise=no", ",seed=3"):
+        same_on_disk(spec + options)
+    two = data_of(f"{spec},stream=yes[dog,cat]")
+    assert (two.streamed, two.labels) == (True, ("dog", "cat"))
+    assert not data_of(spec).streamed
+    monkeypatch.setattr(memory, "free_memory", lambda: 8 * 40 * 60 - 1)
+    limited = data_of(spec)
+    assert limited.streamed
+    assert data_digest(limited) == data_digest(whole)
+    with pytest.raises(DataError, match=r"The 40 images of \(4, 5\) in .* must fit into the memory"):
+        data_of(f"{spec},stream=no")
+
+
+def test_a_prepared_set_is_streamed_to_the_same_examples(home, monkeypatch):
+    prepare(home, "pets", {"train": 100, "test": 20}, ["cat", "dog"], shape=(8, 8, 3), stated=(8, 8, None))
+    same_on_disk("tfds:pets")
+    same_on_disk("tfds:pets,size=5x4,splits=train-test")
+    digest = data_digest(data_of("tfds:pets"))
+    monkeypatch.setattr(memory, "free_memory", lambda: 8 * 120 * 192 - 1)
+    assert data_of("tfds:pets").streamed
+    assert data_digest(data_of("tfds:pets")) == digest
+
+
+@pytest.mark.slow
+def test_real_images_are_streamed_to_the_same_ticket():
+    if not list(Path(os.environ.get("TFDS_DATA_DIR", "nowhere"), "mnist").glob("*/dataset_info.json")):
+        pytest.skip("TFDS_DATA_DIR holds no mnist")
+    runs = [
+        kt.prune("lenet-300-100", f"tfds:mnist,stream={stream}", levels=1, train="500it", eval_every="250it")
+        for stream in ("no", "yes")
+    ]
+    for whole, streamed in zip(*(run.tickets for run in runs), strict=True):
+        assert streamed.digest != whole.digest  # the provenance names another data set
+        assert streamed.provenance["metrics"] == whole.provenance["metrics"]
+        for name in whole.snapshots:
+            for key, weights in whole.weights(name).items():
+                np.testing.assert_array_equal(streamed.weights(name)[key], weights)
