@@ -19,43 +19,8 @@ from kerastickets.models.objective import loss_function
 from kerastickets.models.pruned_weights import held_masks, reconcile
 from kerastickets.models.variables import snapshot, variables
 from kerastickets.models.zero_masks import zeros_of
+from kerastickets.pruning.gradual import polynomial as polynomial
 from kerastickets.pruning.scoring import Batches, Scoring
-
-
-def polynomial(
-    begin: int, end: int, every: int, final: float, *, initial: float = 0.0, power: float = 3.0
-) -> dict[int, float]:
-    """Make a gradual pruning schedule for `PruneDuringTraining`.
-
-    Args:
-        begin: the batch of the first pruning; at least 0.
-        end: the batch at which sparsity reaches `final`; greater than `begin`.
-        every: the number of batches between prunings; at least 1.
-        final: the sparsity at the end, in [0, 1); at least `initial`.
-        initial: the sparsity at `begin`, in [0, 1).
-        power: the exponent of the schedule. 1 is linear; 3 prunes fast at first and slowly at the end.
-
-    Returns:
-        A dict from each pruning step to the sparsity from that step on:
-        `final + (initial - final) * (1 - (step - begin) / (end - begin)) ** power`.
-
-    Raises:
-        RecipeError: a value is out of range.
-
-    Example:
-        >>> polynomial(0, 200, 100, 0.8, power=1)
-        {0: 0.0, 100: 0.4, 200: 0.8}
-
-    Reference:
-        M. Zhu, S. Gupta, To prune, or not to prune, section 3.
-    """
-    if not (0 <= begin < end and every >= 1 and 0 <= initial <= final < 1):
-        raise RecipeError(
-            "Expected 0 <= begin < end, every >= 1 and 0 <= initial <= final < 1. Received: "
-            f"begin={begin}, end={end}, every={every}, initial={initial}, final={final}"
-        )
-    steps = [*range(begin, end, every), end]
-    return {step: final + (initial - final) * (1 - (step - begin) / (end - begin)) ** power for step in steps}
 
 
 class KeepMasks(keras.callbacks.Callback):

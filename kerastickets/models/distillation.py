@@ -210,7 +210,8 @@ def _each_unit(loss: Callable[..., Any], shape: tuple[int | None, ...], logits: 
             found = [loss(labels, one) for one in (values, values + 1 if logits else values / 2)]
         except Exception:  # a loss of whole-number classes refuses such labels
             return False
-        return not np.allclose(*map(ops.convert_to_numpy, found), rtol=1e-3, atol=1e-5)
+        first, second = map(ops.convert_to_numpy, found)
+        return not np.allclose(first, second, rtol=1e-3, atol=1e-5)
 
 
 def _at(tree: Any, path: tuple[Any, ...]) -> Any:

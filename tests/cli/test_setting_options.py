@@ -72,11 +72,12 @@ def test_described_settings_are_the_fields():
         },
     )
     # Settings that came later are left out where they have their default.
-    assert {*method.describe()} == {*OF_METHOD} - {"extend"}
+    assert {*method.describe()} == {*OF_METHOD} - {"extend", "schedule"}
     assert {*Method.of("magnitude", {}).describe()} == {*OF_METHOD} - {
         "extend",
         "spacing",
         "cuts",
         "stop_when",
         "all_alive",
+        "schedule",
     }
