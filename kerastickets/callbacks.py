@@ -1,4 +1,4 @@
-"""Keras callbacks that keep masks, or prune gradually, during your own `model.fit`."""
+"""Keras callbacks that keep masks, prune gradually, or distil a teacher, during your own `model.fit`."""
 
 import warnings
 from collections.abc import Collection, Mapping
@@ -11,48 +11,14 @@ from kerastickets import registry
 from kerastickets.cutting.cut_scores import cut
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import Tree, kept, total
+from kerastickets.models.distillation import Distillation
 from kerastickets.models.masking import assign_masks, masks_of, sparsify, weight_reports
 from kerastickets.models.pruned_weights import held_masks, reconcile
 from kerastickets.models.variables import snapshot, variables
 from kerastickets.models.zero_masks import zeros_of
+from kerastickets.pruning.gradual import polynomial as polynomial
 from kerastickets.pruning.live_scoring import live_scoring
 from kerastickets.pruning.scoring import Scoring
-
-
-def polynomial(
-    begin: int, end: int, every: int, final: float, *, initial: float = 0.0, power: float = 3.0
-) -> dict[int, float]:
-    """Make a gradual pruning schedule for `PruneDuringTraining`.
-
-    Args:
-        begin: the batch of the first pruning; at least 0.
-        end: the batch at which sparsity reaches `final`; greater than `begin`.
-        every: the number of batches between prunings; at least 1.
-        final: the sparsity at the end, in [0, 1); at least `initial`.
-        initial: the sparsity at `begin`, in [0, 1).
-        power: the exponent of the schedule. 1 is linear; 3 prunes fast at first and slowly at the end.
-
-    Returns:
-        A dict from each pruning step to the sparsity from that step on:
-        `final + (initial - final) * (1 - (step - begin) / (end - begin)) ** power`.
-
-    Raises:
-        RecipeError: a value is out of range.
-
-    Example:
-        >>> polynomial(0, 200, 100, 0.8, power=1)
-        {0: 0.0, 100: 0.4, 200: 0.8}
-
-    Reference:
-        M. Zhu, S. Gupta, To prune, or not to prune, section 3.
-    """
-    if not (0 <= begin < end and every >= 1 and 0 <= initial <= final < 1):
-        raise RecipeError(
-            "Expected 0 <= begin < end, every >= 1 and 0 <= initial <= final < 1. Received: "
-            f"begin={begin}, end={end}, every={every}, initial={initial}, final={final}"
-        )
-    steps = [*range(begin, end, every), end]
-    return {step: final + (initial - final) * (1 - (step - begin) / (end - begin)) ** power for step in steps}
 
 
 class KeepMasks(keras.callbacks.Callback):
@@ -202,6 +168,75 @@ class PruneDuringTraining(keras.callbacks.Callback):
             seed=self.seed,
             step=step,
         )
+
+
+class Distill(keras.callbacks.Callback):
+    """Learn from a teacher during `model.fit`: the loss is `(1 - weight) * own loss + weight * distillation loss`.
+
+    For classes, the distillation loss is T^2 * KL(softmax(z_teacher / T) || softmax(z / T)), where T is the temperature
+    and z are logits; probabilities are turned into logits. One unit for two classes, and units that are each a class of
+    their own, have a sigmoid instead. What an output is follows from the loss that the model was compiled with. If that
+    does not say whether it takes logits, as for regression, the distillation loss is the mean squared difference of
+    the outputs. Masks, sample weights and loss weights act as on the own loss, which includes what layers add to it.
+
+    The teacher gets the same inputs, runs with `training=False`, and is not trained. Only the training steps of this
+    `fit` have the new loss: validation, and what you do with the model afterwards, have the own one. `fit` may run
+    with XLA, and together with `KeepMasks` and `PruneDuringTraining`.
+
+    Args:
+        teacher: a built model that takes the same inputs and has outputs of the same shapes.
+        weight: how much the distillation loss counts, above 0 and up to 1.
+        temperature: T, above 0. A larger one shows more of how the teacher ranks the wrong classes.
+
+    Raises:
+        RecipeError: a value is out of range. Or, during `fit`: the outputs of the two models differ, or the model's
+            own `train_step` does not call `compute_loss`, or without its inputs.
+
+    Example:
+        >>> teacher, model = (keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]) for _ in range(2))
+        >>> model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        >>> x, y = np.eye(2, dtype="float32"), np.array([0, 2])
+        >>> _ = model.fit(x, y, verbose=0, callbacks=[Distill(teacher, weight=0.5, temperature=4)])
+
+    Reference:
+        G. Hinton, O. Vinyals, J. Dean, Distilling the Knowledge in a Neural Network, section 2.
+    """
+
+    def __init__(self, teacher: keras.Model, *, weight: float = 0.5, temperature: float = 4.0) -> None:
+        super().__init__()
+        self._distillation = Distillation(teacher, weight, temperature)
+        self._plain: Any = None
+        self._distilling: Any = None
+
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Forget the training step of an earlier `fit`."""
+        self.model.make_train_function(force=True)
+        self._plain = self._distilling = None
+        self._distillation.used = False
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Give the next call of the training step the teacher."""
+        model = self.model
+        if self._distilling is None or model.train_function is not self._plain:
+            # The first step of this `fit`, or another callback has changed what a step must be traced from.
+            self._plain = model.train_function
+            model.make_train_function(force=True)
+            self._distilling = model.train_function
+        model.train_function = self._step
+
+    def _step(self, iterator: Any) -> Any:
+        """One call of the training step. The model is itself again when it ends, also by an error."""
+        try:
+            with self._distillation.active(self.model):
+                logs = self._distilling(iterator)
+        finally:
+            self.model.train_function = self._plain
+        if not self._distillation.used:
+            raise RecipeError(
+                "Distill changes what compute_loss returns, so the training step must call it. Received: a "
+                f"{type(self.model).__name__} whose train_step does not. Call self.compute_loss(x, y, y_pred) there."
+            )
+        return logs
 
 
 def _advice(model: keras.Model) -> str:

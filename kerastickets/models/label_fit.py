@@ -263,7 +263,9 @@ def takes_logits(loss: Any) -> bool | None:
     try:
         found = keras.losses.get(loss)
         if isinstance(found, keras.losses.Loss):
-            told = found.get_config().get("from_logits")
+            # A name given to `compile` becomes a loss that wraps the function of that name.
+            wrapped = takes_logits(found.fn) if getattr(found, "fn", None) else None
+            told = found.get_config().get("from_logits", wrapped)
         else:
             told = inspect.signature(found).parameters["from_logits"].default
     except Exception:  # a loss of one's own may lack a config, and a function the argument

@@ -273,26 +273,34 @@ def _again(metrics: Any) -> Any:
     return metrics
 
 
-def gives_probabilities(model: keras.Model) -> bool:
+def gives_probabilities(model: keras.Model, output: int = 0) -> bool:
     """Whether the model ends in softmax or sigmoid, so that its outputs are probabilities and not logits.
+
+    Args:
+        model: the model.
+        output: the number of the output, for a model with several.
 
     Example:
         >>> layers = [keras.Input((4,)), keras.layers.Dense(2), keras.layers.Softmax()]
         >>> gives_probabilities(keras.Sequential(layers))
         True
     """
-    last = _last(model)
+    last = _last(model, output)
     # `keras.ops.softmax` in a Functional model is an operation of the class `Softmax`.
     if type(last).__name__ in ("Softmax", "Sigmoid"):
         return True
     return getattr(last, "activation", None) in (keras.activations.softmax, keras.activations.sigmoid)
 
 
-def _last(model: Any) -> Any:
-    """The layer or operation that makes the model's output; in a subclassed model, the layer made last."""
+def _last(model: Any, output: int) -> Any:
+    """The layer or operation that makes an output of a model; in a subclassed model, the layer made last."""
     if getattr(model, "outputs", None):
-        operation = model.outputs[0]._keras_history.operation
+        operation, _, output = model.outputs[output]._keras_history
     else:
         layers = getattr(model, "layers", None)
         operation = layers[-1] if layers else model
-    return operation if operation is model or not isinstance(operation, keras.Model) else _last(operation)
+    return (
+        operation
+        if operation is model or not isinstance(operation, keras.Model)
+        else _last(operation, output)
+    )

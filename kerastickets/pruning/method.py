@@ -16,6 +16,7 @@ from kerastickets.cutting.cut_scores import Granularity
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.duration import Duration
 from kerastickets.foundations.tree import Tree
+from kerastickets.pruning.gradual import Gradual
 from kerastickets.pruning.only_alive import OnlyAlive
 from kerastickets.pruning.schedule import Schedule, Scope, Spacing, along, check_amounts, plan, rates_by_key
 from kerastickets.pruning.settings import (
@@ -39,10 +40,11 @@ from kerastickets.registry.plugin_options import setting
 VARIANTS: Mapping[str, Callable[[Any], Variant | None]] = {
     "extend": lambda times: None if times is None else Widening(times),
     "all_alive": lambda wanted: OnlyAlive() if wanted else None,
+    "schedule": Gradual.parse,
 }
 
 # Settings that were added later. Their defaults are not recorded, so that older runs can be continued.
-_LATER = ("spacing", "cuts", "extend", "stop_when", "all_alive", "pretrained")
+_LATER = ("spacing", "cuts", "extend", "stop_when", "all_alive", "pretrained", "schedule")
 
 
 def _durations(given: Collection[Any]) -> tuple[Duration, ...]:
@@ -55,6 +57,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "include": tuple,
     "exclude": tuple,
     "rewind_to": Duration.parse,
+    "schedule": lambda text: str(Gradual.parse(text) or "levels"),
     "snapshot_at": _durations,
 }
 
@@ -91,6 +94,8 @@ class Method:
             later levels from there.
         allow_collapse: let a cut empty a layer.
         all_alive: drop weights on no path from input to output, and keep others in their place.
+        schedule: cut between trainings (levels), or many times within one training, along a cubic schedule (gradual, or
+            gradual:begin=0,end=0.75,every=100it; begin and end are fractions of the training or moments of it).
         granularity: prune single weights, or whole units: channels, heads, recurrent units (output layers excepted).
     """
 
@@ -117,6 +122,7 @@ class Method:
     allow_collapse: bool = False
     all_alive: bool = False
     granularity: Granularity = "weight"
+    schedule: str = setting("levels", metavar="HOW")
 
     @classmethod
     def of(
@@ -144,6 +150,7 @@ class Method:
         check_kinds(given)
         defaults = dict(getattr(made, "defaults", {}))
         variants = variants_of(given)
+        given = {name: value for variant in variants for name, value in variant.implied.items()} | given
         merged = amounts(given, defaults, own, any(variant.plans_counts for variant in variants))
         merged |= {setting: value for setting, value in given.items() if setting not in AMOUNTS}
         merged.setdefault("scope", scope_of(merged, defaults, variants))
@@ -195,7 +202,7 @@ class Method:
             return self.rate
         return {pattern: value for pattern, value in self.rate.items() if value != 0} or None
 
-    def schedule(
+    def planned(
         self,
         masks: Tree,
         kinds: Mapping[str, str],

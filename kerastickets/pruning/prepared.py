@@ -63,8 +63,13 @@ class PreparedRun:
         self.masks, self._fixed, self.schedule = prunable.masks, prunable.fixed, prunable.schedule
         #: The units that the run prunes; None if it prunes single weights.
         self.groups = prunable.groups
+        #: The cuts within the training of the last level: the number of weights to keep, by step.
+        self.moves: dict[int, Count] = {}
         for variant in self.method.variants:
             variant.check_ticket(self._untrained())
+            ends, total = self.schedule.counts, self.recipe.train.iterations(self.per_epoch)
+            moves = variant.moves(ends[0], ends[-1], total, self.per_epoch)
+            self.moves |= {step: self._whole(count) for step, count in moves.items()}
 
     def _untrained(self) -> Ticket:
         return Ticket(self.source.architecture, self.masks, {"init": self.init})
@@ -102,7 +107,9 @@ class PreparedRun:
 
     def count(self, level: int) -> Count:
         """The number of weights that a level keeps. It includes the weights that this run does not prune."""
-        count = self.schedule.counts[level]
+        return self._whole(self.schedule.counts[level])
+
+    def _whole(self, count: Count) -> Count:
         return count if isinstance(count, Mapping) else count + kept(self._fixed)
 
     def cutter(self, scores: Tree) -> Cutter:

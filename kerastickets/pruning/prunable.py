@@ -89,7 +89,7 @@ class Prunable:
             warn_of_zeros(init, prunable)
         # Weights that a ticket pruned before stay pruned, even if this run does not prune their layer further.
         fixed = {key: masks[key] for key in sorted(left_alone) if not masks[key].all()}
-        schedule = method.schedule(prunable, own_kinds, outputs, counts)
+        schedule = method.planned(prunable, own_kinds, outputs, counts)
         return cls(prunable | fixed, fixed, schedule, groups)
 
 

@@ -10,6 +10,7 @@ from kerastickets.errors import KerasTicketsError, RecipeError
 from kerastickets.foundations.environment import versions
 from kerastickets.foundations.rows import Row
 from kerastickets.foundations.tree import Tree
+from kerastickets.pruning.gradual import at_most
 from kerastickets.pruning.prepared import PreparedRun
 from kerastickets.pruning.scoring import Batches, Scores, Scoring
 from kerastickets.pruning.stop_rules import judged, try_rules
@@ -118,32 +119,47 @@ class PruningRun:
         return self.tickets[-1] if self.tickets else None
 
     def score(self) -> Tree:
-        """The criterion's scores of the weights that the last level kept; empty before level 0."""
+        """The criterion's scores of the weights that the last level kept; empty before level 0, and for a level that is
+        cut while it trains."""
         parent = self._parent
-        if parent is None:
+        if parent is None or self.prepared.moves:
             return {}
         trained = "final" in parent.snapshots and self.method.between == "train"
         weights = parent.weights("final" if trained else self._rewind_name)
-        prepared, seed = self.prepared, self.prepared.job.seed
+        prepared = self.prepared
         with self._named():
-            return self.method.criterion(
-                Scoring(
-                    model=prepared.trainer.load(weights, parent.masks, seed=seed),
-                    masks=parent.masks,
-                    init=prepared.init,
-                    rewind=parent.weights(self._rewind_name) if prepared.rewind_step else None,
-                    batches=Batches(prepared.data.train, prepared.recipe.batch_size, seed, self.level - 1),
-                    loss=prepared.trainer.loss,
-                    seed=seed,
-                    groups=prepared.groups,
-                )
-            )
+            model = prepared.trainer.load(weights, parent.masks, seed=prepared.job.seed)
+            rewind = parent.weights(self._rewind_name) if prepared.rewind_step else None
+            return self.method.criterion(self._scoring(model, parent.masks, rewind, self.level - 1))
+
+    def _scoring(self, model: Any, masks: Tree, rewind: Tree | None, number: int) -> Scoring:
+        prepared, seed = self.prepared, self.prepared.job.seed
+        return Scoring(
+            model=model,
+            masks=masks,
+            init=prepared.init,
+            rewind=rewind,
+            batches=Batches(prepared.data.train, prepared.recipe.batch_size, seed, number),
+            loss=prepared.trainer.loss,
+            seed=seed,
+            groups=prepared.groups,
+        )
+
+    def _remask(self, step: int, masks: Tree) -> Tree:
+        """Cut the net as it is after a step of its training."""
+        prepared, ticket = self.prepared, self._ticket
+        assert ticket is not None, "A level is rewound before it is trained."
+        scoring = self._scoring(prepared.trainer.model, masks, None, sorted(prepared.moves).index(step))
+        count = at_most(prepared.moves[step], masks)
+        return prepared.cutter(self.method.criterion(scoring))(ticket.replace(masks=masks), count).masks
 
     def cut(self, scores: Tree) -> Cut:
         """Cut the last level's ticket to this level's number of weights. Level 0 keeps all that the run begins with."""
         parent, prepared = self._parent, self.prepared
         if parent is None:
             return Cut(prepared.masks, {"init": prepared.init})
+        if prepared.moves:
+            return Cut(parent.masks, parent.snapshots)
         with self._named():
             found = prepared.cutter(scores)(parent, prepared.count(self.level))
         facts = {"scores": dict(scores.facts)} if isinstance(scores, Scores) and scores.facts else {}
@@ -172,7 +188,7 @@ class PruningRun:
         Raises:
             KerasTicketsError: the training failed.
         """
-        from kerastickets.training.session import trained_level
+        from kerastickets.training.trained_level import trained_level
 
         ticket = self._ticket
         assert ticket is not None, "A level is rewound before it is kept."
@@ -238,7 +254,10 @@ class PruningRun:
         if self.method.after_cut != "rewind":
             weights = cut.snapshots["final"]
         rate_at = prepared.trainer.total if self.method.after_cut == "fine-tune" else None
-        return Start(weights, ticket.masks, seed, prepared.rewind_step, rate_at, self.level, (), self._row)
+        start = Start(weights, ticket.masks, seed, prepared.rewind_step, rate_at, self.level, (), self._row)
+        return (
+            replace(start, remask_at=prepared.moves.keys(), remask=self._remask) if prepared.moves else start
+        )
 
     def _checkpoint(self) -> Checkpoint | None:
         folder = self._state.folder

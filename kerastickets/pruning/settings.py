@@ -39,6 +39,7 @@ class MethodSettings(TypedDict, total=False):
     allow_collapse: bool
     all_alive: bool
     granularity: str
+    schedule: str
 
 
 #: Settings that say how much to prune. Any two determine the rest; target and sparsity count as one.

@@ -6,6 +6,7 @@ variant on.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from kerastickets.foundations.tree import Tree
@@ -83,12 +84,26 @@ class MethodLike(Protocol):
     def granularity(self) -> str:
         """What is pruned: single weights, or groups of them."""
 
+    @property
+    def between(self) -> str:
+        """Whether every level is trained, or only the last: `train` or `none`."""
+
+    @property
+    def no_train(self) -> bool:
+        """Whether the last level is left untrained."""
+
+    @property
+    def variants(self) -> "tuple[Variant, ...]":
+        """The variants that the settings ask for."""
+
 
 class Variant:
     """An idea that changes how a run prunes. Each method is a hook. The hooks of this base class change nothing."""
 
     #: Whether the variant sets how many weights each level keeps. Levels and rate then have no defaults.
     plans_counts: ClassVar[bool] = False
+    #: Settings that the variant implies where the caller gives none.
+    implied: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     def scope(self, rate: Any) -> str | None:
         """The scope that the variant implies if the caller gives none; None leaves the choice to others."""
@@ -110,3 +125,17 @@ class Variant:
     def wrap(self, cut: Cutter) -> Cutter:
         """The cut that replaces `cut`."""
         return cut
+
+    def moves(self, start: Count, end: Count, total: int, per_epoch: int) -> Mapping[int, Count]:
+        """The cuts within the training of the last level, which then takes the place of its cut before training.
+
+        Args:
+            start: the number of weights that level 0 keeps.
+            end: the number of weights that the last level keeps.
+            total: iterations of the training.
+            per_epoch: iterations per epoch.
+
+        Returns:
+            The number of weights to keep, by the step after which the net is cut.
+        """
+        return {}

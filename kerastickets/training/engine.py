@@ -119,10 +119,10 @@ class Engine:
     def _known(self) -> list[Any]:
         """The variables of the model, its optimizer, metrics and masks, in an order that depends on the model only."""
         model = self.model
-        if self.layout.strategy is not None:
-            return [*model.variables, *model.optimizer.variables]
-        metrics = [variable for metric in model.metrics for variable in metric.variables]
         masks = [mask.value for variable in variables(model).values() if (mask := mask_of(variable))]
+        if self.layout.strategy is not None:
+            return [*model.variables, *model.optimizer.variables, *masks]
+        metrics = [variable for metric in model.metrics for variable in metric.variables]
         known = [v.value for v in (*model.variables, *model.optimizer.variables, *metrics, *masks)]
         return list({id(variable): variable for variable in known}.values())
 

@@ -9,7 +9,7 @@ Each member runs exactly the steps of a net that trains alone, so its bits are t
 compiled, however many members there are. A member that has stopped is skipped.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -219,6 +219,13 @@ class Member:
             return masked(self.weights(), masks)
         self._group.take(self._number)
         return self._trainer.averaged(masks)
+
+    def remask(self, make: Callable[[], Tree]) -> Tree:
+        """Give the net new masks."""
+        self._group.take(self._number)
+        masks = self._trainer.remask(make)
+        self._group.put(self._number)
+        return masks
 
 
 def _doing(step: Any) -> Any:

@@ -14,8 +14,8 @@ import numpy as np
 
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.rows import Row
-from kerastickets.foundations.tree import Tree
-from kerastickets.tickets.ticket import Ticket
+from kerastickets.foundations.tree import Tree, kept
+from kerastickets.models.pruned_weights import held_masks
 from kerastickets.training.checkpoint import Checkpoint, Keeper, TrainingState
 from kerastickets.training.interval_callbacks import Intervals
 from kerastickets.training.recipe import Recipe
@@ -39,6 +39,8 @@ class Start:
         checkpoint: the file that keeps the state of the training, if any.
         identity: what the file must belong to besides the trainer and this start: the ticket, and the data.
         measured: only measure the net. It is not trained, and its weights are the result.
+        remask_at: steps after which the masks change. Only evaluations from the last of them on can be the best.
+        remask: gives the new masks, from the step and the masks so far. Meanwhile the trainer's model is the net.
     """
 
     weights: Tree
@@ -52,6 +54,8 @@ class Start:
     checkpoint: Checkpoint | None = None
     identity: str = ""
     measured: bool = False
+    remask_at: Collection[int] = ()
+    remask: Callable[[int, Tree], Tree] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Outcome:
         rows: one row per evaluation.
         snapshots: copies of the weights, by the step after which they were taken.
         seconds: wall time in seconds.
+        masks: the masks at the end, if they changed while it trained.
     """
 
     final: Tree
@@ -73,6 +78,7 @@ class Outcome:
     rows: tuple[Row, ...]
     snapshots: Mapping[int, Tree] = field(default_factory=dict)
     seconds: float = 0.0
+    masks: Tree | None = None
 
 
 class Steps(NamedTuple):
@@ -95,6 +101,9 @@ class Net(Protocol):
 
     def averaged(self, masks: Tree) -> Tree:
         """The weights in the form that a ticket keeps: averaged if the optimizer averages, zero where pruned."""
+
+    def remask(self, make: Callable[[], Tree]) -> Tree:
+        """Put the net into the trainer's model, give it the masks that `make` then makes, and return them."""
 
 
 class NetTrainer(Protocol):
@@ -120,6 +129,9 @@ class NetTrainer(Protocol):
 
     def averaged(self, masks: Tree) -> Tree:
         """The model's weights in the form that a ticket keeps."""
+
+    def remask(self, make: Callable[[], Tree]) -> Tree:
+        """Give the model new masks."""
 
     def test(self, weights: Tree) -> Metrics:
         """The loss and metrics of `weights` on the test set."""
@@ -157,6 +169,8 @@ class Training:
         self.best = _Best(self.recipe.minimise)
         self.rows: list[Row] = []
         self.snapshots: dict[int, Tree] = {}
+        self.masks = start.masks
+        self._settled = max(start.remask_at, default=start.first)
 
     def wishes(self) -> Generator[Wish, Metrics, Outcome]:
         """Yield what is to be done next, expect its metrics to be sent back, and return the outcome at the end.
@@ -168,7 +182,7 @@ class Training:
         made = trainer.callbacks(self.start.level) if trainer.callbacks else ()
         every = self.recipe.eval_every.iterations(trainer.per_epoch)
         evaluations = {*range(every, trainer.total, every), trainer.total}
-        wanted = evaluations | frozenset(self.start.snapshot_at)
+        wanted = evaluations | frozenset(self.start.snapshot_at) | frozenset(self.start.remask_at)
         stops = sorted(step for step in wanted if first < step <= trainer.total)
         if self.start.measured:
             self._judge((yield from self._record(first, {}, since=first)))
@@ -186,13 +200,16 @@ class Training:
                     intervals.begin()
                 logs = yield from self._steps(at, stop, since)
                 at = stop
+                if stop in self.start.remask_at:
+                    self._remask(stop)
                 if stop in self.start.snapshot_at:
                     self.snapshots[stop] = self.net.weights()
                 if stop not in evaluations:
                     continue
                 row = yield from self._record(stop, logs, since=since)
                 since = stop
-                self._judge(row)
+                if stop >= self._settled:
+                    self._judge(row)
                 if intervals.end(row) or self._patience_is_over():
                     break
                 self._keep(at, since)
@@ -207,6 +224,12 @@ class Training:
             if at == stop:
                 return logs
             self._keep(at, since)
+
+    def _remask(self, step: int) -> None:
+        """Change the masks of the net."""
+        change = self.start.remask
+        assert change is not None, "Steps at which masks change come with a function that makes the masks."
+        self.masks = self.net.remask(lambda: change(step, self.masks))
 
     def _keep(self, at: int, since: int) -> None:
         """Let the keeper write the state if it is time."""
@@ -240,6 +263,9 @@ class Training:
             row, minimise = self.rows[state.best], self.recipe.minimise
             self.best = _Best(minimise, row[self.recipe.monitor], row, state.best_weights, state.waited)
         self.snapshots = dict(state.snapshots)
+        if self.start.remask_at:
+            held = held_masks(self.trainer.model)
+            self.masks = {key: held[key] for key in self.start.masks}
 
     def _record(self, iteration: int, logs: Metrics, since: int) -> Generator[Wish, Metrics, Row]:
         start = self.start
@@ -249,7 +275,7 @@ class Training:
             measured = yield split
             metrics |= {f"{prefix}_{name}": value for name, value in measured.items()}
         self._check(metrics, since, iteration)
-        row |= metrics
+        row |= metrics | ({"kept": kept(self.masks)} if start.remask_at else {})
         row["seconds"] = time.perf_counter() - self.started
         if self.recipe.monitor not in row:
             known = ", ".join(name for name in row if name.startswith("val_"))
@@ -276,7 +302,7 @@ class Training:
         value = row[self.recipe.monitor]
         if self.best.beats(value):
             self.best.value, self.best.row, self.best.waited = value, row, 0
-            self.best.weights = self.net.averaged(self.start.masks)
+            self.best.weights = self.net.averaged(self.masks)
         else:
             self.best.waited += 1
 
@@ -287,8 +313,12 @@ class Training:
     def _outcome(self, at: int) -> Outcome:
         """Measure the test set with the best weights, and also with the last weights if those are kept."""
         final = self.best.weights
-        assert final is not None
-        last = self.net.averaged(self.start.masks) if self.recipe.keep == "last" else final
+        if final is None:
+            raise RecipeError(
+                f"Training must last until the masks are final, iteration {self._settled}. Received: a callback "
+                f"that stopped it at {at}. Stop later, or end the cuts earlier."
+            )
+        last = self.net.averaged(self.masks) if self.recipe.keep == "last" else final
         metrics = {"early_stop_iteration": self.best.row["iteration"], "stopped_iteration": at}
         metrics |= {name: v for name, v in self.best.row.items() if name.startswith("val_")}
         if not self.recipe.no_test:
@@ -298,23 +328,8 @@ class Training:
             ends = {f"last_{name}": v for name, v in self.rows[-1].items() if name.startswith("val_")}
             metrics |= ends | ({} if self.recipe.no_test else self._test(last, "last_test_"))
         seconds = time.perf_counter() - self.started
-        return Outcome(final, metrics, tuple(self.rows), self.snapshots, seconds)
+        moved = self.masks if self.start.remask_at else None
+        return Outcome(final, metrics, tuple(self.rows), self.snapshots, seconds, moved)
 
     def _test(self, weights: Tree, prefix: str) -> Row:
         return {prefix + name: value for name, value in self.trainer.test(weights).items()}
-
-
-def trained_level(ticket: Ticket, outcome: Outcome, environment: Mapping[str, Any]) -> Ticket:
-    """Add the result of a training to a ticket: `final` weights, the snapshots taken on the way, and metrics.
-
-    Args:
-        ticket: the ticket before training.
-        outcome: what the trainer returned.
-        environment: the threads, oneDNN and XLA of that training.
-    """
-    snapshots = dict(ticket.snapshots) | {f"rewind@{step}": w for step, w in outcome.snapshots.items()}
-    provenance = dict(ticket.provenance) | {
-        "metrics": dict(outcome.metrics),
-        "environment": dict(environment),
-    }
-    return ticket.replace(snapshots=snapshots | {"final": outcome.final}, provenance=provenance)

@@ -182,7 +182,8 @@ def prepared(asked: TrainRequest) -> PreparedTraining:
     """
     from kerastickets.distribution.devices import Layout
     from kerastickets.foundations.environment import versions
-    from kerastickets.training.session import Start, trained_level
+    from kerastickets.training.session import Start
+    from kerastickets.training.trained_level import trained_level
 
     # This comes first, since TensorFlow must join a cluster before it computes anything.
     layout = Layout.of(asked.strategy)

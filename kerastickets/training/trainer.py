@@ -8,10 +8,10 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kerastickets.data.augmentation import Augmentation
 from kerastickets.data.dataset import Data
@@ -28,17 +28,12 @@ from kerastickets.models.variables import assign, paths, snapshot, variables, wa
 from kerastickets.training.checkpoint import Checkpoint, Keeper, Pace
 from kerastickets.training.compilation import check_room, environment, use_jit
 from kerastickets.training.engine import Engine
+from kerastickets.training.first_batch import refusing
 from kerastickets.training.freezing import freeze
 from kerastickets.training.interleaving import InterleavedNets, train_together
 from kerastickets.training.optimizers import make_optimizer
 from kerastickets.training.recipe import Recipe, watched
 from kerastickets.training.session import Metrics, Outcome, Row, Start, Steps, Training, Wish
-
-# What says nothing about the net and its data: too little memory, and workers that are gone.
-_NOT_THE_BATCH = (
-    *(MemoryError, tf.errors.ResourceExhaustedError, tf.errors.UnavailableError),
-    *(tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError),
-)
 
 
 class Trainer:
@@ -107,29 +102,12 @@ class Trainer:
         check_room(jit)
         augment = Augmentation.parse(recipe.augment)
         fixed = check_batches(self.model, data, recipe.batch_size, "validation", "test")
-        try:
+        with refusing(data.name):
             self.engine = Engine(
-                *(
-                    self.model,
-                    data,
-                    recipe.batch_size,
-                    jit,
-                    augment,
-                    self.layout,
-                    fixed or recipe.eval_batch_size,
-                ),
+                *(self.model, data, recipe.batch_size, jit, augment, self.layout),
+                fixed or recipe.eval_batch_size,
                 jit_needed=recipe.jit == "on",
             )
-        except KerasTicketsError:
-            raise
-        except Exception as error:  # whatever a layer, a loss or a metric says about the first batch
-            if isinstance(error, _NOT_THE_BATCH):
-                raise
-            cause = " ".join(str(error).split())[:200]
-            raise RecipeError(
-                f"The net, its loss and its metrics must take the examples of {data.name}. Received: "
-                f"{type(error).__name__}: {cause}"
-            ) from error
 
     def _prepare(self, keys: Collection[str], frozen: Collection[str]) -> None:
         own = variables(self.model)
@@ -188,6 +166,8 @@ class Trainer:
         on_row: Callable[[Row], None] | None = None,
         checkpoint: Checkpoint | None = None,
         identity: str = "",
+        remask_at: Collection[int] = (),
+        remask: Callable[[int, Tree], Tree] | None = None,
     ) -> Outcome:
         """Train from `weights` under `masks`, from step `first` to the recipe's end.
 
@@ -202,6 +182,8 @@ class Trainer:
             on_row: called with the row of each evaluation.
             checkpoint: the file that keeps the state of the training, if any.
             identity: what the file must belong to besides this trainer and these arguments.
+            remask_at: steps after which the masks change.
+            remask: gives the new masks, from the step and the masks so far.
 
         Returns:
             An `Outcome`. On one machine, equal arguments give equal bits.
@@ -210,9 +192,8 @@ class Trainer:
             RecipeError: a metric such as the loss is not finite, or no step is left to train.
         """
         pauses = frozenset(snapshot_at)
-        return self._alone(
-            Start(weights, masks, seed, first, rate_at, level, pauses, on_row, checkpoint, identity)
-        )
+        begin = Start(weights, masks, seed, first, rate_at, level, pauses, on_row, checkpoint, identity)
+        return self._alone(replace(begin, remask_at=remask_at, remask=remask))
 
     def train_many(self, starts: Sequence[Start]) -> list[Outcome]:
         """Train several nets. If this trainer can, their epochs take turns in one compiled call.
@@ -291,7 +272,7 @@ class Trainer:
         pace = self._pace if self.layout.strategy is None else None
         decides = [
             start.identity,
-            [start.seed, start.first, start.rate_at, sorted(start.snapshot_at)],
+            [start.seed, start.first, start.rate_at, sorted(start.snapshot_at), sorted(start.remask_at)],
             [self.recipe.describe(), self.total, self.per_epoch, self.watch],
             [self.environment, versions()],
         ]
@@ -321,6 +302,12 @@ class Trainer:
     def weights(self) -> Tree:
         """The current weights."""
         return snapshot(self.model)
+
+    def remask(self, make: Callable[[], Tree]) -> Tree:
+        """Give the model the masks that `make` makes, between two steps of a training, and return them."""
+        masks = make()
+        assign_masks(self.model, masks)
+        return masks
 
     def test(self, weights: Tree) -> Metrics:
         """The loss and metrics of `weights` on the test set. The weights stay in the model."""

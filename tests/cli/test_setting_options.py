@@ -73,7 +73,7 @@ def test_described_settings_are_the_fields():
         },
     )
     # Settings that came later are left out where they have their default.
-    assert {*method.describe()} == {*OF_METHOD} - {"extend"}
+    assert {*method.describe()} == {*OF_METHOD} - {"extend", "schedule"}
     assert {*Method.of("magnitude", {}).describe()} == {*OF_METHOD} - {
         "extend",
         "spacing",
@@ -81,4 +81,5 @@ def test_described_settings_are_the_fields():
         "stop_when",
         "all_alive",
         "pretrained",
+        "schedule",
     }

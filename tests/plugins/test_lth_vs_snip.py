@@ -45,7 +45,7 @@ def test_kept_counts_are_the_published_ones(net, cuts):
     masks = ones(SHAPES[net])
     kinds = {key: "conv" if key.startswith("conv") else "dense" for key in masks}
     method = Method.of("magnitude", {"rate": dict(NETS[net].rate), "levels": 10 // cuts, "cuts": cuts})
-    totals = method.schedule(masks, kinds, {"dense_2/kernel"}).totals
+    totals = method.planned(masks, kinds, {"dense_2/kernel"}).totals
     assert totals[0] == TOTAL[net]
     assert totals[1:] == KEPT[net][cuts - 1 :: cuts]
 

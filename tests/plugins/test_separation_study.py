@@ -87,7 +87,7 @@ def test_nets_are_pruned_along_shared_counts(layers, level, counts):
         options["dials"]["extend"],
     )
     masks = ones({"kernel": (1, wide.counts[0])})
-    assert job.method.schedule(masks, {}, (), wide.counts).totals == counts
+    assert job.method.planned(masks, {}, (), wide.counts).totals == counts
     assert run.job.options["seeds"] == [*range(4 if layers == 2 else 5)]
 
 

@@ -20,7 +20,7 @@ def of(criterion="magnitude", own=None, **dials):
 
 
 def counts(method):
-    kept = method.schedule(MASKS, KINDS, {"head/kernel"}).counts
+    kept = method.planned(MASKS, KINDS, {"head/kernel"}).counts
     return [dict(level) if not isinstance(level, int) else level for level in kept]
 
 
@@ -87,7 +87,7 @@ def test_a_description_is_json_and_makes_the_method_again():
     assert facts["rewind_to"] == "3it"
     assert facts["snapshot_at"] == ["1ep", "2it"]
     assert of(**facts).describe() == facts
-    later = {"spacing", "cuts", "extend", "stop_when", "all_alive", "pretrained"}
+    later = {"spacing", "cuts", "extend", "stop_when", "all_alive", "pretrained", "schedule"}
     assert MethodSettings.__annotations__.keys() - {"options", *later} == facts.keys()
     linear = of(levels=2, target=40, spacing="linear").describe()
     assert linear.keys() - facts.keys() == {"spacing"}
@@ -95,6 +95,9 @@ def test_a_description_is_json_and_makes_the_method_again():
     wide = of(extend=0, rate=0.2, stop_when=["weights.totals.kept<5"]).describe()
     assert wide.keys() - facts.keys() == {"extend", "stop_when"}
     assert of(**wide).describe() == wide
+    gradual = of(sparsity=0.5, schedule="gradual:end=0.75,every=5it").describe()
+    assert gradual["schedule"] == "gradual:every=5it"
+    assert of(**gradual).describe() == gradual
 
 
 def test_a_models_scope_comes_with_its_rates_alone():
@@ -105,7 +108,7 @@ def test_a_models_scope_comes_with_its_rates_alone():
     assert of("snip", own=own).rate is None
     convolutions = {"conv/kernel": MASKS["conv/kernel"]}
     assert of(own=own).unprunable(MASKS, KINDS, set()) == {"dense/kernel", "head/kernel"}
-    assert of(own=own, levels=3).schedule(convolutions, KINDS, set()).counts == (100, 80, 64, 51)
+    assert of(own=own, levels=3).planned(convolutions, KINDS, set()).counts == (100, 80, 64, 51)
 
 
 def test_a_rate_of_zero_alone_implies_no_scope():
@@ -268,7 +271,7 @@ def test_dials_that_make_no_method_are_named_with_what_was_received(criterion, d
 
 def test_a_pattern_that_fits_nothing_is_named():
     with pytest.raises(RecipeError, match=r"Received: convv=0.1. Did you mean 'conv'\?"):
-        of(rate={"convv": 0.1}).schedule(MASKS, KINDS, set())
+        of(rate={"convv": 0.1}).planned(MASKS, KINDS, set())
     with pytest.raises(RecipeError, match="Received: output=0"):
         of(rate={"output": 0, "*": 0.5}).unprunable({"a": np.ones(3, bool)}, {}, set())
 
@@ -278,18 +281,16 @@ def test_cuts_skip_prunings_and_change_no_count():
     rates = {"dense": 0.2, "output": 0.1}
     kinds, outputs = dict.fromkeys(masks, "dense"), {"b/kernel"}
     every, second = (
-        Method.of("magnitude", {"levels": levels, "rate": rates, "cuts": cuts}).schedule(
-            masks, kinds, outputs
-        )
+        Method.of("magnitude", {"levels": levels, "rate": rates, "cuts": cuts}).planned(masks, kinds, outputs)
         for levels, cuts in ((4, 1), (2, 2))
     )
     assert second.levels == 2
     assert second.counts == every.counts[::2]
     # One SNIP at the counts of four prunings.
-    once = Method.of("snip", {"levels": 1, "rate": rates, "cuts": 4}).schedule(masks, kinds, outputs)
+    once = Method.of("snip", {"levels": 1, "rate": rates, "cuts": 4}).planned(masks, kinds, outputs)
     assert once.counts == (every.counts[0], every.counts[4])
     assert (
-        Method.of("magnitude", {"levels": 2, "target": 100, "cuts": 3}).schedule(masks, {}, ()).totals[-1]
+        Method.of("magnitude", {"levels": 2, "target": 100, "cuts": 3}).planned(masks, {}, ()).totals[-1]
         == 100
     )
 

@@ -104,6 +104,21 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(tmp_path, stop_at,
         assert without_time(rows) == without_time(seen) == without_time(done.rows)
 
 
+def test_masks_that_change_while_it_trains_are_part_of_the_state(tmp_path, stop_at):
+    runs = [tmp_path / "whole", tmp_path / "stopped"]
+    dials = {"schedule": "gradual:end=8it,every=2it", "sparsity": 0.75, "train": "12it", "eval_every": "5it"}
+    find(out=runs[0], **dials)
+    # The masks change after steps 2, 4, 6 and 8; visits are after 5, 10 and 12, since no call lasts three steps.
+    for number in (1, 1):
+        stop_at(number)
+        with pytest.raises(Terminated):
+            find(out=runs[1], **dials)
+    stop_at(0)
+    find(out=runs[1], **dials)
+    for file in runs[0].glob("level-*"):
+        assert file.read_bytes() == (runs[1] / file.name).read_bytes()
+
+
 def without_time(rows):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 

@@ -33,7 +33,7 @@ MODULES = {
     "statistics": "PairedTest RandomOverlap Summary holm paired random_intersection random_overlap summary",
     "testing": "check_analyzer check_criterion check_dataset check_exporter check_model check_operation check_study "
     "check_transfer toy_data toy_scoring toy_tasks toy_ticket",
-    "callbacks": "KeepMasks PruneDuringTraining polynomial",
+    "callbacks": "Distill KeepMasks PruneDuringTraining polynomial",
     "layers": "Conv1D Conv2D Conv3D Dense DepthwiseConv2D EinsumDense Embedding SeparableConv2D aware",
 }
 
