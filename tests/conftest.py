@@ -65,16 +65,20 @@ def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run_python_blocks(working_folder: Path) -> Callable[[Path], int]:
-    """Runs the Python blocks of a Markdown page, in order, in an empty folder; returns how many there were."""
+def run_python_blocks(working_folder: Path) -> Callable[..., int]:
+    """Runs the Python blocks of a Markdown page, in order, in an empty folder; returns how many there were.
 
-    def run(page: Path) -> int:
+    With `together` the blocks are one program; otherwise each stands alone.
+    """
+
+    def run(page: Path, together: bool = False) -> int:
+        program: dict[str, Any] = {"__name__": "__page__"}
         text = page.read_text(encoding="utf-8")
         blocks = list(re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
         for block in blocks:
             # Blank lines in front keep the page's line numbers in tracebacks.
             code = "\n" * text.count("\n", 0, block.start(1)) + block[1]
-            exec(compile(code, str(page), "exec"), {"__name__": "__page__"})
+            exec(compile(code, str(page), "exec"), program if together else dict(program))
         return len(blocks)
 
     return run

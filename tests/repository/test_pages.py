@@ -35,6 +35,20 @@ def test_the_page_on_transfer_runs_from_top_to_bottom(run_python_blocks):
     assert run_python_blocks(ROOT / "docs" / "transfer.md") == 3
 
 
+def test_the_page_on_shrinking_runs_from_top_to_bottom(run_python_blocks):
+    page = ROOT / "docs" / "shrink.md"
+    assert run_python_blocks(page, together=True) == 4
+    # The working folder now holds the files that the page's command names.
+    from click.testing import CliRunner
+
+    from kerastickets_cli.main import kt
+
+    (command,) = [words for words in commands_of(page) if words[0] == "shrink"]
+    done = CliRunner().invoke(kt, command, prog_name="kt")
+    assert done.exit_code == 0, done.output
+    assert Path("runs/shrink-net/model.tflite").exists()
+
+
 def commands_of(page: Path) -> list[list[str]]:
     text = re.sub(r"\\\n\s*", " ", page.read_text(encoding="utf-8"))
     found = [match[1] or match[2] for match in COMMAND.finditer(text)]
