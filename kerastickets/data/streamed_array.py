@@ -68,6 +68,10 @@ class StreamedArray:
             raise DataError(
                 f"A scaling must have finite means and deviations above 0. Received: {scaling[0]} and {scaling[1]}"
             )
+        if scaling is not None:
+            # Over a last axis of few channels, NumPy would loop channel by channel, which is slower.
+            mean, std = (np.broadcast_to(part, self.shape[1:]).astype("float32") for part in scaling)
+            self._scaling = mean, std
 
     @classmethod
     def written(cls, batches: Iterable[np.ndarray], dtype: Any, what: str) -> "StreamedArray":
