@@ -278,7 +278,8 @@ def _ticket_pruning(ticket: Ticket) -> dict[str, Any]:
 
 
 def ticket_recipe(ticket: Ticket, custom_objects: Collection[str] = ()) -> dict[str, Any]:
-    """The training settings that a ticket was found with. Entries that are not settings are left out.
+    """The training settings that a ticket was found with. Entries that are not settings are left out, and
+    distillation too, which belongs to a teacher that the ticket does not have.
 
     Args:
         ticket: any ticket.
@@ -292,7 +293,8 @@ def ticket_recipe(ticket: Ticket, custom_objects: Collection[str] = ()) -> dict[
     if isinstance(optimizer, Mapping):
         # Without a module, the optimizer can only be one of Keras's own. Its config can still hold anything.
         refuse_unsafe(optimizer if "module" in optimizer else optimizer.get("config") or {}, custom_objects)
-    return {name: value for name, value in recipe.items() if name in TrainSettings.__annotations__}
+    kept = TrainSettings.__annotations__.keys() - {"distil", "temperature"}
+    return {name: value for name, value in recipe.items() if name in kept}
 
 
 def compiled_recipe(model: "keras.Model") -> dict[str, Any]:

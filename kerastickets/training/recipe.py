@@ -47,6 +47,8 @@ class TrainSettings(TypedDict, total=False):
     augment: str
     jit: Jit
     eval_batch_size: int
+    distil: float | None
+    temperature: float
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,9 @@ class Recipe:
             on CPU, no layer convolves or draws random numbers). With auto, a net that XLA cannot compile trains
             without it, with a warning.
         eval_batch_size: examples per step of an evaluation, in each replica. A smaller number needs less memory.
+        distil: learn from a teacher. The loss is (1 - distil) * own loss + distil * distance from the teacher.
+            The teacher of kt prune is the trained net of level 0, that of kt train is --teacher.
+        temperature: the temperature of distillation, which divides the logits of both nets.
 
     Raises:
         RecipeError: a setting is out of range. The message names it and the value received.
@@ -108,6 +113,8 @@ class Recipe:
     jit: Jit = "auto"
     # Large enough to be quick. It divides the usual 5 000 and 10 000 examples, so that no smaller batch remains.
     eval_batch_size: int = 1000
+    distil: float | None = setting(None, metavar="WEIGHT", shown="no teacher")
+    temperature: float = setting(4.0, metavar="T")
 
     def __post_init__(self) -> None:
         for name in ("train", "eval_every", "warmup"):
@@ -131,6 +138,12 @@ class Recipe:
             _need(ok, name, what, repr(value))
             # One type for 1, 1.0 and NumPy's numbers: a recipe becomes JSON, and equal recipes must become equal text.
             object.__setattr__(self, name, None if value is None else float(value))
+        ok = self.distil is None or (_real(self.distil) and 0 < self.distil <= 1)
+        _need(ok, "distil", "be above 0 and at most 1, or none", repr(self.distil))
+        ok = _real(self.temperature) and 0 < self.temperature < math.inf
+        _need(ok, "temperature", "be above 0 and finite", repr(self.temperature))
+        object.__setattr__(self, "distil", None if self.distil is None else float(self.distil))
+        object.__setattr__(self, "temperature", float(self.temperature))
         object.__setattr__(self, "train_size", _size(self.train_size))
         schedule_points(self.lr_schedule)
         Augmentation.parse(self.augment)
@@ -176,6 +189,8 @@ class Recipe:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         if values["eval_batch_size"] == Recipe.eval_batch_size:
             del values["eval_batch_size"]  # recipes of runs from before this setting existed stay the same
+        if self.distil is None:
+            del values["distil"], values["temperature"]
         return {name: str(v) if isinstance(v, Duration) else v for name, v in values.items()}
 
     def per_epoch(self, data: "Data") -> int:

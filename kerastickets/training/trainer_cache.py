@@ -70,6 +70,7 @@ class TrainerCache:
         frozen: Collection[str] = (),
         watch: Collection[str] = (),
         callbacks: Any = None,
+        teacher: Source | None = None,
     ) -> "Trainer":
         """Get a trainer for the source's architecture, the data and the recipe; see `Trainer`."""
         from kerastickets.training.trainer import Trainer
@@ -85,10 +86,12 @@ class TrainerCache:
                 callbacks=callbacks,
                 layout=layout,
                 watch=watch,
+                teacher=None if teacher is None else teacher.build,
             )
 
         # Without a full description, trainers cannot be compared. Such a trainer serves only its own job.
-        if not source.architecture or source.objective or callbacks or layout.strategy is not None:
+        known = source.architecture and (teacher is None or teacher.architecture)
+        if not known or source.objective or callbacks or layout.strategy is not None:
             return make()
         described = [
             dict(source.architecture),
@@ -96,6 +99,7 @@ class TrainerCache:
             sorted(keys),
             sorted(frozen),
             sorted(watch),
+            teacher and dict(teacher.architecture),
         ]
         return self._kept(self._trainers, (json.dumps(described, sort_keys=True), data), make)
 
