@@ -19,7 +19,7 @@ from kerastickets.models.keras_archive import check_archive
 from kerastickets.models.untrusted import refuse_unsafe
 from kerastickets.registry.plugin_options import unknown
 from kerastickets.tickets.ticket import Ticket
-from kerastickets.training.recipe import TrainSettings
+from kerastickets.training.recipe import OF_TEACHERS, TrainSettings
 
 if TYPE_CHECKING:
     import keras
@@ -293,7 +293,7 @@ def ticket_recipe(ticket: Ticket, custom_objects: Collection[str] = ()) -> dict[
     if isinstance(optimizer, Mapping):
         # Without a module, the optimizer can only be one of Keras's own. Its config can still hold anything.
         refuse_unsafe(optimizer if "module" in optimizer else optimizer.get("config") or {}, custom_objects)
-    kept = TrainSettings.__annotations__.keys() - {"distil", "temperature"}
+    kept = TrainSettings.__annotations__.keys() - {*OF_TEACHERS}
     return {name: value for name, value in recipe.items() if name in kept}
 
 

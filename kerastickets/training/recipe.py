@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Keep = Literal["best", "last"]
 Jit = Literal["auto", "on", "off"]
 _OPTIMIZERS_OWN = ("lr", "epsilon", "momentum", "weight_decay")
+#: The settings that go with a teacher. The level that is the teacher, and a ticket elsewhere, are without them.
+OF_TEACHERS = ("distil", "temperature")
 # Metrics for which smaller is better, by the names that Keras gives them.
 _SMALLER = re.compile(r"loss|error|entropy|divergence|hinge|(^|_)(mse|mae|mape|msle|rmse)$")
 

@@ -75,7 +75,7 @@ def test_level_0_trains_plainly_and_teaches_the_others():
 @pytest.mark.slow
 def test_a_run_that_was_stopped_and_seeds_that_take_turns_have_the_same_bytes(tmp_path):
     alone = [find(seed=seed, **RUN).tickets for seed in (0, 1)]
-    find(out=tmp_path / "run", **(RUN | {"levels": 1}))
+    find(out=tmp_path / "run", **(RUN | {"levels": 1}))  # level 0 is read back, and teaches again
     extended = find(out=tmp_path / "run", **RUN).tickets
     assert [ticket.digest for ticket in extended] == [ticket.digest for ticket in alone[0]]
     shop = TrainerCache()
