@@ -94,7 +94,7 @@ def _first(shape: tuple[int, ...], count: int) -> np.ndarray:
 
 def _times(prepared: "PreparedRun", levels: list[Facts]) -> dict[str, float]:
     """Compile the trainer, and time some steps and evaluations on the real data."""
-    trainer = prepared.trainer
+    trainer = prepared.trainer_of(prepared.levels)
     trainer.load(prepared.init, prepared.masks, seed=prepared.job.seed)
     first = _seconds(lambda: (trainer.engine.train(0, 0, _STEPS), trainer.engine.evaluate("validation")))
     step = _seconds(lambda: trainer.engine.train(0, 0, _STEPS)) / _STEPS

@@ -52,6 +52,11 @@ from kerastickets_cli.setting_options import FROM_TICKET, training_options
     metavar="PATTERN",
     help="Do not train weights whose keys match this glob pattern (repeatable).",
 )
+@click.option(
+    "--teacher",
+    metavar="FILE",
+    help="A trained ticket or a .keras file to learn from. --distil says how much, 0.5 if it is not given.",
+)
 @own_model_option
 @custom_option
 @training_options(FROM_TICKET)
@@ -116,7 +121,7 @@ def _train(ticket: Any, chosen: Mapping[str, Any], dials: Mapping[str, Any], che
 
     bar = wants_bar(chosen["quiet"]) and is_chief(chosen["strategy"])
     watch = Watch(ticket, dials) if bar else None
-    names = ("start", "freeze", "seed", "model", "strategy")
+    names = ("start", "freeze", "seed", "model", "strategy", "teacher")
     try:
         return train_ticket(
             ticket,

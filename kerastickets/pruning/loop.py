@@ -51,7 +51,7 @@ def train(runs: Sequence[PruningRun]) -> "list[tuple[PruningRun, Trained]]":
     """
     found: list[tuple[PruningRun, Trained]] = [(run, None) for run in runs if run.start is None]
     waiting = [run for run in runs if run.start is not None]
-    for trainer in {id(run.prepared.trainer): run.prepared.trainer for run in waiting}.values():
-        members = [run for run in waiting if run.prepared.trainer is trainer]
+    for trainer in {id(run.trainer): run.trainer for run in waiting}.values():
+        members = [run for run in waiting if run.trainer is trainer]
         found += zip(members, trainer.try_many([run.start for run in members]), strict=True)
     return sorted(found, key=lambda one: isinstance(one[1], KerasTicketsError))

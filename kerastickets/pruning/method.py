@@ -247,6 +247,11 @@ class Method:
             return False
         return not self.no_train if level == last else self.between == "train"
 
+    @property
+    def teaches(self) -> bool:
+        """Whether level 0 is a trained net, from which later levels can learn."""
+        return self.pretrained or self.between == "train"
+
     def steps_to_keep(self, train: Duration, per_epoch: int) -> tuple[int, ...]:
         """The steps of level 0 after which the weights are kept in tickets.
 

@@ -1,12 +1,14 @@
 """A prepared pruning job: data read, model built once, and the weight count of every level known."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from kerastickets.cutting.cut_scores import cut
 from kerastickets.data.spec import data_digest, data_files, data_name
 from kerastickets.distribution.devices import Layout
+from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import Tree, kept
 from kerastickets.pruning.job import PruneJob
 from kerastickets.pruning.prunable import Prunable
@@ -51,6 +53,11 @@ class PreparedRun:
         self.source: Source = source_of(first.model, self.whole, first.name, custom_objects)
         own = {name: value for name, value in self.source.recipe.items() if name != "rate"}
         self.recipe = Recipe.of(job.training, own)
+        if self.recipe.distil is not None and not self.method.teaches:
+            raise RecipeError(
+                "`distil` takes the trained net of level 0 as the teacher. Received: "
+                f"distil={self.recipe.distil}, between={self.method.between}. Use between=train, or leave out distil."
+            )
         self.data = self.trainers.data(self.whole, self.recipe.train_size, job.seed)
         given = "final" if self.method.pretrained else "init"
         self.init = job.start.weights(given) if job.start else self.source.init(job.seed)
@@ -79,17 +86,33 @@ class PreparedRun:
         """The number of prunings."""
         return self.schedule.levels
 
+    def recipe_of(self, level: int) -> Recipe:
+        """How a level is trained. Level 0 has no teacher: it is the teacher."""
+        return self.recipe if level else replace(self.recipe, distil=None)
+
     @cached_property
     def trainer(self) -> Any:
-        """The trainer of every level, compiled on first use."""
+        """The trainer of level 0, whose model is scored too, compiled on first use."""
+        return self._trainer(self.recipe_of(0))
+
+    @cached_property
+    def _student(self) -> Any:
+        return self._trainer(self.recipe, teacher=self.source)
+
+    def trainer_of(self, level: int) -> Any:
+        """The trainer of a level. All levels share one unless the later ones distil."""
+        return self._student if level and self.recipe.distil is not None else self.trainer
+
+    def _trainer(self, recipe: Recipe, teacher: Source | None = None) -> Any:
         return self.trainers.trainer(
             self.source,
             self.data,
-            self.recipe,
+            recipe,
             self.masks,
             callbacks=self._callbacks,
             layout=self.layout,
             watch=self._watch,
+            teacher=teacher,
         )
 
     @property

@@ -110,6 +110,11 @@ class PruningRun:
         return len(self.tickets)
 
     @property
+    def trainer(self) -> Any:
+        """The trainer of the current level."""
+        return self.prepared.trainer_of(self.level)
+
+    @property
     def finished(self) -> bool:
         """Whether no level is left to do."""
         return self.level > self.prepared.levels or bool(stopped_by(self.tickets))
@@ -149,7 +154,7 @@ class PruningRun:
         """Cut the net as it is after a step of its training."""
         prepared, ticket = self.prepared, self._ticket
         assert ticket is not None, "A level is rewound before it is trained."
-        scoring = self._scoring(prepared.trainer.model, masks, None, sorted(prepared.moves).index(step))
+        scoring = self._scoring(self.trainer.model, masks, None, sorted(prepared.moves).index(step))
         count = at_most(prepared.moves[step], masks)
         return prepared.cutter(self.method.criterion(scoring))(ticket.replace(masks=masks), count).masks
 
@@ -197,7 +202,7 @@ class PruningRun:
                 raise trained
             if trained is not None:
                 self._check_steps(trained)
-                ticket = trained_level(ticket, trained, self.prepared.trainer.environment)
+                ticket = trained_level(ticket, trained, self.trainer.environment)
             ticket = judged(ticket, self.method.stop_when, self.prepared.data)
             if self._state.folder:
                 self._state.folder.save(ticket, self.level)
@@ -255,6 +260,8 @@ class PruningRun:
             weights = cut.snapshots["final"]
         rate_at = prepared.trainer.total if self.method.after_cut == "fine-tune" else None
         start = Start(weights, ticket.masks, seed, prepared.rewind_step, rate_at, self.level, (), self._row)
+        if prepared.recipe.distil is not None:
+            start = replace(start, teacher=self.tickets[0].weights("final"))
         return (
             replace(start, remask_at=prepared.moves.keys(), remask=self._remask) if prepared.moves else start
         )
@@ -285,7 +292,7 @@ class PruningRun:
             "dataset": prepared.data_name,
             "files": prepared.files,
             "method": prepared.described_method,
-            "recipe": prepared.recipe.describe(),
+            "recipe": prepared.recipe_of(self.level).describe(),
             "seeds": prepared.seeds,
             "parents": [parent.digest] if parent else [],
             "metrics": {},

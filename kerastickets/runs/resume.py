@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kerastickets.errors import KerasTicketsError, RecipeError
 from kerastickets.runs.folder import RunFolder, short_json
 from kerastickets.tickets.ticket import Ticket
+from kerastickets.training.recipe import OF_TEACHERS
 
 if TYPE_CHECKING:
     from kerastickets.distribution.devices import Layout
@@ -105,13 +106,15 @@ def check_levels(folder: RunFolder, tickets: Sequence[Ticket], recipe: Mapping[s
         RecipeError: naming the file, what it should be, and what to do.
     """
     for level, ticket in enumerate(tickets):
-        told = ticket.provenance
+        told, training = ticket.provenance, recipe["train"]
+        if not level:
+            training = {name: value for name, value in training.items() if name not in OF_TEACHERS}
         facts = {
             "level": (told.get("level"), level),
             "criterion": (told.get("criterion"), recipe["criterion"]["name"]),
             "options": (told.get("options"), recipe["criterion"]["options"]),
             "method": (told.get("method"), recipe["method"]),
-            "training": (told.get("recipe"), recipe["train"]),
+            "training": (told.get("recipe"), training),
             "seeds": (told.get("seeds"), recipe["seeds"]),
         }
         if level:

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,7 @@ from kerastickets.distribution.devices import Layout
 from kerastickets.distribution.replicas import averaging, shared_evaluation
 from kerastickets.errors import RecipeError
 from kerastickets.foundations.tree import integer
+from kerastickets.models.distillation import Distillation
 from kerastickets.models.variables import mask_of, paths, variables
 from kerastickets.training.batch_evaluation import adding_batches
 from kerastickets.training.compilation import compiled_or_not
@@ -40,6 +42,7 @@ class Engine:
         augment: the augmentation of the images of each training step.
         layout: where the engine runs. The model was made in its scope.
         eval_batch_size: examples per step of an evaluation, in each replica.
+        distillation: the teacher of the training steps, if any.
 
     Raises:
         RecipeError: the batch is larger than the training data, the replicas cannot share it evenly, or the
@@ -56,11 +59,12 @@ class Engine:
         layout: Layout | None = None,
         eval_batch_size: int = 1000,
         jit_needed: bool = False,
+        distillation: Distillation | None = None,
     ) -> None:
         self.layout, self.eval_batch_size = layout or Layout(), eval_batch_size
         self.layout.check_batch(batch_size)
         augment.check(data)
-        self._augment = augment
+        self._augment, self._distillation = augment, distillation
         self.model, self.data, self.jit, self.jit_needed = model, data, jit, jit_needed
         examples = data.count("train")
         self.batch_size = batch_size
@@ -123,7 +127,8 @@ class Engine:
         if self.layout.strategy is not None:
             return [*model.variables, *model.optimizer.variables, *masks]
         metrics = [variable for metric in model.metrics for variable in metric.variables]
-        known = [v.value for v in (*model.variables, *model.optimizer.variables, *metrics, *masks)]
+        taught = self._distillation.teacher.variables if self._distillation else ()
+        known = [v.value for v in (*model.variables, *model.optimizer.variables, *metrics, *masks, *taught)]
         return list({id(variable): variable for variable in known}.values())
 
     @property
@@ -269,10 +274,15 @@ class Engine:
                 x, *rest = tf.nest.map_structure(lambda array: tf.gather(array, chosen), resident)
                 model.train_step((augment(x, key, base + i, batch=size, at=at), *rest))
 
-            self.layout.run(step, chosen, resident)
+            with self._teaching():
+                self.layout.run(step, chosen, resident)
             return i + 1
 
         tf.while_loop(lambda i: i < first + count, body, [first], parallel_iterations=1)
+
+    def _teaching(self) -> AbstractContextManager[None]:
+        """The context of training steps. It is around all replicas, since they share the model."""
+        return self._distillation.active(self.model) if self._distillation else nullcontext()
 
     def _compile_resident(self) -> Any:
         if not self._streamed:
@@ -296,7 +306,8 @@ class Engine:
         @tf.function(autograph=False, reduce_retracing=True)
         def steps(stream: Any, count: Any) -> Any:
             def body(i: Any) -> Any:
-                self.layout.run(lambda batch, at: model.train_step(batch), next(stream))
+                with self._teaching():
+                    self.layout.run(lambda batch, at: model.train_step(batch), next(stream))
                 return i + 1
 
             tf.while_loop(lambda i: i < count, body, [tf.constant(0)], parallel_iterations=1)

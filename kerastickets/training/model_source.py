@@ -19,7 +19,7 @@ from kerastickets.models.keras_archive import check_archive
 from kerastickets.models.untrusted import refuse_unsafe
 from kerastickets.registry.plugin_options import unknown
 from kerastickets.tickets.ticket import Ticket
-from kerastickets.training.recipe import TrainSettings
+from kerastickets.training.recipe import OF_TEACHERS, TrainSettings
 
 if TYPE_CHECKING:
     import keras
@@ -280,7 +280,8 @@ def _ticket_pruning(ticket: Ticket) -> dict[str, Any]:
 
 
 def ticket_recipe(ticket: Ticket, custom_objects: Collection[str] = ()) -> dict[str, Any]:
-    """The training settings that a ticket was found with. Entries that are not settings are left out.
+    """The training settings that a ticket was found with. Entries that are not settings are left out, and
+    distillation too, which belongs to a teacher that the ticket does not have.
 
     Args:
         ticket: any ticket.
@@ -295,7 +296,7 @@ def ticket_recipe(ticket: Ticket, custom_objects: Collection[str] = ()) -> dict[
         # Without a module, the optimizer can only be one of Keras's own. Its config can still hold anything.
         refuse_unsafe(optimizer if "module" in optimizer else optimizer.get("config") or {}, custom_objects)
     # That a search left the test split alone is no wish of whoever trains its ticket.
-    wanted = TrainSettings.__annotations__.keys() - {"no_test"}
+    wanted = TrainSettings.__annotations__.keys() - {"no_test", *OF_TEACHERS}
     return {name: value for name, value in recipe.items() if name in wanted}
 
 

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 Keep = Literal["best", "last"]
 Jit = Literal["auto", "on", "off"]
 _OPTIMIZERS_OWN = ("lr", "epsilon", "momentum", "weight_decay")
+#: The settings that go with a teacher. The level that is the teacher, and a ticket elsewhere, are without them.
+OF_TEACHERS = ("distil", "temperature")
 # Metrics for which smaller is better, by the names that Keras gives them.
 _SMALLER = re.compile(r"loss|error|entropy|divergence|hinge|(^|_)(mse|mae|mape|msle|rmse)$")
 
 
 # Settings that were added later. Their defaults are not recorded, so that recipes of earlier runs stay the same.
-_LATER = ("eval_batch_size", "no_test")
+_LATER = ("eval_batch_size", "no_test", "distil")
 
 
 class TrainSettings(TypedDict, total=False):
@@ -52,6 +54,8 @@ class TrainSettings(TypedDict, total=False):
     jit: Jit
     eval_batch_size: int
     no_test: bool
+    distil: float | None
+    temperature: float
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,9 @@ class Recipe:
             without it, with a warning.
         eval_batch_size: examples per step of an evaluation, in each replica. A smaller number needs less memory.
         no_test: do not measure the test split at the end of a training.
+        distil: learn from a teacher. The loss is (1 - distil) * own loss + distil * distance from the teacher.
+            The teacher of kt prune is the trained net of level 0, that of kt train is --teacher.
+        temperature: the temperature of distillation, which divides the logits of both nets.
 
     Raises:
         RecipeError: a setting is out of range. The message names it and the value received.
@@ -115,6 +122,8 @@ class Recipe:
     # Large enough to be quick. It divides the usual 5 000 and 10 000 examples, so that no smaller batch remains.
     eval_batch_size: int = 1000
     no_test: bool = False
+    distil: float | None = setting(None, metavar="WEIGHT", shown="no teacher")
+    temperature: float = setting(4.0, metavar="T")
 
     def __post_init__(self) -> None:
         for name in ("train", "eval_every", "warmup"):
@@ -139,6 +148,12 @@ class Recipe:
             _need(ok, name, what, repr(value))
             # One type for 1, 1.0 and NumPy's numbers: a recipe becomes JSON, and equal recipes must become equal text.
             object.__setattr__(self, name, None if value is None else float(value))
+        ok = self.distil is None or (_real(self.distil) and 0 < self.distil <= 1)
+        _need(ok, "distil", "be above 0 and at most 1, or none", repr(self.distil))
+        ok = _real(self.temperature) and 0 < self.temperature < math.inf
+        _need(ok, "temperature", "be above 0 and finite", repr(self.temperature))
+        object.__setattr__(self, "distil", None if self.distil is None else float(self.distil))
+        object.__setattr__(self, "temperature", float(self.temperature))
         object.__setattr__(self, "train_size", _size(self.train_size))
         schedule_points(self.lr_schedule)
         Augmentation.parse(self.augment)
@@ -185,6 +200,8 @@ class Recipe:
         for name in _LATER:
             if values[name] == getattr(Recipe, name):
                 del values[name]
+        if self.distil is None:
+            values.pop("temperature")
         return {name: str(v) if isinstance(v, Duration) else v for name, v in values.items()}
 
     def per_epoch(self, data: "Data") -> int:

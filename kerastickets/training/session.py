@@ -41,6 +41,7 @@ class Start:
         measured: only measure the net. It is not trained, and its weights are the result.
         remask_at: steps after which the masks change. Only evaluations from the last of them on can be the best.
         remask: gives the new masks, from the step and the masks so far. Meanwhile the trainer's model is the net.
+        teacher: the weights of the trainer's teacher, if it has one.
     """
 
     weights: Tree
@@ -56,6 +57,7 @@ class Start:
     measured: bool = False
     remask_at: Collection[int] = ()
     remask: Callable[[int, Tree], Tree] | None = None
+    teacher: Tree | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from kerastickets.training.model_source import (
     ticket_recipe,
 )
 from kerastickets.training.recipe import Recipe, TrainSettings
+from kerastickets.training.teacher import find_teacher
 from kerastickets.training.trainer_cache import TrainerCache
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def train(
     trainers: TrainerCache | None = None,
     on_row: Callable[[Row], None] | None = None,
     checkpoint: Checkpoint | None = None,
+    teacher: Any = None,
     **settings: Unpack[TrainSettings],
 ) -> Trained:
     """Train a ticket, or one of its controls.
@@ -103,6 +105,8 @@ def train(
         on_row: called with the row of each evaluation.
         checkpoint: the file that keeps the state of the training while it lasts. If the file holds the state of this
             training, it continues from there. The state is not kept with callbacks or several workers.
+        teacher: a trained ticket or its file, a `.keras` file or a `keras.Model` to learn from. `distil` says how much
+            (0.5 if it is left out).
         **settings: how to train, see `Recipe`. Settings that are left out come from the ticket's own recipe.
 
     Returns:
@@ -132,6 +136,7 @@ def train(
         on_row,
         settings,
         checkpoint,
+        teacher,
     )
     training = prepared(asked)
     return training.finish(training.trainer.train_many([training.start])[0])
@@ -156,6 +161,7 @@ class TrainRequest:
         on_row: called with the row of each evaluation.
         settings: how to train. Settings that are left out come from the ticket's own recipe.
         checkpoint: the file that keeps the state of the training, if any.
+        teacher: what to learn from, if anything.
     """
 
     ticket: Ticket | str | Path
@@ -172,6 +178,7 @@ class TrainRequest:
     on_row: Callable[[Row], None] | None
     settings: Mapping[str, Any]
     checkpoint: Checkpoint | None = None
+    teacher: Any = None
 
 
 def prepared(asked: TrainRequest) -> PreparedTraining:
@@ -189,13 +196,16 @@ def prepared(asked: TrainRequest) -> PreparedTraining:
     layout = Layout.of(asked.strategy)
     ticket, custom = Ticket.of(asked.ticket), asked.custom_objects
     given = {name: value for name, value in asked.settings.items() if value is not None}
-    recipe = Recipe.of(given, ticket_recipe(ticket, custom or ()))
+    taught = {"distil": 0.5} if asked.teacher is not None else {}
+    recipe = Recipe.of(given, ticket_recipe(ticket, custom or ()) | taught)
     seeds = dict(ticket.provenance.get("seeds") or {})
     seed = int(seeds.get("data", 0)) if asked.seed is None else asked.seed
     spec = data_spec(ticket, asked.data)
     data = asked.trainers.data(asked.trainers.data(spec), recipe.train_size, seed)
     source = ticket_source(ticket, data, asked.model, custom)
     subject = _subject(ticket, source, asked.start, seed)
+    teacher = None if asked.teacher is None else find_teacher(asked.teacher, data, custom)
+    known = {"teacher": teacher.digest} if teacher else {}
     step = int(subject.start.partition("@")[2] or 0) if subject.start.startswith("rewind@") else 0
     if asked.start == "small-dense":  # the only control whose architecture is not the source's
         source = replace(source, build=lambda: subject.build(custom), architecture=subject.architecture)
@@ -208,13 +218,14 @@ def prepared(asked: TrainRequest) -> PreparedTraining:
         callbacks=asked.callbacks,
         layout=layout,
         watch=asked.watch,
+        teacher=teacher and teacher.source,
     )
     decides = {
         "ticket": subject.digest,
         "recipe": json.dumps([recipe.describe(), seed, step, sorted(asked.freeze)], sort_keys=True),
         "data set": data_digest(data),
         "version of a library": json.dumps(versions()),
-    }
+    } | known
     layout.agree(decides)
     begin = Start(
         subject.weights(subject.start),
@@ -225,16 +236,13 @@ def prepared(asked: TrainRequest) -> PreparedTraining:
         on_row=asked.on_row,
         checkpoint=asked.checkpoint,
         identity=json.dumps(decides),
+        teacher=teacher and teacher.weights,
     )
 
     def finish(outcome: "Outcome") -> Trained:
         said = {"start": asked.start or ticket.start, "freeze": sorted(asked.freeze)}
-        provenance = _provenance(subject, ticket, spec, recipe) | {
-            "options": said,
-            "seeds": seeds | {"data": seed},
-        }
-        provenance = {k: v for k, v in provenance.items() if k not in ("standardised", "compiled")}
-        provenance |= data.provenance() | source.compiled()
+        own = {"options": said, "seeds": seeds | {"data": seed}} | data.provenance() | source.compiled()
+        provenance = _provenance(subject, ticket, spec, recipe) | own | known
         done = trained_level(subject.replace(provenance=provenance), outcome, trainer.environment)
         return Trained(done, outcome.rows, outcome.metrics)
 
@@ -244,7 +252,9 @@ def prepared(asked: TrainRequest) -> PreparedTraining:
 def _provenance(subject: Ticket, ticket: Ticket, spec: str | Data, recipe: Recipe) -> dict[str, Any]:
     from kerastickets.foundations.environment import versions
 
-    return dict(subject.provenance) | {
+    # What this training may have otherwise.
+    left_out = ("standardised", "compiled", "teacher")
+    return {name: value for name, value in subject.provenance.items() if name not in left_out} | {
         "operation": "train",
         "dataset": data_name(spec),
         "files": dict(subject.provenance.get("files") or {}) | data_files(spec),

@@ -34,6 +34,7 @@ from kerastickets.training.interleaving import InterleavedNets, train_together
 from kerastickets.training.optimizers import make_optimizer
 from kerastickets.training.recipe import Recipe, watched
 from kerastickets.training.session import Metrics, Outcome, Row, Start, Steps, Training, Wish
+from kerastickets.training.teacher import distillation
 
 
 class Trainer:
@@ -52,6 +53,7 @@ class Trainer:
         layout: where to train. `build` is called in its scope.
         watch: further splits to measure at every evaluation, `train` or `test`. They are only recorded: nothing is
             selected by them.
+        teacher: makes the teacher of a recipe that distils.
 
     Raises:
         RecipeError: the model, the data or the optimizer does not support a setting.
@@ -69,14 +71,16 @@ class Trainer:
         callbacks: Callable[[int], Iterable[Any]] | None = None,
         layout: Layout | None = None,
         watch: Collection[str] = (),
+        teacher: Callable[[], keras.Model] | None = None,
     ) -> None:
         self.data, self.recipe, self.callbacks = data, recipe, callbacks
         self.watch = watched(watch)
         self.layout = layout or Layout()
         self._group: InterleavedNets | None = None
         self._pace = Pace()
-        self._derived = ""
+        self._derived: dict[str, str] = {}
         with self.layout.scope():
+            self._distillation = distillation(recipe, teacher)
             self._make(build, keys, frozen, objective)
 
     def _make(
@@ -98,7 +102,7 @@ class Trainer:
         objective.compile(self.model, data, optimizer)
         self.loss = loss_function(self.model, data.train)
         guard(self.model.optimizer)
-        jit = allowed and use_jit(self.model, recipe.jit) and data.batches is None
+        jit = allowed and all(use_jit(net, recipe.jit) for net in self._nets) and data.batches is None
         check_room(jit)
         augment = Augmentation.parse(recipe.augment)
         fixed = check_batches(self.model, data, recipe.batch_size, "validation", "test")
@@ -107,6 +111,7 @@ class Trainer:
                 *(self.model, data, recipe.batch_size, jit, augment, self.layout),
                 fixed or recipe.eval_batch_size,
                 jit_needed=recipe.jit == "on",
+                distillation=self._distillation,
             )
 
     def _prepare(self, keys: Collection[str], frozen: Collection[str]) -> None:
@@ -146,12 +151,12 @@ class Trainer:
         self.engine.reset(seed, first)
         return self.model
 
-    def _derive(self, digest: str) -> None:
+    def _derive(self, digest: str, net: str = "student") -> None:
         """Trace the compiled functions again if what layers derive from their variables has changed."""
-        if self._derived != digest:
+        if self._derived.get(net, "") != digest:
             self.engine.forget()
             self._group = None
-        self._derived = digest
+        self._derived[net] = digest
 
     def train(
         self,
@@ -168,6 +173,7 @@ class Trainer:
         identity: str = "",
         remask_at: Collection[int] = (),
         remask: Callable[[int, Tree], Tree] | None = None,
+        teacher: Tree | None = None,
     ) -> Outcome:
         """Train from `weights` under `masks`, from step `first` to the recipe's end.
 
@@ -184,6 +190,7 @@ class Trainer:
             identity: what the file must belong to besides this trainer and these arguments.
             remask_at: steps after which the masks change.
             remask: gives the new masks, from the step and the masks so far.
+            teacher: the teacher's weights, if the recipe distils.
 
         Returns:
             An `Outcome`. On one machine, equal arguments give equal bits.
@@ -193,7 +200,7 @@ class Trainer:
         """
         pauses = frozenset(snapshot_at)
         begin = Start(weights, masks, seed, first, rate_at, level, pauses, on_row, checkpoint, identity)
-        return self._alone(replace(begin, remask_at=remask_at, remask=remask))
+        return self._alone(replace(begin, remask_at=remask_at, remask=remask, teacher=teacher))
 
     def train_many(self, starts: Sequence[Start]) -> list[Outcome]:
         """Train several nets. If this trainer can, their epochs take turns in one compiled call.
@@ -228,7 +235,12 @@ class Trainer:
         data streamed from disk, and no layer that derives state from its variables, which is traced into the calls."""
         alone = self.layout.strategy is not None or bool(self.callbacks) or self.data.batches is not None
         alone = alone or self.data.streamed
-        return not alone and not any(derives(layer) for _, layer in paths(self.model))
+        return not alone and not any(derives(layer) for net in self._nets for _, layer in paths(net))
+
+    @property
+    def _nets(self) -> list[keras.Model]:
+        """The model, and its teacher if it has one."""
+        return [self.model, *([self._distillation.teacher] if self._distillation else [])]
 
     def _tried(self, start: Start) -> Outcome | KerasTicketsError:
         try:
@@ -290,6 +302,9 @@ class Trainer:
                 f"Training must be longer than its start. Received: train={self.recipe.train} "
                 f"({self.total} iterations) from iteration {start.first}"
             )
+        if self._distillation:
+            assert start.teacher is not None, "A start of a training that distils has the teacher's weights."
+            self._derive(assign(self._distillation.teacher, start.teacher), "teacher")
         self.load(start.weights, start.masks, seed=start.seed, first=start.first)
         if self._position is not None:
             self._position.start.assign(start.first if start.rate_at is None else start.rate_at)

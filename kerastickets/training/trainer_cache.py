@@ -70,6 +70,7 @@ class TrainerCache:
         frozen: Collection[str] = (),
         watch: Collection[str] = (),
         callbacks: Any = None,
+        teacher: Source | None = None,
     ) -> "Trainer":
         """Get a trainer for the source's architecture, the data and the recipe; see `Trainer`."""
         from kerastickets.training.trainer import Trainer
@@ -85,17 +86,24 @@ class TrainerCache:
                 callbacks=callbacks,
                 layout=layout,
                 watch=watch,
+                teacher=None if teacher is None else teacher.build,
             )
 
         # Without a full description, trainers cannot be compared. Such a trainer serves only its own job.
         described = _described(source)
-        if described is None or callbacks or layout.strategy is not None:
+        if (
+            described is None
+            or callbacks
+            or layout.strategy is not None
+            or (teacher and not teacher.architecture)
+        ):
             return make()
         described += [
             recipe.describe(),
             sorted(keys),
             sorted(frozen),
             sorted(watch),
+            teacher and dict(teacher.architecture),
         ]
         return self._kept(self._trainers, (json.dumps(described, sort_keys=True), data), make)
 

@@ -23,6 +23,7 @@ from kerastickets.tickets.ticket import Ticket
 from kerastickets.training.checkpoint import Checkpoint
 from kerastickets.training.model_source import ticket_recipe
 from kerastickets.training.recipe import Recipe, TrainSettings
+from kerastickets.training.teacher import check_taught
 from kerastickets.training.train_ticket import train
 from kerastickets.training.trainer_cache import TrainerCache
 from kerastickets.transferring.output_layer import Ends, other_outputs
@@ -126,6 +127,7 @@ def transfer(
     given = {name: value for name, value in dials.items() if value is not None}
     own = {k: v for k, v in ticket_recipe(ticket, custom_objects or ()).items() if k != "train_size"}
     recipe = Recipe.of(given, own)
+    check_taught(recipe)
     if seed is None:
         seed = int((ticket.provenance.get("seeds") or {}).get("data", 0))
     ends = Ends.of(ticket, custom_objects)

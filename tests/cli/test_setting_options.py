@@ -59,7 +59,7 @@ def test_defaults_are_the_fields_own_for_prune_and_the_tickets_for_the_others():
 
 
 def test_described_settings_are_the_fields():
-    assert {*Recipe(eval_batch_size=10, no_test=True).describe()} == {*OF_RECIPE}
+    assert {*Recipe(eval_batch_size=10, no_test=True, distil=0.5).describe()} == {*OF_RECIPE}
     method = Method.of(
         "magnitude",
         {

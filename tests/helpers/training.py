@@ -57,7 +57,7 @@ def recipe(**dials):
 
 
 def trainer(build=plain, *, on=None, **dials):
-    extra = {name: dials.pop(name) for name in ("frozen", "callbacks", "layout") if name in dials}
+    extra = {name: dials.pop(name) for name in ("frozen", "callbacks", "layout", "teacher") if name in dials}
     return Trainer(build, on or data(), recipe(**dials), KEYS, **extra)
 
 

@@ -34,7 +34,10 @@ def test_defaults():
 
 
 def test_every_dial_has_its_keyword():
-    assert TrainSettings.__annotations__.keys() == Recipe(eval_batch_size=10, no_test=True).describe().keys()
+    assert (
+        TrainSettings.__annotations__.keys()
+        == Recipe(eval_batch_size=10, no_test=True, distil=0.5).describe().keys()
+    )
 
 
 def test_text_numbers_and_durations_are_one_recipe():
@@ -121,7 +124,8 @@ def test_an_unknown_dial_suggests_the_nearest():
     ):
         Recipe.of({"batchsize": 3})
     with pytest.raises(
-        RecipeError, match=r"No training setting named 'xyz'. Settings: augment, batch_size, epsilon, "
+        RecipeError,
+        match=r"No training setting named 'xyz'. Settings: augment, batch_size, distil, epsilon, ",
     ):
         Recipe.of({}, {"xyz": 3})
 
