@@ -44,42 +44,46 @@ class Example:
     Args:
         name: of the folder.
         about: what it is.
-        prune: what `kt prune` is told.
-        level: which of the run's tickets is exported.
+        find: the commands that find the ticket; `RUN` stands for a folder of the example's own.
+        ticket: the file that is exported, in that folder.
         exports: what `kt export` is told, by the name of what it makes; `1` is the version that TensorFlow Serving
             looks for.
     """
 
     name: str
     about: str
-    prune: str
-    level: int
+    find: tuple[str, ...]
+    ticket: str
     exports: dict[str, str]
 
-    def commands(self) -> list[str]:
-        """The command that finds the ticket, and one for each export."""
+    def commands(self) -> tuple[list[str], list[str]]:
+        """The commands that find the ticket, and one for each export."""
         run = f"{RUNS}/{self.name}"
-        ticket = f"{run}/level-{self.level:02d}.safetensors"
         made = [
-            f"kt export {ticket} {told} --no-latency --force --out saved_models/{self.name}/{file}"
+            f"kt export {run}/{self.ticket} {told} --no-latency --force --out saved_models/{self.name}/{file}"
             for file, told in self.exports.items()
         ]
-        return [f"kt prune --dataset digits {self.prune} --seed 0 --out {run}", *made]
+        return [command.replace("RUN", run) for command in self.find], made
+
+
+def pruned(settings: str) -> tuple[str, ...]:
+    """One call of `kt prune`."""
+    return (f"kt prune --dataset digits {settings} --seed 0 --out RUN",)
 
 
 EXAMPLES = (
     Example(
         "digits-lenet-snip-90",
         "LeNet-300-100 on digits, a tenth of its weights, chosen by SNIP before training",
-        "--model lenet-300-100 --criterion snip --sparsity 0.9 --train 40ep",
-        1,
+        pruned("--model lenet-300-100 --criterion snip --sparsity 0.9 --train 40ep"),
+        "level-01.safetensors",
         {"1": "--format saved-model --raw"},
     ),
     Example(
         "digits-lenet-imp-95-compacted",
         "LeNet-300-100 on digits, a twentieth of its weights, found by iterative magnitude pruning, compacted",
-        "--model lenet-300-100 --levels 12 --sparsity 0.95 --scope global --l1 0.0003 --train 40ep",
-        12,
+        pruned("--model lenet-300-100 --levels 12 --sparsity 0.95 --scope global --l1 0.0003 --train 40ep"),
+        "level-12.safetensors",
         {
             "1": "--format saved-model --raw --compact",
             "model.tflite": "--format litert --sparse --raw --compact",
@@ -90,9 +94,43 @@ EXAMPLES = (
     Example(
         "digits-conv-2-compacted",
         "Conv-2 on digits without 70 % of the channels of every layer, compacted",
-        "--model conv-2 --granularity channel --scope layer --levels 4 --sparsity 0.7 --train 20ep",
-        4,
+        pruned("--model conv-2 --granularity channel --scope layer --levels 4 --sparsity 0.7 --train 20ep"),
+        "level-04.safetensors",
         {"1": "--format saved-model --raw --compact"},
+    ),
+    Example(
+        "digits-lenet-merged",
+        "LeNet-300-100 on digits, three tickets of three seeds averaged (ATM) and trained again",
+        (
+            "kt prune --dataset digits --model lenet-300-100 --levels 4 --rate 0.4 --train 20ep --seeds 0-2 --out RUN",
+            "kt merge --method atm RUN/seed-0/level-04.safetensors RUN/seed-1/level-04.safetensors "
+            "RUN/seed-2/level-04.safetensors --force --out RUN/merged.safetensors",
+            "kt train RUN/merged.safetensors --dataset digits --seed 0 --force --out RUN/trained.safetensors",
+        ),
+        "trained.safetensors",
+        {"model.tflite": "--format litert --sparse --raw"},
+    ),
+    Example(
+        "digits-lenet-transferred",
+        "LeNet-300-100, a tenth of its weights, found on the digits 0 to 4 and trained on the digits 5 to 9",
+        (
+            "kt prune --dataset 'digits[0,1,2,3,4]' --model lenet-300-100 --levels 8 --sparsity 0.9 --train 20ep "
+            "--seed 0 --out RUN/low",
+            "kt transfer ticket RUN/low/level-08.safetensors --dataset 'digits[5,6,7,8,9]' --train 20ep --seed 0 "
+            "--force --out RUN/high",
+        ),
+        "high/ticket.safetensors",
+        {"model.tflite": "--format litert --sparse --raw"},
+    ),
+    Example(
+        "digits-lenet-within-2-points",
+        "LeNet-300-100 on digits, the smallest ticket whose accuracy drops by at most two points with 95 % confidence",
+        (
+            "kt prune --dataset digits --model lenet-300-100 --levels 1 --train 20ep --seed 0 --out RUN/dense",
+            "kt shrink RUN/dense/level-00.safetensors --dataset digits --max-drop 2 --seed 0 --force --out RUN/shrunk",
+        ),
+        "shrunk/ticket.safetensors",
+        {"model.tflite": "--format litert --sparse --raw"},
     ),
 )
 
@@ -100,8 +138,9 @@ EXAMPLES = (
 def make(example: Example) -> dict[str, Any]:
     """Run the commands of one example; its card."""
     shutil.rmtree(HERE / example.name, ignore_errors=True)
-    find, *exports = example.commands()
-    told(find)
+    find, exports = example.commands()
+    for command in find:
+        told(command)
     ticket = json.loads(told(f"kt show {exports[0].split()[2]} --json"))
     reports = {
         file: json.loads(told(f"{command} --json"))
@@ -109,7 +148,8 @@ def make(example: Example) -> dict[str, Any]:
     }
     return {
         "about": example.about,
-        "commands": [find, *exports],
+        "commands": [*find, *exports],
+        "dataset": ticket["provenance"]["dataset"],
         "ticket": {name: ticket[name] for name in ("digest", "criterion", "density", "kept", "total")},
         "versions": ticket["provenance"]["versions"],
         "exports": {file: {name: report[name] for name in KEPT} for file, report in reports.items()},
@@ -143,7 +183,7 @@ def part(name: str, card: dict[str, Any]) -> str:
     return (
         f"\n## {name}\n\n{card['about']}: {kept}.\n\n"
         "| file | format | bytes | bytes of the dense model, exported in the same way "
-        "| accuracy on 300 test images | multiply-adds |\n"
+        "| accuracy on the test images | multiply-adds |\n"
         "|---|---|---|---|---|---|\n" + "\n".join(rows) + f"\n\n```console\n{commands}\n```\n\n"
         f"Seed 0; {made}.\n"
     )

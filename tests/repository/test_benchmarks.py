@@ -37,7 +37,19 @@ RESULT = {"training": "training-mlp-4-38-38-2"}
 #: These measure no training: they must start without TensorFlow.
 LIGHT = {"cli_startup", "merging", "structure", "ticket_file"}
 #: Several processes that each import TensorFlow, or files that TensorFlow writes: about 40 s each.
-SLOW = {"against", "export", "jobs", "quantised", "separation", "snip", "tfmot", "together", "training"}
+SLOW = {
+    "channels",
+    "tolerance",
+    "against",
+    "export",
+    "jobs",
+    "quantised",
+    "separation",
+    "snip",
+    "tfmot",
+    "together",
+    "training",
+}
 #: These run in the process of the tests, which has imported TensorFlow already.
 HERE = {*SCRIPTS} - LIGHT - SLOW
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kerastickets import registry
+from kerastickets.data.spec import data_of
 from kerastickets.exporting.report import size_of
 
 #: Variants that `make test-slow` tries: function -> patterns of ids.
@@ -58,8 +59,8 @@ def rights(digits, tmp_path_factory):
     return json.loads(done.stdout)
 
 
-def test_there_are_three_examples_and_they_are_small():
-    assert len(CARDS) >= 3
+def test_there_are_six_examples_and_they_are_small():
+    assert len(CARDS) >= 6
     assert size_of(FOLDER) < 3_000_000
 
 
@@ -72,8 +73,8 @@ def test_a_saved_model_is_as_accurate_as_its_card_says(name, rights, digits):
 
 
 @pytest.mark.parametrize(("name", "file"), [one for one in EXPORTS if one[1] != "1"])
-def test_other_formats_are_as_accurate_as_their_card_says(name, file, digits, tmp_path):
-    card = CARDS[name]["exports"][file]
+def test_other_formats_are_as_accurate_as_their_card_says(name, file, tmp_path):
+    card, digits = CARDS[name]["exports"][file], data_of(CARDS[name].get("dataset", "digits"))
     exporter = registry.create(
         "exporters", card["format"], {"raw": True} if card["format"] == "litert" else {}
     )
