@@ -96,13 +96,13 @@ class Prunable:
 def warn_of_zeros(weights: Tree, prunable: Tree) -> None:
     """Warn if a model without masks looks as if it was pruned: its zeros would train.
 
-    A weight that is zero as a whole is left out, since layers may begin so.
+    Vectors, and weights that are zero as a whole, are left out, since layers may begin so.
 
     Args:
         weights: the weights that the run begins with.
         prunable: the masks of the weights that it prunes.
     """
-    zeros = {key: int(np.count_nonzero(weights[key] == 0)) for key in prunable}
+    zeros = {key: int(np.count_nonzero(weights[key] == 0)) for key in prunable if weights[key].ndim > 1}
     found = sum(count for key, count in zeros.items() if count < weights[key].size)
     if found >= _PRUNED * total(prunable):
         warnings.warn(

@@ -86,7 +86,7 @@ def shrink(
 
     Example:
         >>> import keras, numpy as np
-        >>> x = np.random.default_rng(0).normal(size=(120, 4)).astype("float32")
+        >>> x = np.random.default_rng(0).normal(size=(400, 4)).astype("float32")
         >>> y = (x[:, 0] > 0).astype("int64")
         >>> layers = [keras.Input((4,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(2, "softmax")]
         >>> model = keras.Sequential(layers)

@@ -195,9 +195,8 @@ def prepared(asked: TrainRequest) -> PreparedTraining:
     # This comes first, since TensorFlow must join a cluster before it computes anything.
     layout = Layout.of(asked.strategy)
     ticket, custom = Ticket.of(asked.ticket), asked.custom_objects
-    given = {name: value for name, value in asked.settings.items() if value is not None}
-    taught = {"distil": 0.5} if asked.teacher is not None else {}
-    recipe = Recipe.of(given, ticket_recipe(ticket, custom or ()) | taught)
+    own = ticket_recipe(ticket, custom or ()) | ({"distil": 0.5} if asked.teacher is not None else {})
+    recipe = Recipe.of({k: v for k, v in asked.settings.items() if v is not None}, own)
     seeds = dict(ticket.provenance.get("seeds") or {})
     seed = int(seeds.get("data", 0)) if asked.seed is None else asked.seed
     spec = data_spec(ticket, asked.data)

@@ -125,6 +125,7 @@ def test_from_a_ticket_its_mask_and_data_go_on(kt, small, run_folder, tmp_path):
     assert (first.provenance["model"], first.provenance["dataset"]) == ("mlp:8", "digits")
 
 
+@pytest.mark.filterwarnings("ignore:320 of the 640 prunable weights are exactly zero:RuntimeWarning")
 def test_own_models_by_function_and_by_file(kt, working_folder, monkeypatch):
     code = (
         "import keras\n\ndef build(data):\n    layers = [keras.layers.Flatten(), keras.layers.Dense(data.outputs)]\n"

@@ -20,6 +20,7 @@ def test_the_number_of_processes_changes_no_number(kt, small, tmp_path):
     assert ticket.provenance["environment"]["threads"] == 1
 
 
+@pytest.mark.slow
 def test_an_error_in_a_process_is_told(kt, small, tmp_path):
     result = kt(
         "prune", *small, "--target", 593, "--levels", 1, "--jobs", 1, "--out", tmp_path / "out", code=1

@@ -27,6 +27,7 @@ from tests.helpers import nets
 
 #: Variants that `make test-slow` tries: function -> patterns of ids.
 SLOW_VARIANTS = {
+    "test_zeros_stay_in_every_kind_of_layer": ("recurrent", "attention"),
     "test_zeros_stay_in_the_trainer": (
         "clipvalue",
         "ema-overwrites",
@@ -36,7 +37,6 @@ SLOW_VARIANTS = {
         "momentum",
     ),
     "test_zeros_stay_in_fit_after_sparsify": ("adafactor", "ema-overwrites", "clipnorm", "decay"),
-    "test_zeros_stay_in_every_kind_of_layer": ("recurrent",),
 }
 
 

@@ -65,6 +65,7 @@ def test_its_constants_are_saved():
     assert again.get_config() == layer.get_config()
 
 
+@pytest.mark.slow
 def test_a_ticket_with_it_rebuilds_where_nothing_was_imported(tmp_path):
     from kerastickets.models.architecture import architecture
     from kerastickets.models.variables import snapshot

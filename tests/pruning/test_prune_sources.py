@@ -146,6 +146,7 @@ def test_a_subclassed_model_with_its_own_train_step_is_pruned_as_a_function():
     ]  # it ran, from 0 each level
 
 
+@pytest.mark.slow
 def test_a_pipeline_is_pruned_on_and_continues(tmp_path):
     dials = DIALS | {"rate": 0.5, "rewind_to": "3it"}
     prune(noisy, piped(), levels=1, out=tmp_path, **dials)

@@ -18,6 +18,7 @@ SCRIPTS = sorted(path.stem for path in BENCHMARKS.glob("[!_]*.py"))
 #: What each script prints when it has measured: its number, or why there is none.
 NUMBER = {
     "against": r"LeNet-300-100, steps( +\d+\.\d+){5}\n",
+    "channels": r"604,234 of 2,270,794 weights left, 604,234 by hand",
     "cli_startup": r"kt plugins( +\d+\.\d+){4}\n",
     "export": r"Conv-4 without 70 % of its channels, dense / compacted time at 64 +\d+\.\d+ ",
     "gpu": r"lenet-300-100, XLA off: \d+ \(\d+ to \d+\) steps per second",
@@ -30,6 +31,7 @@ NUMBER = {
     "structure": r"networkx / ours: 2 % \d+",
     "tfmot": r"TFMOT +\d+\.\d+% .* 1\.00\n|TFMOT is not installed",
     "ticket_file": r"load and verify it( +\d+\.\d+){4}\n",
+    "tolerance": r"was kept in 1 of 1 splits",
     "together": r"\d+\.\d+x \(\d+\.\d+ to \d+\.\d+ by round\) one by one: goal",
     "training": r"kerastickets( +\d+\.\d+){4}\n",
 }

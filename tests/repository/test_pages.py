@@ -35,6 +35,7 @@ def test_the_page_on_transfer_runs_from_top_to_bottom(run_python_blocks):
     assert run_python_blocks(ROOT / "docs" / "transfer.md") == 3
 
 
+@pytest.mark.slow
 def test_the_page_on_shrinking_runs_from_top_to_bottom(run_python_blocks):
     page = ROOT / "docs" / "shrink.md"
     assert run_python_blocks(page, together=True) == 4

@@ -59,11 +59,13 @@ def test_a_run_killed_at_random_moments_is_the_run_that_was_not(killed):
         assert_equal_runs(killed / "whole", folder)
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_every_awkward_moment_is_the_run_that_was_not(killed):
     assert_equal_runs(killed / "whole", killed / "moments")
     assert len(files(killed / "whole")) == 4
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes(killed, tmp_path):
     prune(noisy, data(), out=tmp_path, **DIALS)
     assert_equal_runs(killed / "whole", tmp_path)

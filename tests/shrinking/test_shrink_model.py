@@ -110,6 +110,7 @@ def test_the_same_call_goes_on_and_finds_the_same(model, splits, found):
     assert (out / "magnitude" / "levels" / "metrics.jsonl").read_bytes() == rows
 
 
+@pytest.mark.slow
 def test_several_criteria_share_alpha_and_the_sparsest_is_taken(model, splits):
     two = kt.shrink(model, splits, max_drop=10.0, criterion=["magnitude", "random"], **SETTINGS)
     assert {one.criterion for one in two.tried} == {"magnitude", "random"}

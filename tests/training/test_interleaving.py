@@ -60,7 +60,7 @@ def starts(build=plain, keys=KEYS, count=3):
 
 
 def alone(trainer, one):
-    dials = {name: value for name, value in vars(one).items() if name not in ("weights", "masks")}
+    dials = {name: value for name, value in vars(one).items() if name not in ("weights", "masks", "measured")}
     return trainer.train(one.weights, one.masks, **dials)
 
 

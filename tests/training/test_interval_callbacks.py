@@ -14,6 +14,11 @@ from kerastickets.pruning.prune_model import prune
 from kerastickets.training.interval_callbacks import check_interval_callback
 from tests.helpers.training import ones, same, start, trainer
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_a_learning_rate_scheduler_sets_the_rate_of_each_interval": ("on",),
+}
+
 
 def run(*made, **dials):
     """A training of two epochs, evaluated twice an epoch, whose level 4 gets these callbacks."""

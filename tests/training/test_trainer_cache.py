@@ -1,5 +1,7 @@
 """Sharing data and trainers changes no number, and shares nothing between jobs that differ."""
 
+import pytest
+
 from kerastickets.distribution.devices import Layout
 from kerastickets.pruning.job import PruneJob
 from kerastickets.pruning.loop import find_tickets
@@ -14,6 +16,7 @@ from kerastickets.training.trainer_cache import TrainerCache
 DIALS = {"levels": 1, "rate": 0.5, "train": "2ep", "jit": "off"}
 
 
+@pytest.mark.slow
 def test_a_shared_workshop_gives_the_same_bits_as_one_of_its_own():
     shared, digests = TrainerCache(), []
     for trainers in (shared, shared, TrainerCache()):

@@ -122,6 +122,7 @@ def test_a_training_that_was_stopped_within_a_window_goes_on_to_the_same_bits(tm
     assert visits[0] > 4
 
 
+@pytest.mark.slow
 def test_a_run_by_snip_and_its_evaluation_and_analysis_are_the_same(window):
     window(2)
     runs = [
