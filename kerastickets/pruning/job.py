@@ -74,6 +74,7 @@ class PruneJob:
         own_name = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
         name = model_name or own_name
         if method.pretrained:
+            ticket = found if isinstance(found, Ticket) else ticket
             check_trained(found, ticket, name)
         for variant in method.variants:
             variant.check_model(found, name if ticket is None else "a ticket to continue from")

@@ -67,6 +67,12 @@ def sentences(shown: Shrunk) -> str:
             f"On validation data {shown.monitor} drops by {one.drop.estimate:.3g} {unit}; with "
             f"{shown.confidence:.0%} confidence by at most {one.drop.bound:.3g} ({one.drop.method})."
         )
+    better = [other for other in shown.tried if other.drop and other.drop.bound < 0]
+    if better:
+        said.append(
+            f"{len(better)} tickets are better than the given model beyond chance, since fine-tuning goes on training: "
+            "check that the given model was trained to its end on this data."
+        )
     if goal.max_size is not None and one.size is not None:
         sizes = kib(one.size), kib(goal.max_size)
         said.append(_reached("Its file takes", *sizes, one.size <= goal.max_size, goal.max_drop))

@@ -69,6 +69,15 @@ def test_a_trained_ticket_goes_on_from_its_final_weights(arrays, run):
     assert more.tickets[1].kept == run.tickets[2].kept
 
 
+def test_a_trained_ticket_as_the_model_is_measured_as_trained(arrays, run):
+    split = {"train": arrays, "validation": arrays, "test": arrays}
+    more = kt.prune(run.tickets[1], split, levels=1, rate=0.5, **SETTINGS)
+    for key, value in run.tickets[1].weights("final").items():
+        np.testing.assert_array_equal(more.tickets[0].weights("final")[key], value)
+    before, after = (one.provenance["metrics"]["val_loss"] for one in (run.tickets[1], more.tickets[0]))
+    assert after == pytest.approx(before, rel=1e-6)
+
+
 def test_weights_that_are_drawn_are_refused():
     with pytest.raises(RecipeError, match="whose weights are drawn"):
         kt.prune("mlp:8", "digits", pretrained=True)

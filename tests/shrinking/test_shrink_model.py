@@ -110,6 +110,14 @@ def test_the_same_call_goes_on_and_finds_the_same(model, splits, found):
     assert (out / "magnitude" / "levels" / "metrics.jsonl").read_bytes() == rows
 
 
+def test_a_trained_ticket_is_level_0(splits, found):
+    dense = found[1].tried[0]
+    again = kt.shrink(dense.ticket, splits, max_drop=8.0, **SETTINGS)
+    assert again.tried[0].value == dense.value
+    assert again.tried[0].ticket.weights("final").keys() == dense.ticket.weights("final").keys()
+    assert [one.value for one in again.tried] == [one.value for one in found[1].tried]
+
+
 @pytest.mark.slow
 def test_several_criteria_share_alpha_and_the_sparsest_is_taken(model, splits):
     two = kt.shrink(model, splits, max_drop=10.0, criterion=["magnitude", "random"], **SETTINGS)
