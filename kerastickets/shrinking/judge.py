@@ -102,6 +102,22 @@ class Judge:
         groups = [_metric(net, rows(split, slice(a, b)), name) for a, b in itertools.pairwise(ends)]
         return Measured(value, None, np.array(groups))
 
+    def check(self, given: Measured, max_drop: float | None, alpha: float) -> None:
+        """Refuse a largest drop that so few examples cannot show, even if a ticket answered all of them alike.
+
+        Raises:
+            RecipeError: it cannot be shown. The message names the smallest that can.
+        """
+        if given.right is None or max_drop is None:
+            return
+        count = len(given.right)
+        least = 100 * lost_share_bound(0, 0, count, alpha)
+        if least > max_drop:
+            raise RecipeError(
+                f"`max_drop` must be at least {least:.2f} points to be shown on {count:,} validation examples. "
+                f"Received: max_drop={max_drop:g}. Give more validation examples, a larger drop, or a lower confidence."
+            )
+
     def drop(self, given: Measured, found: Measured, alpha: float) -> Drop:
         """The drop from the given model to a ticket.
 

@@ -151,6 +151,8 @@ def test_a_loss_is_judged_on_groups_in_its_own_unit(model, splits, found):
         ({"max_size": "2KiB"}, "Received: no format"),
         ({"max_drop": 1.0, "export": "onnx"}, "no `out`"),
         ({"max_drop": 1.0, "criterion": []}, "at least one criterion"),
+        # z^2 / (n + z^2) with z = 1.959964 and n = 120.
+        ({"max_drop": 1.0}, "`max_drop` must be at least 3.10 points to be shown on 120 validation examples"),
         ({"max_drop": 1.0, "monitor": "val_auc"}, "`monitor` must be one of"),
     ],
 )
