@@ -45,6 +45,7 @@ def test_what_does_not_go_together_is_a_usage_error(kt, arguments, message):
     assert message in result.stderr
 
 
+@pytest.mark.slow
 def test_only_the_chief_prints_and_writes(tmp_path):
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(2)]

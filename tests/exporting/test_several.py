@@ -83,6 +83,7 @@ def test_what_takes_one_input_names_the_others(tmp_path):
         written(trained(two_by_two(True)), "tfmot", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [None, pytest.param("sigmoid", marks=pytest.mark.slow)])
 def test_one_unit_classifies_two_classes(activation, tmp_path):
     x = RNG.normal(size=(20, 2)).astype("float32")

@@ -9,7 +9,7 @@ from kerastickets.models.deserialization import deserialize
 
 #: Variants that `make test-slow` tries: function -> patterns of ids.
 SLOW_VARIANTS = {
-    "test_a_model_is_the_one_that_keras_makes": ("frozen", "nested", "keeper"),
+    "test_a_model_is_the_one_that_keras_makes": ("frozen", "nested", "keeper", "built_without_input"),
 }
 
 

@@ -107,6 +107,7 @@ def test_what_is_neither_a_ticket_nor_a_file_nor_a_model(wrong):
         kt.Ticket.of(wrong)
 
 
+@pytest.mark.slow
 def test_a_quantised_model_has_no_zeros_to_take():
     model = nets.plain()
     model.quantize("int8")

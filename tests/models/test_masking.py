@@ -27,6 +27,7 @@ from tests.helpers import nets
 
 #: Variants that `make test-slow` tries: function -> patterns of ids.
 SLOW_VARIANTS = {
+    "test_zeros_stay_under_xla": ("nesterov",),
     "test_zeros_stay_in_every_kind_of_layer": ("recurrent", "attention"),
     "test_zeros_stay_in_the_trainer": (
         "clipvalue",
@@ -176,6 +177,7 @@ def test_zeros_stay_under_xla(chosen):
     by_fit(nets.plain, chosen, jit=True)
 
 
+@pytest.mark.slow
 def test_zeros_stay_in_a_mask_aware_model_under_xla():
     by_trainer(aware, "adamw", jit="on")
     by_fit(aware, "adam", jit=True, attach=assign_masks)
@@ -196,6 +198,7 @@ def test_zeros_stay_in_mixed_float16(chosen):
     by_fit(nets.plain, chosen)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mixed_float16")
 def test_zeros_stay_in_mixed_float16_under_xla_and_in_mask_aware_models():
     by_trainer(aware, "momentum", jit="on")

@@ -48,6 +48,7 @@ def test_a_run_that_keeps_its_state_derives_before_it_compiles(tmp_path):
     assert kept.rows[0]["val_loss"] < 10  # not that of inputs of a thousand
 
 
+@pytest.mark.slow
 def test_what_is_derived_is_traced_again_for_other_weights():
     """Two tickets of one architecture share a compiled trainer; each normalises by its own mean."""
     cache = TrainerCache()

@@ -13,7 +13,13 @@ from tests.helpers.preparing import picture, prepare
 
 #: Variants that `make test-slow` tries: function -> patterns of ids.
 SLOW_VARIANTS = {
-    "test_a_registered_name_keeps_its_contract": ("datasets-mnist", "models-resnet-20"),
+    "test_a_registered_name_keeps_its_contract": (
+        "datasets-mnist",
+        "models-resnet-20",
+        "exporters-keras",
+        "exporters-saved-model",
+        "exporters-safetensors",
+    ),
 }
 
 

@@ -16,7 +16,7 @@ from kerastickets.errors import DataError
 
 #: Variants that `make test-slow` tries: function -> patterns of ids.
 SLOW_VARIANTS = {
-    "test_real_images_have_the_published_sizes_and_classes": ("fashion-mnist*",),
+    "test_real_images_have_the_published_sizes_and_classes": ("fashion-mnist*", "cifar10*"),
     "test_a_damaged_prepared_set_is_a_named_error": ("None", "one_byte_changed", "whole_records"),
     "test_the_scaling_gives_the_bytes_back": ("mnist-fashion", "cifar10"),
 }

@@ -78,6 +78,7 @@ def test_seeds_that_are_at_different_levels_go_on_together(single, tmp_path, gro
         assert contents(tmp_path / f"seed-{seed}") == contents(single / f"seed-{seed}")
 
 
+@pytest.mark.slow
 def test_an_interruption_keeps_finished_levels_and_lets_the_folders_go(single, tmp_path):
     def interrupt(row):
         if row["level"] == 1:

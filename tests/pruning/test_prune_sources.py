@@ -155,6 +155,7 @@ def test_a_pipeline_is_pruned_on_and_continues(tmp_path):
     assert continued.tickets == whole.tickets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16"])
 def test_half_precision_is_pruned_and_trained_again(policy):
     def half():

@@ -44,6 +44,7 @@ SLOW = {
     "tolerance",
     "against",
     "export",
+    "gpu",
     "jobs",
     "quantised",
     "separation",

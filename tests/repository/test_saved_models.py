@@ -15,7 +15,10 @@ from kerastickets.exporting.report import size_of
 #: Variants that `make test-slow` tries: function -> patterns of ids.
 SLOW_VARIANTS = {
     "test_other_formats_are_as_accurate_as_their_card_says": ("*compacted*",),
-    "test_a_saved_model_is_as_accurate_as_its_card_says": ("digits-conv-2-compacted",),
+    "test_a_saved_model_is_as_accurate_as_its_card_says": (
+        "digits-conv-2-compacted",
+        "digits-lenet-imp-95-compacted",
+    ),
 }
 
 

@@ -80,6 +80,7 @@ def test_test_data_is_measured_once_and_at_the_end(model, splits, found):
         assert not [name for name in one.ticket.provenance["metrics"] if name.startswith("test_")]
 
 
+@pytest.mark.slow
 def test_another_test_split_changes_nothing_that_is_chosen(model, splits, found, tmp_path):
     other = splits | {"test": (splits["test"][0], 1 - splits["test"][1])}
     again = kt.shrink(model, other, max_drop=8.0, out=tmp_path / "other", **SETTINGS)
@@ -110,6 +111,7 @@ def test_the_same_call_goes_on_and_finds_the_same(model, splits, found):
     assert (out / "magnitude" / "levels" / "metrics.jsonl").read_bytes() == rows
 
 
+@pytest.mark.slow
 def test_a_trained_ticket_is_level_0(splits, found):
     dense = found[1].tried[0]
     again = kt.shrink(dense.ticket, splits, max_drop=8.0, **SETTINGS)

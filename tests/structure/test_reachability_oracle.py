@@ -162,6 +162,7 @@ def shapes(net):
     return {key: shape for key, shape, _ in net.calls}
 
 
+@pytest.mark.slow
 @quick(max_examples=450)
 @given(st.data())
 def test_dense_nets_equal_the_brute_force(draw):

@@ -199,6 +199,7 @@ def reads(path, ticket, content, seed):
     return True
 
 
+@pytest.mark.slow
 def test_a_thousand_mutated_files_are_refused_or_sound(tmp_path):
     refused, most = try_mutations(tmp_path / "mutated", range(1000))
     assert 900 < refused < 1000  # some changes of provenance make tickets as good as any

@@ -187,6 +187,7 @@ def mixed(data=None):
     return model
 
 
+@pytest.mark.slow
 def test_zeros_and_masks_hold_in_a_subclassed_model():
     before, after, masks, held = by_trainer(mixed)
     assert {key.rpartition("/")[2] for key in masks} == {"kernel", "recurrent_kernel", "scale_kernel"}

@@ -10,6 +10,12 @@ from keras import layers
 import kerastickets as kt
 from kerastickets.models.variables import assign
 
+#: Variants that `make test-slow` tries: function -> patterns of ids.
+SLOW_VARIANTS = {
+    "test_several_inputs_and_outputs": ("True-snip",),
+}
+
+
 RNG = np.random.default_rng(0)
 LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 QUICK = {"levels": 1, "rate": 0.3, "train": "2it", "batch_size": 10, "jit": "off"}
@@ -178,6 +184,7 @@ def no_xla(data):
     return keras.Sequential([keras.Input((4,)), NoXla(), layers.Dense(2)])
 
 
+@pytest.mark.slow
 def test_a_net_that_xla_cannot_compile_trains_without_it():
     data = thirds(normal(20, 4), np.arange(20) % 2, loss=kt.CROSS_ENTROPY, metrics=("accuracy",), classes=2)
     with pytest.warns(RuntimeWarning, match="XLA cannot compile this net"):
@@ -189,6 +196,7 @@ def test_a_net_that_xla_cannot_compile_trains_without_it():
         kt.prune(no_xla, data, **QUICK | {"jit": "on"})
 
 
+@pytest.mark.slow
 def test_a_net_with_a_fixed_batch_size_takes_whole_batches_only():
     """TRIALS I: a stateful layer."""
     model = keras.Sequential(

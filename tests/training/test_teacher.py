@@ -101,6 +101,7 @@ def found():
     return find(levels=1, rate=0.5).tickets
 
 
+@pytest.mark.slow
 def test_a_ticket_learns_from_a_teacher_that_is_named(found, tmp_path):
     dense, pruned = found
     dense.save(tmp_path / "dense.safetensors")
