@@ -1,15 +1,16 @@
 """`kt shrink`: find the smallest ticket of a trained model that keeps what is asked for."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from kerastickets import registry
 from kerastickets_cli.interrupt import interruptible
 from kerastickets_cli.options import (
     custom_option,
-    force_option,
     given,
     json_option,
     own_objects,
@@ -74,7 +75,6 @@ _WIDTHS = (10, 14, 11, 8, 12, 7, 7, 10, 10, 6)
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Random seed."
 )
 @click.option("--out", metavar="DIR", help="The folder to write to.  [default: runs/shrink-MODEL]")
-@force_option
 @json_option
 @quiet_option
 def shrink(**chosen: Any) -> None:
@@ -117,18 +117,24 @@ def _found(goal: Any, path: Path, out: Path, settings: Mapping[str, Any], chosen
     from kerastickets.training.recipe import Recipe
 
     model: Any = Ticket.load(path) if path.suffix == ".safetensors" else str(path)
-    names = ("max_drop", "max_size", "max_latency", "export", "compact", "confidence", "seed", "force")
+    names = ("max_drop", "max_size", "max_latency", "export", "compact", "confidence", "seed")
     rows = Rows(goal, chosen["monitor"] or Recipe.monitor, chosen["as_json"])
     return search(
         model,
         chosen["dataset"],
-        criterion=chosen["criteria"].split(","),
+        criterion=_criteria(chosen["criteria"]),
         out=out,
         custom_objects=own_objects(chosen["custom"]),
         on_try=rows.show,
         **{name: chosen[name] for name in names},
         **settings,
     )
+
+
+def _criteria(text: str) -> list[str]:
+    """Split at each comma that the name of a criterion follows; others belong to options."""
+    known = "|".join(map(re.escape, registry.names("criteria")))
+    return re.split(rf",(?=(?:{known})(?:[:,]|$))", text)
 
 
 class Rows:

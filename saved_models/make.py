@@ -127,7 +127,7 @@ EXAMPLES = (
         "LeNet-300-100 on digits, the smallest ticket whose accuracy drops by at most four points with 95 % confidence",
         (
             "kt prune --dataset digits --model lenet-300-100 --levels 1 --train 20ep --seed 0 --out RUN/dense",
-            "kt shrink RUN/dense/level-00.safetensors --dataset digits --max-drop 4 --seed 0 --force --out RUN/shrunk",
+            "kt shrink RUN/dense/level-00.safetensors --dataset digits --max-drop 4 --seed 0 --out RUN/shrunk",
         ),
         "shrunk/ticket.safetensors",
         {"model.tflite": "--format litert --sparse --raw"},

@@ -43,7 +43,6 @@ def shrink(
     seed: int = 0,
     custom_objects: Mapping[str, Any] | None = None,
     on_try: Callable[[Try], None] | None = None,
-    force: bool = False,
     **settings: Unpack[PruneSettings],
 ) -> Shrunk:
     """Find the smallest ticket of a trained model that keeps what is asked for.
@@ -68,12 +67,11 @@ def shrink(
         export: an exporter's name, options included. The chosen ticket is exported and verified.
         compact: whether to compact the export; None compacts it if units were pruned.
         confidence: in (0.5, 1). Several criteria share what is left of it.
-        out: the folder to write to. The same call continues a search that is there. None writes nothing, and then
-            nothing is exported either.
+        out: the folder to write to. The same call continues a search that is there; a call with another goal uses the
+            levels that are there, and replaces the result. None writes nothing, and then nothing is exported either.
         seed: random seed for data order and scoring batches.
         custom_objects: your classes by name.
         on_try: called with each `Try`.
-        force: replace an earlier result in `out`.
         **settings: how to prune and how to train, as for `kerastickets.prune`. By default a level prunes a fifth of the
             weights that are left, trains for `2ep`, and keeps the last weights.
 
@@ -133,7 +131,7 @@ def shrink(
         shown = Shrunk(
             found.ticket, tuple(tried), found, found.fits, goal, test, None, judge.monitor, confidence
         )
-        return _written(shown, home, export, compact, data, custom_objects, force) if out else shown
+        return _written(shown, home, export, compact, data, custom_objects) if out else shown
 
 
 @dataclass(frozen=True)
@@ -218,9 +216,7 @@ def _file_name(criterion: Any) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in text)
 
 
-def _written(
-    shown: Shrunk, home: Path, export: Any, compact: bool, data: Any, custom: Any, force: bool
-) -> Shrunk:
+def _written(shown: Shrunk, home: Path, export: Any, compact: bool, data: Any, custom: Any) -> Shrunk:
     """Write the chosen ticket, its export, the table and the figure, as one whole."""
     from kerastickets.figures.matplotlib_figures import draw
 
@@ -231,7 +227,7 @@ def _written(
             made = exporter_of(export)[1]
             path = folder / f"model{made.suffix}"
             done = export_ticket(
-                shown.ticket, export, path, data=data, compact=compact, custom_objects=custom, force=force
+                shown.ticket, export, path, data=data, compact=compact, custom_objects=custom
             )
             shown = replace(shown, exported=replace(done, path=home / path.name))
         text = json.dumps(shown.facts(), indent=2, default=str)

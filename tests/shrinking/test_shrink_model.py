@@ -191,3 +191,13 @@ def test_the_command(model, splits, working_folder, export):
         return
     assert facts["export"]["path"] == "runs/shrink-net/model.safetensors"
     assert facts["export"]["bytes"] == Path("runs/shrink-net/model.safetensors").stat().st_size
+
+
+def test_criteria_are_split_where_a_name_follows():
+    from kerastickets_cli.shrink import _criteria
+
+    assert _criteria("magnitude") == ["magnitude"]
+    assert _criteria("snip:batches=4,stratified=true,magnitude") == [
+        "snip:batches=4,stratified=true",
+        "magnitude",
+    ]
