@@ -10,6 +10,7 @@ import numpy as np
 from kerastickets.data.dataset import Data
 from kerastickets.data.splits import rows, size
 from kerastickets.errors import RecipeError
+from kerastickets.foundations.structure import is_nested
 from kerastickets.foundations.tree import masked
 from kerastickets.statistics.drop_bounds import lost_share_bound, mean_bound
 from kerastickets.tickets.ticket import Ticket
@@ -102,15 +103,19 @@ class Judge:
         groups = [_metric(net, rows(split, slice(a, b)), name) for a, b in itertools.pairwise(ends)]
         return Measured(value, None, np.array(groups))
 
-    def check(self, given: Measured, max_drop: float | None, alpha: float) -> None:
+    def check(self, max_drop: float | None, alpha: float) -> None:
         """Refuse a largest drop that so few examples cannot show, even if a ticket answered all of them alike.
+
+        It is refused before anything is trained, so the labels decide whether examples are compared one by one.
 
         Raises:
             RecipeError: it cannot be shown. The message names the smallest that can.
         """
-        if given.right is None or max_drop is None:
+        y, *weights = self.data.validation[1:]
+        single = not is_nested(y) and not weights and y.size == len(y) and y.dtype.kind in "iu"
+        if max_drop is None or self.monitor != "val_accuracy" or not single:
             return
-        count = len(given.right)
+        count = len(y)
         least = 100 * lost_share_bound(0, 0, count, alpha)
         if least > max_drop:
             raise RecipeError(

@@ -109,9 +109,7 @@ class Path:
         halves = self.alpha / 2
         for level, ticket in enumerate(self.levels()):
             measured = self.judge.measure(ticket)
-            if given is None:
-                given = measured
-                self.judge.check(given, self.goal.max_drop, halves)
+            given = given or measured
             tried.append(self._tried(f"level {level}", ticket, measured, given if level else None, halves))
             last = tried[-1]
             self._check_size(tried)

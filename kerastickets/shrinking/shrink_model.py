@@ -104,6 +104,7 @@ def shrink(
     compact = given.get("granularity") == "channel" if compact is None else compact
     exporter = exporter_of(export)[1] if export is not None else None
     alpha = (1 - confidence) / len(names)
+    judge.check(max_drop, alpha / 2)
     tried: list[Try] = []
     with ExitStack() as stack:
         home = Path(out) if out else Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -31,9 +31,6 @@ class ByHand:
     def measure(self, one: Ticket) -> Measured:
         return Measured(float(one.kept), None, np.zeros(3))
 
-    def check(self, given: Measured, max_drop: float | None, alpha: float) -> None:
-        pass
-
     def drop(self, given: Measured, found: Measured, alpha: float) -> Drop:
         self.alphas.add(alpha)
         estimate = self.drops[int(found.value)]

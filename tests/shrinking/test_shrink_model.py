@@ -155,7 +155,7 @@ def test_a_loss_is_judged_on_groups_in_its_own_unit(model, splits, found):
         ({"max_drop": 1.0, "criterion": []}, "at least one criterion"),
         # z^2 / (n + z^2) with z = 1.959964 and n = 120.
         ({"max_drop": 1.0}, "`max_drop` must be at least 3.10 points to be shown on 120 validation examples"),
-        ({"max_drop": 1.0, "monitor": "val_auc"}, "`monitor` must be one of"),
+        ({"max_drop": 5.0, "monitor": "val_auc"}, "`monitor` must be one of"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(model, splits, settings, message):
@@ -163,9 +163,15 @@ def test_what_cannot_be_searched_is_refused(model, splits, settings, message):
         kt.shrink(model, splits, **{**SETTINGS, **settings})
 
 
+def test_a_drop_that_cannot_be_shown_leaves_nothing_behind(model, splits, tmp_path):
+    with pytest.raises(RecipeError, match=r"at least 3\.10 points"):
+        kt.shrink(model, splits, max_drop=1.0, out=tmp_path / "out", **SETTINGS)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_name_has_no_trained_weights():
     with pytest.raises(RecipeError, match="whose weights are drawn"):
-        kt.shrink("mlp:8", "digits", max_drop=1.0)
+        kt.shrink("mlp:8", "digits", max_drop=4.0)
 
 
 @pytest.mark.parametrize("export", [[], pytest.param(["--export", "safetensors"], marks=pytest.mark.slow)])
